@@ -1,0 +1,1 @@
+"""AWS vocabulary: errors, ARNs, HTTP messages; no behaviour, no I/O."""

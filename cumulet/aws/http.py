@@ -1,0 +1,63 @@
+"""HTTP messages as values: what the front parses, what wire and the services' doors read and answer."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class Spooled(Protocol):
+    """A request body too large for memory, already on disk (not yet durable) with its digests.
+
+    `path` stays valid until the request ends; a transaction takes it over with `ctx.tx.adopt_blob(spooled)`.
+    """
+
+    path: Path
+    size: int
+    md5: str  # hexadecimal
+    sha256: str  # hexadecimal
+
+    def read(self) -> bytes: ...
+
+
+Body = bytes | Spooled
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """One request. `path` is raw (percent-encoded, `//` kept), `query` raw without `?`; header names lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]  # repeated headers joined by ", "
+    body: Body = b""
+    raw_headers: list[tuple[str, str]] = field(default_factory=list)  # as sent: case and repetition kept
+    source_ip: str = "127.0.0.1"
+    http_version: str = "1.1"
+    scheme: str = "http"
+
+    def read_body(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else self.body.read()
+
+
+@dataclass(slots=True, frozen=True)
+class FileBody:
+    """A response body that is (a part of) a file: `size` bytes from `offset`."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+StreamBody = Callable[[], AsyncIterator[bytes]]
+ResponseBody = bytes | FileBody | StreamBody
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """One response. The front adds Date, Connection and Content-Length."""
+
+    status: int
+    headers: Sequence[tuple[str, str]] = ()
+    body: ResponseBody = b""

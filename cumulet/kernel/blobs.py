@@ -1,0 +1,90 @@
+"""Bodies too large for the store's rows, as files beside it.
+
+A blob is written to `blobs/tmp/` while its transaction runs, synced and renamed to `blobs/ab/<id>` by the commit before
+the rows that name it, and removed after the commit that deletes it. A crash before the commit leaves a file that no
+row names: `sweep` removes it at the next start, as it does everything in `blobs/tmp/`.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Blobs:
+    """The blob folder of one data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tmp = folder / "tmp"
+        self.tmp.mkdir(parents=True, exist_ok=True)
+        self._unsettled: dict[str, Path] = {}
+
+    def path(self, blob_id: str) -> Path:
+        """Where the blob's bytes are now."""
+        return self._unsettled.get(blob_id) or self._final(blob_id)
+
+    def _final(self, blob_id: str) -> Path:
+        return self.folder / blob_id[:2] / blob_id
+
+    def write(self, data: bytes) -> str:
+        """A new unsettled blob with these bytes."""
+        blob_id = uuid.uuid4().hex
+        path = self.tmp / blob_id
+        path.write_bytes(data)
+        self._unsettled[blob_id] = path
+        return blob_id
+
+    def adopt(self, path: Path) -> str:
+        """A new unsettled blob from a file in `tmp`; the file is moved when the transaction commits."""
+        blob_id = uuid.uuid4().hex
+        self._unsettled[blob_id] = path
+        return blob_id
+
+    def settle(self, blob_ids: Iterable[str]) -> None:
+        """Sync and rename; called by the commit, in its thread, before the rows are committed."""
+        folders = set()
+        for blob_id in blob_ids:
+            source, target = self._unsettled[blob_id], self._final(blob_id)
+            target.parent.mkdir(exist_ok=True)
+            descriptor = os.open(source, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(source, target)
+            folders.add(target.parent)
+        for folder in (*folders, self.folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def settled(self, blob_ids: Iterable[str]) -> None:
+        """The commit is on disk."""
+        for blob_id in blob_ids:
+            self._unsettled.pop(blob_id, None)
+
+    def drop(self, blob_ids: Iterable[str]) -> None:
+        """Remove blobs: of a failed transaction, or deleted by a committed one."""
+        for blob_id in blob_ids:
+            for path in (self._unsettled.pop(blob_id, None), self._final(blob_id)):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+
+    def sweep(self, known: set[str]) -> None:
+        """At the start: empty `tmp`, remove blobs that no row names."""
+        for path in self.tmp.iterdir():
+            path.unlink(missing_ok=True)
+        for folder in self.folder.iterdir():
+            if folder != self.tmp and folder.is_dir():
+                for path in folder.iterdir():
+                    if path.name not in known:
+                        path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._unsettled.clear()
+        self.tmp.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,66 @@
+"""What an operation gets: its transaction, the time, on whose behalf it runs, and the ways to other services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cumulet.kernel.ids import Ids
+from cumulet.kernel.outcome import Result
+from cumulet.kernel.tx import Tx
+
+if TYPE_CHECKING:
+    from cumulet.kernel.pipeline import Pipeline
+    from cumulet.kernel.trace import Span
+
+
+class Context:
+    """The surroundings of one operation.
+
+    tx          the transaction: reads, writes, timers, blobs
+    now         the clock's time (epoch seconds) when the operation began
+    arrived     when the request arrived (earlier than `now` for a request that was parked)
+    account, region, principal   for whom; principal is an ARN, or "service.amazonaws.com"
+    access_key  of the caller, "" when unsigned
+    request_id  the answer's
+    endpoint    base URL that clients reach us by: "http://127.0.0.1:4566"
+    trace       X-Amzn-Trace-Id value to hand on
+    """
+
+    __slots__ = ("access_key", "account", "arrived", "endpoint", "ids", "now", "pipeline", "principal", "region",
+                 "request_id", "source_ip", "span", "tx")
+
+    def __init__(self, pipeline: Pipeline, tx: Tx, now: float, arrived: float, account: str, region: str, principal: str,
+                 access_key: str, request_id: str, endpoint: str, span: Span, source_ip: str = "127.0.0.1") -> None:
+        self.pipeline = pipeline
+        self.tx = tx
+        self.now = now
+        self.arrived = arrived
+        self.account = account
+        self.region = region
+        self.principal = principal
+        self.access_key = access_key
+        self.request_id = request_id
+        self.endpoint = endpoint
+        self.span = span
+        self.source_ip = source_ip
+        self.ids: Ids = pipeline.ids
+
+    @property
+    def trace(self) -> str:
+        return self.span.header()
+
+    def call(self, service: str, operation: str, request: Result, *, principal: str | None = None,
+             region: str | None = None, account: str | None = None) -> Any:
+        """Run another service's operation in this transaction, as from outside: checked, authorized, traced.
+
+        Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
+        so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
+        """
+        return self.pipeline.call_inside(self, service, operation, request, principal, region, account)
+
+    def deliver(self, arn: str, payload: bytes, *, principal: str | None = None) -> Any:
+        """Give `payload` to any AWS "target" by its ARN (a function, a queue, a topic, ...), asynchronously.
+
+        Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
+        """
+        return self.pipeline.deliver(self, arn, payload, principal)

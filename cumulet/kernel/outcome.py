@@ -1,0 +1,77 @@
+"""What an operation, a door or a timer handler may return besides its plain result: Effect and Wait.
+
+Decide (a transaction) > perform (no transaction, outside the store) > settle (a transaction of its own).
+A crash before the decision's commit leaves nothing; between decision and settlement the effect may have happened or
+not: a request's effect is lost with its client, a timer's effect is performed again after the restart (the kernel
+keeps the timer until the settlement commits), so what timers perform must bear repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cumulet.kernel.keys import Key
+
+if TYPE_CHECKING:
+    from cumulet.kernel.context import Context
+
+Result = dict[str, Any]
+Settle = Callable[["Context", Any], Any]
+
+
+@dataclass(slots=True)
+class Effect:
+    """Something slow or outside, performed after the deciding transaction committed.
+
+    kind     which performer (registered in app.py): "invoke", "http", "process", ...
+    args     what the performer gets: `await perform(effect_scope, *args)`
+    settle   `settle(ctx, outcome)` in a transaction of its own; may return a result, another Effect, or a Wait.
+             `outcome` is what the performer returned, or the exception (an EffectFailed) it raised.
+    durable  False: the answer need not wait for the settlement's commit to be on disk (log lines, metrics)
+    """
+
+    kind: str
+    args: tuple[Any, ...]
+    settle: Settle
+    durable: bool = True
+
+    def then(self, after: Callable[[Context, Any], Any]) -> Effect:
+        """This effect with `after(ctx, result)` applied to what `settle` returns, in the settlement's transaction."""
+        first = self.settle
+        return Effect(self.kind, self.args, lambda ctx, outcome: then(ctx, first(ctx, outcome), after), self.durable)
+
+
+@dataclass(slots=True)
+class Wait:
+    """Nothing yet: park the request and run the operation again when a key under `on` is written, or at `until`.
+
+    on       a key that a commit must write (exactly this key) to wake the request
+    until    epoch seconds; from then on `ctx.now >= until` and the operation must answer
+    """
+
+    on: Key
+    until: float
+
+
+class EffectFailed(Exception):
+    """A performer's failure that the settlement is to handle: `code` for programs, the text for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def then(ctx: Context, outcome: Any, after: Callable[[Context, Any], Any]) -> Any:
+    """`after(ctx, outcome)`, at once for a plain result, or when an Effect has settled.
+
+    This is how one operation builds on another that may take time:
+    `return then(ctx, ctx.call("lambda", "Invoke", {...}), _respond)`.
+    """
+    if isinstance(outcome, Effect):
+        return outcome.then(after)
+    if isinstance(outcome, Wait):
+        raise TypeError("an operation that waits for data cannot be called from inside another one")
+    return after(ctx, outcome)

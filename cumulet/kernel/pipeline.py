@@ -1,0 +1,392 @@
+"""The one pipeline that every operation runs in, for outside and inside callers alike.
+
+A request runs at once, in the event loop, inside a transaction. Its answer leaves after the commit is on disk. An
+operation that returns Wait is parked and run again when the key it waits for is written, or at its deadline. One that
+returns an Effect is answered by what the effect's settlement returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
+from cumulet.aws.http import HttpRequest
+from cumulet.kernel import once, targets
+from cumulet.kernel.clock import Clock
+from cumulet.kernel.context import Context
+from cumulet.kernel.faults import Faults
+from cumulet.kernel.ids import Ids
+from cumulet.kernel.keys import pack
+from cumulet.kernel.outcome import Effect, EffectFailed, Wait
+from cumulet.kernel.service import Door, Operation, Service, operations_of
+from cumulet.kernel.store import Store, StoreUnavailable
+from cumulet.kernel.timers import Timers
+from cumulet.kernel.trace import Span, Tracer
+from cumulet.kernel.tx import TimerScope, Tx
+
+log = logging.getLogger("cumulet")
+
+Reply = Callable[[Any], None]  # the result (dict, HttpResponse, ...) or an AwsError
+Performer = Callable[..., Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request for an operation. `request` is parsed and checked already. `trace` is X-Amzn-Trace-Id as received."""
+
+    service: str
+    operation: str
+    request: Any
+    account: str
+    region: str
+    request_id: str
+    principal: str = ""
+    access_key: str = ""
+    endpoint: str = "http://127.0.0.1:4566"
+    source_ip: str = "127.0.0.1"
+    trace: str | None = None
+    cancelled: bool = False  # set it when the client is gone: a parked request is then dropped
+    arrived: float = field(default=0.0)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A call on its way: what to run, for whom, and where the answer goes."""
+
+    call: Call
+    function: Callable[[Context, Any], Any]
+    argument: Any
+    span: Span
+    reply: Reply
+
+
+@dataclass(slots=True, eq=False)
+class _Parked:
+    run: _Run
+    key: bytes
+    until: float
+    timer: asyncio.TimerHandle | None = None
+
+
+class Pipeline:
+    """Runs operations. `check(service, operation, request)` validates what services ask of each other."""
+
+    def __init__(self, store: Store, clock: Clock, services: Mapping[Service, Mapping[str, str]], *,
+                 check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
+                 performers: Mapping[str, Performer] | None = None, ids: Ids | None = None) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids or Ids()
+        self.faults: Faults = store.faults
+        self.tracer = Tracer()
+        self.performers: dict[str, Performer] = dict(performers or {})
+        self.services = {service.name: service for service in services}
+        self.operations: dict[tuple[str, str], Operation] = {}
+        self.doors: dict[str, tuple[str, Door]] = {}
+        self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
+        self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
+        self._check = check
+        handlers: dict[str, Callable[[Context, Any], Any]] = {"kernel.forget": once.forget}
+        for service, names in services.items():
+            for name, function in operations_of(service, names).items():
+                self.operations[service.name, name] = function
+            for name, function in service.internals.items():
+                self.operations[service.name, name] = function
+            for name, door in service.doors.items():
+                self.doors[name] = (service.name, door)
+            handlers.update(service.timers)
+        self.timers = Timers(self, handlers)
+        self.busy = 0
+        self._parked: dict[bytes, list[_Parked]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._effect_ids = itertools.count()
+        store.on_commit = self._committed
+
+    # entries
+
+    def handle(self, call: Call, reply: Reply) -> None:
+        """Run an operation; `reply` gets its result or an AwsError, after the commit."""
+        function = self.operations.get((call.service, call.operation))
+        if function is None:
+            reply(_unknown(call.service, call.operation))
+            return
+        span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
+        self._start(_Run(call, function, call.request, span, reply))
+
+    def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
+        """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
+        service, function = self.doors[door]
+        span = self.tracer.begin(f"{service} {request.method} {request.path}", "request", self.clock.now(), call.trace)
+        self._start(_Run(call, function, request, span, reply))
+
+    async def call(self, call: Call) -> Any:
+        """As `handle`, for coroutines. Raises: AwsError."""
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.handle(call, waiter.set_result)
+        answer = await waiter
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    # running
+
+    def _start(self, run: _Run) -> None:
+        run.call.arrived = self.clock.now()
+        self.busy += 1
+        self._execute(run)
+
+    def context(self, call: Call, tx: Tx, span: Span) -> Context:
+        return Context(self, tx, self.clock.now(), call.arrived, call.account, call.region, call.principal,
+                       call.access_key, call.request_id, call.endpoint, span, call.source_ip)
+
+    def _execute(self, run: _Run) -> None:
+        call = run.call
+        tx = self.store.begin(TimerScope(account=call.account, region=call.region))
+        self._guarded(run, tx, run.function, run.argument, True)
+
+    def _guarded(self, run: _Run, tx: Tx, function: Callable[[Context, Any], Any], argument: Any, durable: bool) -> None:
+        ctx = self.context(run.call, tx, run.span)
+        try:
+            outcome = function(ctx, argument)
+        except AwsError as error:
+            tx.abandon()
+            outcome = error
+        except Exception as error:
+            tx.abandon()
+            outcome = _broken(run.span.name, run.call.request_id, error)
+        if type(outcome) is Wait:
+            tx.abandon()
+            self._park(run, outcome)
+        elif type(outcome) is Effect:
+            effect = outcome
+            self.finish(tx, lambda failure: self._answer(run, _failed(failure)) if failure else self._spawn(run, effect))
+        else:
+            self.finish(tx, lambda failure: self._answer(run, _failed(failure) if failure else outcome), durable)
+
+    def finish(self, tx: Tx, done: Callable[[Exception | None], None], durable: bool = True) -> None:
+        """Commit, and let the timers know of earlier wakes."""
+        if tx.earliest_wake is not None:
+            self.timers.upcoming(tx.earliest_wake)
+        self.store.finish(tx, done, durable)
+
+    def _answer(self, run: _Run, outcome: Any) -> None:
+        failed = isinstance(outcome, AwsError)
+        self.tracer.end(run.span, outcome.wire_code if failed else "ok")
+        self.settled()
+        run.reply(outcome)
+
+    def settled(self) -> None:
+        """One thing less in flight."""
+        self.busy -= 1
+        if self.busy == 0 and self._idle:
+            waiters, self._idle = self._idle, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        if self.busy == 0 and self.clock.jumping:
+            asyncio.get_running_loop().call_soon(self._jump)
+
+    # effects
+
+    def _spawn(self, run: _Run, effect: Effect) -> None:
+        task = asyncio.get_running_loop().create_task(self._request_effect(run, effect))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _request_effect(self, run: _Run, effect: Effect) -> None:
+        outcome = await self.perform(effect, run.span)
+        tx = self.store.begin(TimerScope(account=run.call.account, region=run.call.region))
+        self._guarded(run, tx, effect.settle, outcome, effect.durable)
+
+    async def perform(self, effect: Effect, parent: Span) -> Any:
+        """What the performer returned, or the EffectFailed it raised."""
+        self.faults.hit("effect.perform")
+        span = self.tracer.begin(effect.kind, "effect", self.clock.now(), parent.header())
+        try:
+            outcome = await self.performers[effect.kind](span, *effect.args)
+        except EffectFailed as failure:
+            self.tracer.end(span, failure.code)
+            return failure
+        except Exception as error:
+            self.tracer.end(span, type(error).__name__)
+            log.exception("effect %s failed", effect.kind)
+            return EffectFailed("InternalFailure", f"{type(error).__name__}: {error}")
+        self.tracer.end(span)
+        self.faults.hit("effect.settle")
+        return outcome
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that the kernel keeps alive and `close` waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # calls between services
+
+    def call_inside(self, ctx: Context, service: str, operation: str, request: Any, principal: str | None,
+                    region: str | None, account: str | None) -> Any:
+        function = self.operations.get((service, operation))
+        if function is None:
+            raise _unknown(service, operation)
+        if operation not in self.services[service].internals:
+            self._check(service, operation, request)
+        mark = ctx.tx.savepoint()
+        span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span.header())
+        child = self._inner(ctx, span, principal, region, account)
+        try:
+            outcome = function(child, request)
+        except AwsError as error:
+            ctx.tx.rollback(mark)
+            self.tracer.end(span, error.wire_code)
+            raise
+        self.tracer.end(span)
+        if isinstance(outcome, Effect):
+            settle = outcome.settle
+            outcome.settle = lambda c, result: settle(self._inner(c, c.span, principal, region, account), result)
+        return outcome
+
+    def _inner(self, ctx: Context, span: Span, principal: str | None, region: str | None, account: str | None) -> Context:
+        return Context(self, ctx.tx, ctx.now, ctx.arrived, account or ctx.account, region or ctx.region,
+                       ctx.principal if principal is None else principal, ctx.access_key, ctx.request_id, ctx.endpoint,
+                       span, ctx.source_ip)
+
+    def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None) -> Any:
+        service, operation, request, region, account = targets.request_for(arn, payload)
+        return self.call_inside(ctx, service, operation, request, principal, region, account)
+
+    # waiting
+
+    def _park(self, run: _Run, wait: Wait) -> None:
+        self.settled()
+        key = pack(wait.on)
+        parked = _Parked(run, key, wait.until)
+        self._parked.setdefault(key, []).append(parked)
+        if not self.clock.virtual:
+            delay = max(0.0, wait.until - self.clock.now())
+            parked.timer = asyncio.get_running_loop().call_later(delay, self._resume, parked)
+
+    def _resume(self, parked: _Parked) -> None:
+        waiting = self._parked.get(parked.key)
+        if waiting is None or parked not in waiting:
+            return
+        waiting.remove(parked)
+        if not waiting:
+            del self._parked[parked.key]
+        if parked.timer is not None:
+            parked.timer.cancel()
+        if not parked.run.call.cancelled:
+            self.busy += 1
+            self._execute(parked.run)
+
+    def _committed(self, writes: Mapping[bytes, bytes | None]) -> None:
+        if not self._parked:
+            return
+        for key in [key for key in self._parked if key in writes]:
+            for parked in list(self._parked.get(key, ())):
+                self._resume(parked)
+
+    # the clock
+
+    async def quiet(self) -> None:
+        """Wait until nothing is in flight: no request, no effect, no due timer, nothing uncommitted."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self.busy:
+                waiter: asyncio.Future[None] = loop.create_future()
+                self._idle.append(waiter)
+                await waiter
+            await self.store.settle()
+            due = self.timers.next_due()
+            if not self.busy and (due is None or due > self.clock.now()):
+                return
+            if not self.busy:
+                self.timers.fire()
+            await asyncio.sleep(0)
+
+    def _next(self) -> float | None:
+        times = [parked.until for waiting in self._parked.values() for parked in waiting]
+        timer = self.timers.next_due()
+        if timer is not None:
+            times.append(timer)
+        return min(times, default=None)
+
+    def _move(self, at: float) -> None:
+        self.clock.set(at)
+        self.timers.fire()
+        for waiting in list(self._parked.values()):
+            for parked in list(waiting):
+                if parked.until <= self.clock.now():
+                    self._resume(parked)
+
+    async def advance(self, seconds: float) -> None:
+        """Move a virtual clock on, running everything that comes due on the way, in order."""
+        target = self.clock.now() + seconds
+        await self.quiet()
+        while (at := self._next()) is not None and at <= target:
+            self._move(at)
+            await self.quiet()
+        self._move(target)
+        await self.quiet()
+
+    def jump(self) -> None:
+        """From now on a virtual clock goes to the next timer whenever nothing is in flight."""
+        self.clock.freeze()
+        self.clock.jumping = True
+        asyncio.get_running_loop().call_soon(self._jump)
+
+    def _jump(self) -> None:
+        if not self.clock.jumping or self.busy:
+            return
+        at = self._next()
+        if at is not None:
+            self._move(at)
+            asyncio.get_running_loop().call_soon(self._jump)
+
+    # the whole
+
+    async def start(self) -> None:
+        """Take up what a crash or a stop left: effects that were running are due again."""
+        await self.timers.recover()
+
+    async def reset(self) -> None:
+        """Back to empty."""
+        for waiting in list(self._parked.values()):
+            for parked in list(waiting):
+                parked.run.call.cancelled = True
+                self._resume(parked)
+        await self.store.clear()
+        self.tracer.clear()
+
+    async def close(self) -> None:
+        """Stop timers, let running effects end for a moment, settle, close the store."""
+        self.timers.stop()
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=2.0)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self.store.settle()
+        self.store.close()
+
+
+def _unknown(service: str, operation: str) -> NotImplementedOnCumulet:
+    return NotImplementedOnCumulet(f"{service}.{operation} is not implemented by Cumulet.", hint=f"See docs/services/{service}.md")
+
+
+def _broken(name: str, request_id: str, error: Exception) -> InternalFailure:
+    log.error("request %s: %s broke", request_id, name, exc_info=error)
+    return InternalFailure("An internal error occurred.", hint=f"{type(error).__name__}: {error}; request {request_id}")
+
+
+def _failed(failure: Exception) -> InternalFailure:
+    if not isinstance(failure, StoreUnavailable):
+        return _broken("the commit", "-", failure)
+    log.error("%s", failure)
+    return InternalFailure(str(failure))

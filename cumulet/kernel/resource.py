@@ -1,0 +1,83 @@
+"""How a service describes one CloudFormation resource type; the engine in services/cloudformation owns the rest.
+
+The engine resolves intrinsic functions, orders by dependencies, creates, updates, replaces, deletes and rolls back,
+generates names, and refuses properties that `properties` does not list. A Resource only maps properties to public
+operations, which it reaches through `call(operation, **request)`; what the API refuses, a template refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Properties = dict[str, Any]
+
+
+class Call(Protocol):
+    """Calls an operation of the resource's own service, or of another one as `call("iam:PassRole", ...)`.
+
+    Raises AwsError as the operation does. Returns the result, or an Effect where the operation does.
+    """
+
+    def __call__(self, operation: str, /, **request: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a Resource may know of its surroundings."""
+
+    account: str
+    region: str
+    stack_name: str
+    stack_id: str
+    logical_id: str
+    physical_id: str | None  # None while it is being created
+    tags: Mapping[str, str]  # the stack's tags, and aws:cloudformation:stack-name, -stack-id, -logical-id
+    generated_name: str  # `{stack}-{logical}-{12 random characters}`, cut to `name_max`; stable across retries
+    now: float
+
+
+@dataclass(frozen=True)
+class Created:
+    """What `create` and `update` return: the physical id and the values of Fn::GetAtt."""
+
+    physical_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One CloudFormation type.
+
+    type        "AWS::SQS::Queue"
+    service     botocore's service name that plain operation names in `call` go to: "sqs"
+    properties  the names of the top-level properties that are honoured; others are refused by name before anything is
+                created (resource status reason "Property X of AWS::... is not supported by Cumulet")
+    required    top-level properties that must be there
+    create      (call, properties, scope) -> Created
+    update      (call, new properties, old properties, scope) -> Created; None: every change replaces
+    delete      (call, properties, scope); the engine takes "not found" answers (status 404 or a code that ends in
+                NotFound, NoSuch..., NonExistent...) as done
+    replace_on  properties whose change replaces the resource (create new, switch, delete old at clean-up)
+    name        the property that names it, filled with `generated_name` when the template gives none
+    name_max    longest generated name; name_lower: only lower case
+    ref         what Ref gives, from physical id and attributes; by default the physical id
+    ready       (call, physical id, scope) -> bool: polled on the clock until True; None: ready at once
+    code        property paths that hold local code, which `cumulet deploy` and `aws cloudformation package` upload
+    """
+
+    type: str
+    service: str
+    properties: frozenset[str]
+    create: Callable[[Call, Properties, Scope], Created]
+    delete: Callable[[Call, Properties, Scope], None]
+    update: Callable[[Call, Properties, Properties, Scope], Created] | None = None
+    required: frozenset[str] = frozenset()
+    replace_on: frozenset[str] = frozenset()
+    name: str | None = None
+    name_max: int = 64
+    name_lower: bool = False
+    ref: Callable[[str, Mapping[str, Any]], str] | None = None
+    ready: Callable[[Call, str, Scope], bool] | None = None
+    code: tuple[str, ...] = ()

@@ -1,0 +1,70 @@
+"""What a service is: its operations, doors, timers and CloudFormation types, collected from its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cumulet.aws.http import HttpRequest
+    from cumulet.kernel.context import Context
+    from cumulet.kernel.keys import Key
+    from cumulet.kernel.resource import Resource
+
+Operation = Callable[["Context", Any], Any]
+Door = Callable[["Context", "HttpRequest"], Any]
+TimerHandler = Callable[["Context", "Key"], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """A service as `app.py` lists it.
+
+    name       botocore's service name ("dynamodb", "lambda", "apigatewayv2")
+    modules    the modules of operations: every public function *defined* there is one, named in snake case
+    doors      plain HTTP entries beside the API (a door's name -> function of (ctx, HttpRequest) that returns an
+               HttpResponse, an Effect or a Wait): "execute-api", "lambda-url"
+    timers     handler name ("lambda.event") -> function of (ctx, key), for `ctx.tx.wake(at, name, key)`; it returns
+               None or an Effect
+    internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
+               not on the wire
+    resources  CloudFormation types
+    """
+
+    name: str
+    modules: tuple[ModuleType, ...] = ()
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    timers: Mapping[str, TimerHandler] = field(default_factory=dict)
+    internals: Mapping[str, Operation] = field(default_factory=dict)
+    resources: tuple[Resource, ...] = ()
+
+    def functions(self) -> Iterable[tuple[str, Operation]]:
+        """The public functions of the service's modules, as (snake-case name, function)."""
+        for module in self.modules:
+            for name, value in vars(module).items():
+                if not name.startswith("_") and callable(value) and not isinstance(value, type) \
+                        and getattr(value, "__module__", None) == module.__name__:
+                    yield name, value
+
+
+class MisnamedOperation(Exception):
+    """A service's public function is no operation of its AWS model; the message says the right spelling."""
+
+
+def operations_of(service: Service, names: Mapping[str, str]) -> dict[str, Operation]:
+    """Operation name -> function. `names` maps the model's snake-case names to operation names ("put_item": "PutItem").
+
+    Raises: MisnamedOperation, which stops the start-up.
+    """
+    import difflib
+
+    found: dict[str, Operation] = {}
+    for snake, function in service.functions():
+        if snake not in names:
+            near = difflib.get_close_matches(snake, names, 1)
+            remedy = f"Did you mean {near[0]}?" if near else "Prefix helpers with an underscore."
+            raise MisnamedOperation(f"{function.__module__}.{snake} is no operation of {service.name}. {remedy}")
+        found[names[snake]] = function
+    return found

@@ -1,0 +1,81 @@
+"""Traces: what called what, when, for how long, with which outcome; the newest spans, in memory.
+
+A trace id travels in X-Amzn-Trace-Id (`Root=1-{8 hex}-{24 hex};Parent={16 hex};Sampled=1`), which AWS SDKs inside a
+function send along, so that a request is one tree from the front to the last table.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+_KEPT_SPANS = 10_000
+
+
+@dataclass(slots=True)
+class Span:
+    """One step of a trace. Times are real seconds, whatever the clock says; `at` is the clock's time at its start."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str  # "dynamodb.PutItem", "invoke shop-items", "timer lambda.event"
+    kind: str  # request, call, effect, timer
+    at: float
+    started: float
+    ended: float = 0.0
+    status: str = "ok"
+    detail: str = ""
+
+    def header(self) -> str:
+        return f"Root={self.trace_id};Parent={self.span_id};Sampled=1"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "trace_id": self.trace_id, "span_id": self.span_id, "parent_id": self.parent_id, "name": self.name,
+            "kind": self.kind, "at": self.at, "started": self.started, "duration_ms": (self.ended - self.started) * 1e3,
+            "status": self.status, "detail": self.detail,
+        }
+
+
+class Tracer:
+    """Makes spans and keeps the newest finished ones."""
+
+    def __init__(self, kept: int = _KEPT_SPANS) -> None:
+        self._spans: deque[Span] = deque(maxlen=kept)
+        self._bits = random.Random().getrandbits
+
+    def begin(self, name: str, kind: str, at: float, parent: str | None = None, detail: str = "") -> Span:
+        """Start a span under `parent`, an X-Amzn-Trace-Id value, or a new trace."""
+        root = up = None
+        if parent:
+            for field in parent.split(";"):
+                key, _, value = field.strip().partition("=")
+                if key == "Root":
+                    root = value
+                elif key == "Parent":
+                    up = value
+        if root is None:
+            root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
+        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
+
+    def end(self, span: Span, status: str = "ok") -> None:
+        span.ended = time.perf_counter()
+        span.status = status
+        self._spans.append(span)
+
+    def traces(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The newest traces: their root span, newest first."""
+        roots = [span for span in reversed(self._spans) if span.parent_id is None]
+        return [span.as_dict() for span in roots[:limit]]
+
+    def spans(self, trace_id: str) -> list[dict[str, Any]]:
+        """The spans of one trace by start time."""
+        found = [span for span in self._spans if span.trace_id == trace_id]
+        return [span.as_dict() for span in sorted(found, key=lambda span: span.started)]
+
+    def clear(self) -> None:
+        self._spans.clear()
