@@ -1,0 +1,106 @@
+"""The command line's way to a running cloud: plain HTTP on loopback, no SDK, so that commands start at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import click
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:4566"
+STATE_FILE = "server.json"
+
+
+class CallFailed(Exception):
+    """An operation's error answer."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+def data_dir(given: str | None) -> Path:
+    """--data, else $CUMULET_DATA, else ./.cumulet."""
+    return Path(given or os.environ.get("CUMULET_DATA") or ".cumulet")
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """What a running server wrote about itself: pid, endpoint."""
+    try:
+        state = json.loads((folder / STATE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def endpoint_of(data: str | None, endpoint: str | None = None) -> str:
+    """--endpoint-url, else $AWS_ENDPOINT_URL, else that of the server on the data directory, else port 4566."""
+    state = read_state(data_dir(data))
+    return endpoint or os.environ.get("AWS_ENDPOINT_URL") or (state or {}).get("endpoint") or DEFAULT_ENDPOINT
+
+
+class Client:
+    """Calls operations of a running cloud as `account` in `region`."""
+
+    def __init__(self, endpoint: str, region: str = "us-east-1", timeout_s: float = 120.0) -> None:
+        parts = urlsplit(endpoint)
+        self.endpoint = endpoint.rstrip("/")
+        self.region = region
+        self._host, self._port, self._timeout_s = parts.hostname or "127.0.0.1", parts.port or 80, timeout_s
+        self._connection: http.client.HTTPConnection | None = None
+
+    def http(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+        """One request on the kept connection. Raises: ClickException when nobody answers."""
+        for attempt in (1, 2):
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+            try:
+                self._connection.request(method, path, body, headers or {})
+                answer = self._connection.getresponse()
+                return answer.status, answer.read()
+            except (ConnectionError, http.client.HTTPException) as error:
+                self._connection.close()
+                self._connection = None
+                if attempt == 2 or isinstance(error, ConnectionRefusedError):
+                    raise click.ClickException(
+                        f"No Cumulet answers at {self.endpoint} ({error}). Start one with: cumulet up --detach"
+                    ) from error
+        raise AssertionError("unreachable")
+
+    def get(self, path: str) -> Any:
+        status, body = self.http("GET", path)
+        if status != 200:
+            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {body.decode(errors='replace')[:300]}")
+        return json.loads(body)
+
+    def post(self, path: str, value: Any = None) -> Any:
+        body = b"" if value is None else json.dumps(value).encode()
+        status, answer = self.http("POST", path, body, {"content-type": "application/json"})
+        if status != 200:
+            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {answer.decode(errors='replace')[:300]}")
+        return json.loads(answer) if answer else None
+
+    def call(self, service: str, operation: str, **request: Any) -> Any:
+        """An operation's result. Raises: CallFailed."""
+        headers = {"content-type": "application/json", "x-cumulet-region": self.region}
+        body = json.dumps(request).encode()
+        status, answer = self.http("POST", f"/_cumulet/call/{service}/{operation}", body, headers)
+        value = json.loads(answer) if answer else {}
+        if status >= 300:
+            raise CallFailed(str(value.get("__type", status)).rpartition("#")[2], str(value.get("message", value)))
+        return value
+
+    def put_object(self, bucket: str, key: str, body: bytes) -> None:
+        """Put bytes into a bucket. Raises: ClickException."""
+        status, answer = self.http("PUT", f"/{bucket}/{quote(key)}", body, {"content-type": "application/octet-stream"})
+        if status != 200:
+            raise click.ClickException(f"Cannot upload to {bucket}/{key}: {status} {answer.decode(errors='replace')[:300]}")
+
+    def has_object(self, bucket: str, key: str) -> bool:
+        status, _ = self.http("HEAD", f"/{bucket}/{quote(key)}")
+        return status == 200

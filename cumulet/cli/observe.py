@@ -1,0 +1,140 @@
+"""Commands that look at a running cloud: logs, trace, clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from cumulet.cli.client import CallFailed, Client, endpoint_of
+
+_FOLLOW_EVERY_S = 0.5
+
+
+def target_options(command: Any) -> Any:
+    """--data, --endpoint-url and --region, for every command that talks to a server."""
+    command = click.option("--data", help="Data directory of the server (default: $CUMULET_DATA, ./.cumulet).")(command)
+    command = click.option("--endpoint-url", help="Server to talk to, if not the one on the data directory.")(command)
+    return click.option("--region", default="us-east-1", envvar="AWS_DEFAULT_REGION", show_default=True)(command)
+
+
+def client_for(data: str | None, endpoint_url: str | None, region: str) -> Client:
+    return Client(endpoint_of(data, endpoint_url), region)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
+@click.option("-n", "--lines", default=100, show_default=True, help="How many of the newest lines.")
+@target_options
+def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_url: str | None, region: str) -> None:
+    """Print log lines of a group, a function or a stack's functions (NAME is a part of the group's name)."""
+    client = client_for(data, endpoint_url, region)
+    shown: dict[str, float] = {}
+    first = True
+    while True:
+        events = _events(client, name, shown)
+        for at, group, text in events[-lines:] if first else events:
+            stamp = datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+            click.echo(f"{click.style(stamp, dim=True)} {click.style(group.rpartition('/')[2], fg='cyan')} {text.rstrip()}")
+        if first and not events and not follow:
+            click.echo("No log lines yet." if name is None else f"No log lines in a group named like {name!r}.")
+        if not follow:
+            return
+        first = False
+        time.sleep(_FOLLOW_EVERY_S)
+
+
+def _events(client: Client, name: str | None, shown: dict[str, float]) -> list[tuple[float, str, str]]:
+    found: list[tuple[float, str, str]] = []
+    token: dict[str, Any] = {}
+    groups: list[str] = []
+    while True:
+        page = client.call("logs", "DescribeLogGroups", **token)
+        groups += [group["logGroupName"] for group in page.get("logGroups", [])]
+        if "nextToken" not in page:
+            break
+        token = {"nextToken": page["nextToken"]}
+    for group in groups:
+        if name is not None and name not in group:
+            continue
+        more: dict[str, Any] = {}
+        seen = shown.get(group, 0)
+        while True:
+            page = client.call("logs", "FilterLogEvents", logGroupName=group, startTime=int(seen), **more)
+            for event in page.get("events", []):
+                found.append((event["timestamp"], group, event["message"]))
+                shown[group] = max(shown.get(group, 0), event["timestamp"] + 1)
+            if "nextToken" not in page:
+                break
+            more = {"nextToken": page["nextToken"]}
+    return sorted(found, key=lambda event: event[0])
+
+
+@click.command()
+@click.argument("trace_id", required=False)
+@click.option("-n", "--newest", default=15, show_default=True, help="How many traces to list.")
+@target_options
+def trace(trace_id: str | None, newest: int, data: str | None, endpoint_url: str | None, region: str) -> None:
+    """Show one request across services as a tree with times, or list the newest traces."""
+    client = client_for(data, endpoint_url, region)
+    if trace_id is None:
+        for root in client.get(f"/_cumulet/trace?limit={newest}")["traces"]:
+            click.echo(f"{root['trace_id']}  {root['duration_ms']:8.2f} ms  {root['status']:<12} {root['name']}")
+        return
+    spans = client.get(f"/_cumulet/trace?id={trace_id}")["spans"]
+    if not spans:
+        raise click.ClickException(f"No trace {trace_id}. The newest 10,000 spans are kept; list them with: cumulet trace")
+    for line in tree(spans):
+        click.echo(line)
+
+
+def tree(spans: list[dict[str, Any]]) -> list[str]:
+    """A trace's spans as an indented tree: offset from the start, duration, name, status."""
+    known = {span["span_id"] for span in spans}
+    start = min(span["started"] for span in spans)
+    children: dict[str | None, list[dict[str, Any]]] = {}
+    for span in spans:
+        children.setdefault(span["parent_id"] if span["parent_id"] in known else None, []).append(span)
+    lines: list[str] = []
+
+    def walk(parent: str | None, depth: int) -> None:
+        for span in children.get(parent, []):
+            offset = (span["started"] - start) * 1e3
+            mark = "" if span["status"] == "ok" else f"  {span['status']}"
+            detail = f" {span['detail']}" if span["detail"] else ""
+            lines.append(f"{offset:8.2f} ms  {span['duration_ms']:8.2f} ms  {'  ' * depth}{span['name']}{detail}{mark}")
+            walk(span["span_id"], depth + 1)
+
+    walk(None, 0)
+    return lines
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["now", "advance", "freeze", "jump", "real"]), default="now")
+@click.argument("seconds", type=float, required=False)
+@target_options
+def clock(action: str, seconds: float | None, data: str | None, endpoint_url: str | None, region: str) -> None:
+    """Show or move the cloud's clock: `cumulet clock advance 3600`."""
+    client = client_for(data, endpoint_url, region)
+    if action == "now":
+        state = client.get("/_cumulet/clock")
+    elif action == "advance":
+        if seconds is None:
+            raise click.UsageError("advance needs a number of seconds: cumulet clock advance 3600")
+        state = client.post("/_cumulet/clock", {"advance": seconds})
+    else:
+        state = client.post("/_cumulet/clock", {action: True})
+    now = datetime.fromtimestamp(state["now"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    click.echo(f"{now} ({state.get('mode', 'real')})")
+
+
+def failed(error: CallFailed) -> click.ClickException:
+    return click.ClickException(f"{error.code}: {error.message}")
+
+
+def interactive() -> bool:
+    return sys.stdout.isatty()

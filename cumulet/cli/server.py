@@ -1,0 +1,164 @@
+"""Commands that start, stop, show and empty a server: up, down, status, reset."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cumulet import __version__
+from cumulet.cli.client import STATE_FILE, Client, data_dir, endpoint_of, read_state
+
+if TYPE_CHECKING:
+    from cumulet.app import Config
+
+_START_WITHIN_S = 20.0
+_STOP_WITHIN_S = 15.0
+
+
+@click.command()
+@click.option("--port", default=4566, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--data", help="Data directory (default: $CUMULET_DATA, ./.cumulet).")
+@click.option("--memory", is_flag=True, help="Keep nothing.")
+@click.option("--clock", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
+@click.option("--account", default="000000000000", envvar="CUMULET_ACCOUNT", show_default=True, help="The default account.")
+@click.option("--detach", is_flag=True, help="Start in the background.")
+@click.option("--verbose", is_flag=True, help="One line per request.")
+def up(port: int, host: str, data: str | None, memory: bool, clock: str, account: str, detach: bool, verbose: bool) -> None:
+    """Start a cloud; Ctrl-C or `cumulet down` stops it."""
+    if not (account.isdigit() and len(account) == 12):
+        raise click.UsageError(f"--account takes 12 digits, not {account!r}.")
+    folder = data_dir(data)
+    if detach:
+        _detach(folder, [*sys.argv[1:]])
+        return
+    from cumulet.app import Config
+
+    config = Config(data=None if memory else folder, host=host, port=port, virtual=clock == "virtual", account=account)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if verbose:
+        logging.getLogger("cumulet.access").setLevel(logging.INFO)
+    _run(config, folder)
+
+
+def _run(config: Config, folder: Path) -> None:
+    from cumulet.gateway.server import PortInUse
+    from cumulet.kernel.store import StoreUnavailable
+
+    try:
+        import uvloop
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+    with runner:
+        try:
+            runner.run(_serve(config, folder))
+        except (PortInUse, StoreUnavailable) as error:
+            raise click.ClickException(str(error)) from error
+
+
+async def _serve(config: Config, folder: Path) -> None:
+    from cumulet.app import Cloud
+
+    cloud = Cloud(config)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await cloud.start()
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / STATE_FILE
+    state.write_text(json.dumps({"pid": os.getpid(), "endpoint": cloud.endpoint, "version": __version__}))
+    kept = "nothing is kept" if config.data is None else f"data in {folder}"
+    click.echo(f"Cumulet {__version__} is up: {cloud.endpoint} ({kept})")
+    click.echo(f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1")
+    try:
+        await stopped.wait()
+    finally:
+        state.unlink(missing_ok=True)
+        await cloud.close()
+
+
+def _detach(folder: Path, arguments: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "cumulet.cli.main", *[argument for argument in arguments if argument != "--detach"]]
+    with log.open("ab") as output:
+        offset = output.tell()
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + _START_WITHIN_S
+    while time.monotonic() < deadline:
+        state = read_state(folder)
+        if state and state["pid"] == process.pid:
+            click.echo(f"Cumulet is up: {state['endpoint']} (pid {process.pid}, log in {log})")
+            return
+        if process.poll() is not None:
+            said = log.read_bytes()[offset:].decode(errors="replace").strip()
+            raise click.ClickException(said.removeprefix("Error: ") or f"The server ended with status {process.returncode}; see {log}.")
+        time.sleep(0.02)
+    process.terminate()
+    raise click.ClickException(f"The server did not answer within {_START_WITHIN_S:.0f} s; see {log}.")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):  # a zombie is not alive
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
+
+
+@click.command()
+@click.option("--data", help="Data directory of the server.")
+def down(data: str | None) -> None:
+    """Stop the server of a data directory."""
+    folder = data_dir(data)
+    state = read_state(folder)
+    if state is None or not _alive(state["pid"]):
+        click.echo(f"No server runs on {folder}.")
+        return
+    os.kill(state["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while _alive(state["pid"]):
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"pid {state['pid']} does not stop. End it with: kill -9 {state['pid']} (nothing acknowledged is lost)")
+        time.sleep(0.02)
+    click.echo(f"Stopped pid {state['pid']}.")
+
+
+@click.command()
+@click.option("--data", help="Data directory of the server.")
+@click.option("--endpoint-url", help="Server to ask, if not the one on the data directory.")
+def status(data: str | None, endpoint_url: str | None) -> None:
+    """Show what runs."""
+    client = Client(endpoint_of(data, endpoint_url))
+    health = client.get("/_cumulet/health")
+    click.echo(f"Cumulet {health['version']} at {client.endpoint}: {health['status']}")
+    click.echo("  services: " + ", ".join(sorted(health["services"])))
+    stacks = client.call("cloudformation", "DescribeStacks").get("Stacks", [])
+    for stack in stacks:
+        click.echo(f"  stack {stack['StackName']}: {stack['StackStatus']}")
+
+
+@click.command()
+@click.option("--data", help="Data directory of the server.")
+@click.option("--endpoint-url", help="Server to empty, if not the one on the data directory.")
+def reset(data: str | None, endpoint_url: str | None) -> None:
+    """Empty a running cloud: every stack, table, bucket and log line is gone."""
+    client = Client(endpoint_of(data, endpoint_url))
+    client.post("/_cumulet/reset")
+    click.echo(f"{client.endpoint} is empty.")

@@ -1,0 +1,165 @@
+"""The pytest plugin: a real cloud on a free port, empty for every test, on a clock that the test moves.
+
+    def test_an_order_is_stored(aws, clock):
+        aws("dynamodb").create_table(...)
+        clock.advance(3600)
+
+Fixtures: `server` (one per session), `cloud` (the server, emptied, on virtual time), `aws` (boto3 clients), `clock`, `faults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from cumulet.app import Cloud
+    from cumulet.kernel.faults import Faults
+
+T = TypeVar("T")
+
+
+class CloudThread:
+    """A cloud in a thread of its own, so that tests stay synchronous."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, name="cumulet", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _main(self) -> None:
+        try:
+            import uvloop
+
+            loop = uvloop.new_event_loop()
+        except ImportError:
+            loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._loop = loop
+        try:
+            from cumulet.app import Cloud, Config
+
+            self.cloud: Cloud = Cloud(Config(data=None, port=0, virtual=True))
+            loop.run_until_complete(self.cloud.start())
+        except BaseException as failure:
+            self._failure = failure
+            self._ready.set()
+            return
+        self._ready.set()
+        loop.run_forever()
+        loop.run_until_complete(self.cloud.close())
+        loop.close()
+
+    @property
+    def endpoint(self) -> str:
+        return self.cloud.endpoint
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the cloud's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+
+    def quiet(self) -> None:
+        """Wait until nothing is in flight: no request, no function, no due timer."""
+        self.run(self.cloud.pipeline.quiet())
+
+    def reset(self) -> None:
+        self.run(self.cloud.reset())
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+
+
+class TestClock:
+    """The cloud's virtual clock."""
+
+    __test__ = False
+
+    def __init__(self, server: CloudThread) -> None:
+        self._server = server
+
+    def now(self) -> float:
+        return self._server.cloud.pipeline.clock.now()
+
+    def advance(self, seconds: float) -> None:
+        """Move time on, running everything that comes due on the way."""
+        self._server.run(self._server.cloud.pipeline.advance(seconds))
+
+    def quiet(self) -> None:
+        """Wait until nothing is in flight."""
+        self._server.quiet()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[CloudThread]:
+    """One cloud for the whole session, on a free port, in memory."""
+    started = CloudThread()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def cloud(server: CloudThread) -> CloudThread:
+    """The session's cloud, emptied."""
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def aws(cloud: CloudThread) -> Callable[..., Any]:
+    """`aws("s3")`: a boto3 client for the emptied cloud. No retries, so that a test sees the first answer."""
+    return client_maker(cloud.endpoint)
+
+
+@pytest.fixture
+def clock(cloud: CloudThread) -> TestClock:
+    return TestClock(cloud)
+
+
+@pytest.fixture
+def faults(cloud: CloudThread) -> Iterator[Faults]:
+    """Makes the platform fail at named points; disarmed after the test."""
+    yield cloud.cloud.pipeline.faults
+    cloud.cloud.pipeline.faults.disarm()
+
+
+def client_maker(endpoint: str) -> Callable[..., Any]:
+    """A function that makes boto3 clients for an endpoint; clients are made once per service and options."""
+    import boto3
+    from botocore.config import Config as BotoConfig
+
+    made: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
+    session = _session(boto3)
+
+    def client(service: str, *, resource: bool = False, **options: Any) -> Any:
+        key = (service + ("/resource" if resource else ""), tuple(sorted((k, str(v)) for k, v in options.items())))
+        if key not in made:
+            config = BotoConfig(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+            if "config" in options:
+                config = config.merge(options.pop("config"))
+            maker = session.resource if resource else session.client
+            made[key] = maker(service, **{
+                "endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test",
+                "aws_secret_access_key": "test", "config": config, **options,
+            })
+        return made[key]
+
+    return client
+
+
+_SESSIONS: list[Any] = []
+
+
+def _session(boto3: Any) -> Any:
+    """One session per process: it keeps the parsed service models, which take most of a client's start."""
+    if not _SESSIONS:
+        _SESSIONS.append(boto3.Session())
+    return _SESSIONS[0]
