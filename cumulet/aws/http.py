@@ -36,6 +36,7 @@ class HttpRequest:
     source_ip: str = "127.0.0.1"
     http_version: str = "1.1"
     scheme: str = "http"
+    on_disconnect: Callable[[], None] | None = None  # set by the handler: the client is gone before the answer
 
     def read_body(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else self.body.read()
@@ -61,3 +62,14 @@ class HttpResponse:
     status: int
     headers: Sequence[tuple[str, str]] = ()
     body: ResponseBody = b""
+
+
+@dataclass(slots=True)
+class DoorRequest(HttpRequest):
+    """A request for something that a service serves over plain HTTP: an API, a function's URL.
+
+    `target` is the API's or URL's id; `rest` the raw path behind it, with the stage where there is one.
+    """
+
+    target: str = ""
+    rest: str = "/"

@@ -45,7 +45,8 @@ def up(port: int, host: str, data: str | None, memory: bool, clock: str, account
         return
     from cumulet.app import Config
 
-    config = Config(data=None if memory else folder, host=host, port=port, virtual=clock == "virtual", account=account)
+    config = Config(data=None if memory else folder, host=host, port=port, virtual=clock == "virtual", account=account,
+                    crash_at=os.environ.get("CUMULET_CRASH_AT"))
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if verbose:
         logging.getLogger("cumulet.access").setLevel(logging.INFO)

@@ -25,6 +25,10 @@ class Blobs:
         """Where the blob's bytes are now."""
         return self._unsettled.get(blob_id) or self._final(blob_id)
 
+    def committed_path(self, blob_id: str) -> Path:
+        """Where the blob's bytes are after the commit that makes it durable."""
+        return self._final(blob_id)
+
     def _final(self, blob_id: str) -> Path:
         return self.folder / blob_id[:2] / blob_id
 

@@ -134,6 +134,12 @@ class Pipeline:
             raise answer
         return answer
 
+    def ask(self, call: Call) -> Any:
+        """Run an operation that only reads, at once, for the gateway's own questions. Raises: AwsError."""
+        tx = self.store.begin(TimerScope(account=call.account, region=call.region))
+        span = self.tracer.begin(call.operation, "call", self.clock.now(), call.trace)
+        return self.operations[call.service, call.operation](self.context(call, tx, span), call.request)
+
     # running
 
     def _start(self, run: _Run) -> None:

@@ -3,6 +3,10 @@
 The engine resolves intrinsic functions, orders by dependencies, creates, updates, replaces, deletes and rolls back,
 generates names, and refuses properties that `properties` does not list. A Resource only maps properties to public
 operations, which it reaches through `call(operation, **request)`; what the API refuses, a template refuses.
+
+Scalars in properties may be strings where the API wants numbers or booleans and the other way round (`"30"`, `"true"`,
+a `Ref` to a Number parameter): `call` converts them by the operation's model, so a Resource need not. What it compares
+or computes itself it must convert itself. All that one create, update or delete did is undone when it raises.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from cumulet.kernel.outcome import Effect
 
 Properties = dict[str, Any]
 
@@ -55,7 +61,8 @@ class Resource:
     properties  the names of the top-level properties that are honoured; others are refused by name before anything is
                 created (resource status reason "Property X of AWS::... is not supported by Cumulet")
     required    top-level properties that must be there
-    create      (call, properties, scope) -> Created
+    create      (call, properties, scope) -> Created; where the operation answers with an Effect, return
+                `effect.then(lambda ctx, result: Created(...))` (same for update; delete may return the Effect itself)
     update      (call, new properties, old properties, scope) -> Created; None: every change replaces
     delete      (call, properties, scope); the engine takes "not found" answers (status 404 or a code that ends in
                 NotFound, NoSuch..., NonExistent...) as done
@@ -64,15 +71,17 @@ class Resource:
     name_max    longest generated name; name_lower: only lower case
     ref         what Ref gives, from physical id and attributes; by default the physical id
     ready       (call, physical id, scope) -> bool: polled on the clock until True; None: ready at once
+    attributes  (call, physical id, scope) -> more values of Fn::GetAtt, asked when it is ready, after a create or update:
+                for what is known only then (an endpoint's address)
     code        property paths that hold local code, which `cumulet deploy` and `aws cloudformation package` upload
     """
 
     type: str
     service: str
     properties: frozenset[str]
-    create: Callable[[Call, Properties, Scope], Created]
-    delete: Callable[[Call, Properties, Scope], None]
-    update: Callable[[Call, Properties, Properties, Scope], Created] | None = None
+    create: Callable[[Call, Properties, Scope], Created | Effect]
+    delete: Callable[[Call, Properties, Scope], Effect | None]
+    update: Callable[[Call, Properties, Properties, Scope], Created | Effect] | None = None
     required: frozenset[str] = frozenset()
     replace_on: frozenset[str] = frozenset()
     name: str | None = None
@@ -80,4 +89,5 @@ class Resource:
     name_lower: bool = False
     ref: Callable[[str, Mapping[str, Any]], str] | None = None
     ready: Callable[[Call, str, Scope], bool] | None = None
+    attributes: Callable[[Call, str, Scope], Mapping[str, Any]] | None = None
     code: tuple[str, ...] = ()

@@ -189,6 +189,10 @@ class Tx:
         """The file with the blob's bytes; read-only."""
         return self._store.blobs.path(blob_id)
 
+    def committed_blob_path(self, blob_id: str) -> Path:
+        """Where the blob's file is once what this transaction read is committed: for effects and answers, which come after."""
+        return self._store.blobs.committed_path(blob_id)
+
     def read_blob(self, blob_id: str) -> bytes:
         return self.blob_path(blob_id).read_bytes()
 

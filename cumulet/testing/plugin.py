@@ -10,6 +10,7 @@ Fixtures: `server` (one per session), `cloud` (the server, emptied, on virtual t
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,6 +58,13 @@ class CloudThread:
         loop.run_forever()
         loop.run_until_complete(self.cloud.close())
         loop.close()
+
+    @functools.cached_property
+    def boto_session(self) -> Any:
+        """One session for all tests: it keeps the parsed service models, which take most of a client's start."""
+        import boto3
+
+        return boto3.Session()
 
     @property
     def endpoint(self) -> str:
@@ -116,7 +124,7 @@ def cloud(server: CloudThread) -> CloudThread:
 @pytest.fixture
 def aws(cloud: CloudThread) -> Callable[..., Any]:
     """`aws("s3")`: a boto3 client for the emptied cloud. No retries, so that a test sees the first answer."""
-    return client_maker(cloud.endpoint)
+    return client_maker(cloud.endpoint, cloud.boto_session)
 
 
 @pytest.fixture
@@ -131,13 +139,11 @@ def faults(cloud: CloudThread) -> Iterator[Faults]:
     cloud.cloud.pipeline.faults.disarm()
 
 
-def client_maker(endpoint: str) -> Callable[..., Any]:
+def client_maker(endpoint: str, session: Any) -> Callable[..., Any]:
     """A function that makes boto3 clients for an endpoint; clients are made once per service and options."""
-    import boto3
     from botocore.config import Config as BotoConfig
 
     made: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
-    session = _session(boto3)
 
     def client(service: str, *, resource: bool = False, **options: Any) -> Any:
         key = (service + ("/resource" if resource else ""), tuple(sorted((k, str(v)) for k, v in options.items())))
@@ -153,13 +159,3 @@ def client_maker(endpoint: str) -> Callable[..., Any]:
         return made[key]
 
     return client
-
-
-_SESSIONS: list[Any] = []
-
-
-def _session(boto3: Any) -> Any:
-    """One session per process: it keeps the parsed service models, which take most of a client's start."""
-    if not _SESSIONS:
-        _SESSIONS.append(boto3.Session())
-    return _SESSIONS[0]

@@ -16,7 +16,7 @@ _RANK = {type(None): 0, bytes: 1, str: 2, int: 3, float: 4, bool: 5}
 
 
 def comparable(key):
-    return [(_RANK[type(part)], part.encode("utf-8", "surrogatepass") if isinstance(part, str) else (part or 0)) for part in key]
+    return [(_RANK[type(part)], part.encode("utf-8", "surrogatepass") if isinstance(part, str) else 0 if part is None else part) for part in key]
 
 
 @given(KEYS)

@@ -1,0 +1,283 @@
+"""Cumulet beside moto's server and MiniStack, in one run; writes docs/benchmarks.md.
+
+    .venv/bin/python bench/compare.py [--rounds 3] [--only cumulet] [--peers DIR]
+
+The peers are installed from PyPI into a virtual environment of their own (`.packages/peers`). The server runs on one core and the load
+on the other. Every figure is the median of the rounds; rounds of the servers alternate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from load import Outcome, http, json_call, measure
+
+ROOT = Path(__file__).parents[1]
+ITEM = {"S": "x" * 1000}
+CODE = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'ok'}\n"
+FIGURES = [  # key, title, unit
+    ("start_s", "start until the first answered request", "s"),
+    ("idle_mb", "idle memory (PSS, all processes)", "MB"),
+    ("cold_ms", "cold start, invoke to response, median", "ms"),
+    ("warm_ms", "warm invoke, alone, median", "ms"),
+    ("warm_rate", "warm invokes at 32 connections", "/s"),
+    ("http_ms", "HTTP API to function, warm, alone, median", "ms"),
+    ("put_rate", "PutItem 1 KiB at 32 connections", "/s"),
+    ("put_cpu_ms", "server CPU per PutItem", "ms"),
+    ("get_rate", "GetItem 1 KiB at 32 connections", "/s"),
+    ("get_cpu_ms", "server CPU per GetItem", "ms"),
+    ("after_mb", "memory after all of it (PSS)", "MB"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def tree(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    for each in found:
+        try:
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def pss_mb(pid: int) -> float:
+    total = 0
+    for each in tree(pid):
+        try:
+            for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+        except OSError:
+            continue
+    return total / 1024
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """One server under test, on a free port, pinned to the first core."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], health: str) -> None:
+        self.name, self.health = name, health
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=ROOT))
+        values = {"port": str(self.port), "folder": str(self.folder)}
+        self.command = [part.format(**values) for part in command]
+        self.environment = {**os.environ, **{key: value.format(**values) for key, value in environment.items()}}
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> float:
+        began = time.perf_counter()
+        self.log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(self.command, env=self.environment, stdout=self.log, stderr=self.log, cwd=self.folder,
+                                        start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+        while True:
+            try:
+                with urllib.request.urlopen(self.endpoint + self.health, timeout=2):
+                    return time.perf_counter() - began
+            except urllib.error.HTTPError:
+                return time.perf_counter() - began
+            except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit(f"{self.name} ended: {(self.folder / 'log').read_text()[-2000:]}") from None
+                time.sleep(0.002)
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def client(self, service: str):  # noqa: ANN201 - boto3 has no types
+        return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="test",
+                            aws_secret_access_key="test", config=Config(retries={"total_max_attempts": 1}, read_timeout=60))
+
+
+def package() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", CODE)
+    return buffer.getvalue()
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1e3
+
+
+def lambda_figures(server: Server, scale: float) -> dict[str, float]:
+    """Cold and warm invokes, and an HTTP API in front. Cold: a new function each time, its first invoke."""
+    client = server.client("lambda")
+    host = f"127.0.0.1:{server.port}"
+
+    def create(name: str) -> str:
+        return client.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler", Code={"ZipFile": package()},
+                                      Role="arn:aws:iam::000000000000:role/bench", Timeout=30)["FunctionArn"]
+
+    def invoke(name: str) -> Callable[[int], bytes]:
+        request = http("POST", f"/2015-03-31/functions/{name}/invocations", host, {
+            "Content-Type": "application/json", "X-Amz-Date": "20260101T000000Z",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+        }, b'{"k": 1}')
+        return lambda number: request
+
+    cold = []
+    for number in range(max(3, int(9 * scale))):
+        create(f"cold{number}")
+        cold.append(measure(server.port, invoke(f"cold{number}"), 1, 1).median_ms)
+    arn = create("warm")
+    measure(server.port, invoke("warm"), 5, 1)
+    alone = measure(server.port, invoke("warm"), int(300 * scale) or 20, 1)
+    measure(server.port, invoke("warm"), 64, 32)
+    many = measure(server.port, invoke("warm"), int(3000 * scale) or 64, 32)
+    figures = {"cold_ms": statistics.median(cold), "warm_ms": alone.median_ms, "warm_rate": many.rate}
+    api = server.client("apigatewayv2").create_api(Name="bench", ProtocolType="HTTP", Target=arn)["ApiId"]
+    path = f"/_aws/execute-api/{api}/" if server.name == "cumulet" else "/"
+    name = host if server.name == "cumulet" else f"{api}.execute-api.localhost:{server.port}"
+    figures["http_ms"] = measure(server.port, lambda number: http("GET", path, name, {}), int(300 * scale) or 20, 1).median_ms
+    return figures
+
+
+def table_figures(server: Server, scale: float) -> dict[str, float]:
+    client = server.client("dynamodb")
+    host = f"127.0.0.1:{server.port}"
+    client.create_table(TableName="bench", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    client.get_waiter("table_exists").wait(TableName="bench", WaiterConfig={"Delay": 1})
+    count = max(200, int(20_000 * scale))
+
+    def put(number: int) -> bytes:
+        return json_call("dynamodb", "DynamoDB_20120810.PutItem", host, {"TableName": "bench", "Item": {"id": {"S": f"k{number}"}, "v": ITEM}})
+
+    def get(number: int) -> bytes:
+        return json_call("dynamodb", "DynamoDB_20120810.GetItem", host, {"TableName": "bench", "Key": {"id": {"S": f"k{number * 7 % count}"}}})
+
+    figures: dict[str, float] = {}
+    for name, make in (("put", put), ("get", get)):
+        before = cpu_s(server.process.pid)
+        outcome: Outcome = measure(server.port, make, count, 32)
+        figures[f"{name}_rate"] = outcome.rate
+        figures[f"{name}_cpu_ms"] = (cpu_s(server.process.pid) - before) / count * 1e3
+    return figures
+
+
+def one_round(server: Server, scale: float) -> dict[str, float]:
+    figures = {"start_s": server.start()}
+    os.sched_setaffinity(0, {1 % (os.cpu_count() or 1)})
+    try:
+        time.sleep(2)
+        figures["idle_mb"] = pss_mb(server.process.pid)
+        for part in (table_figures, lambda_figures):
+            try:
+                figures |= part(server, scale)
+            except Exception as error:  # a peer that lacks something keeps its other figures
+                print(f"    {server.name}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
+        figures["after_mb"] = pss_mb(server.process.pid)
+    finally:
+        server.stop()
+    return figures
+
+
+def peers(folder: Path) -> Path:
+    if not (folder / "bin/moto_server").exists():
+        print("installing the peers ...")
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(folder / "bin/pip"), "install", "--quiet", "moto[server]", "ministack"], check=True)
+    return folder / "bin"
+
+
+def versions(binaries: Path) -> dict[str, str]:
+    listed = json.loads(subprocess.run([str(binaries / "pip"), "list", "--format", "json"], capture_output=True, check=True).stdout)
+    return {row["name"].lower(): row["version"] for row in listed}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=["cumulet", "ministack", "moto"])
+    parser.add_argument("--peers", type=Path, default=ROOT / ".packages/peers")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the requests, for a quick look")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    options = parser.parse_args()
+    commands: dict[str, tuple[list[str], dict[str, str], str, float]] = {
+        "cumulet": ([str(ROOT / ".venv/bin/cumulet"), "up", "--port", "{port}", "--data", "{folder}/data"], {}, "/_cumulet/health", 1.0),
+    }
+    if set(options.only) - {"cumulet"}:
+        binaries = peers(options.peers)
+        commands["ministack"] = ([str(binaries / "ministack")], {"GATEWAY_PORT": "{port}", "EDGE_PORT": "{port}"}, "/_ministack/health", 0.15)
+        commands["moto"] = ([str(binaries / "moto_server"), "-p", "{port}", "-H", "127.0.0.1"], {}, "/moto-api/", 0.1)
+    everything: dict[str, list[dict[str, float]]] = {name: [] for name in commands if name in options.only}
+    for number in range(options.rounds):
+        for name in everything:
+            command, environment, health, share = commands[name]
+            figures = one_round(Server(name, command, environment, health), options.scale * share)
+            everything[name].append(figures)
+            print(f"round {number + 1} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True)
+    lines = report(everything, {"cumulet": "0.1.0", **(versions(peers(options.peers)) if len(everything) > 1 else {})})
+    print("\n".join(lines))
+    if options.write:
+        (ROOT / "docs/benchmarks.md").write_text(HEADER.format(machine=machine(), rounds=options.rounds) + "\n".join(lines) + "\n")
+
+
+HEADER = """# Benchmarks
+
+`make bench` (`bench/compare.py --write`), one run, {rounds} rounds, medians (lowest to highest in brackets). {machine}.
+Cumulet keeps what it acknowledges (one fsync per group of writes, `synchronous=FULL`); the others keep it in memory. The server
+runs on one core, the load on the other. The same requests go to each; the slower servers get fewer of them.
+
+"""
+
+
+def machine() -> str:
+    return f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, CPython {platform.python_version()}"
+
+
+def report(everything: dict[str, list[dict[str, float]]], known: dict[str, str]) -> list[str]:
+    names = list(everything)
+    lines = ["| what | unit | " + " | ".join(f"{name} {known.get(name, '')}".strip() for name in names) + " |", "|---|---|" + "---|" * len(names)]
+    for key, title, unit in FIGURES:
+        cells = []
+        for name in names:
+            values = sorted(figures[key] for figures in everything[name] if key in figures)
+            cells.append(f"{statistics.median(values):,.3g} [{values[0]:,.3g} - {values[-1]:,.3g}]" if values else "none")
+        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""A small load generator: keep-alive HTTP/1.1 connections that each send the next request when the last is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000"
+)
+
+
+@dataclass
+class Outcome:
+    """requests per second, and milliseconds."""
+
+    rate: float
+    median_ms: float
+    p99_ms: float
+    failed: int
+
+
+def http(method: str, path: str, host: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """One HTTP/1.1 request as bytes."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
+    return (head + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n").encode() + body
+
+
+def json_call(service: str, target: str, host: str, body: object, version: str = "1.0") -> bytes:
+    """One AWS JSON request as bytes."""
+    return http("POST", "/", host, {
+        "Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target, "X-Amz-Date": "20260101T000000Z",
+        "Authorization": AUTHORIZATION.format(service=service),
+    }, json.dumps(body).encode())
+
+
+class Connection(asyncio.Protocol):
+    """Sends requests one after another until the source ends."""
+
+    def __init__(self, source: Iterator[bytes], times: list[float], failures: list[bytes], done: asyncio.Event) -> None:
+        self.source, self.times, self.failures, self.done = source, times, failures, done
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        request = next(self.source, None)
+        if request is None:
+            self.transport.close()
+            self.done.set()
+            return
+        self.began = time.perf_counter()
+        self.transport.write(request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while True:
+            end = self.buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self.buffer[:end].lower()
+            at = head.find(b"content-length:")
+            if at >= 0:
+                size = end + 4 + int(head[at + 15 :].split(b"\r", 1)[0])
+            else:  # chunked: the whole answer is there when the last chunk is
+                last = self.buffer.find(b"\r\n0\r\n\r\n", end) if b"chunked" in head else end - 3
+                if last < 0:
+                    return
+                size = last + 7
+            if len(self.buffer) < size:
+                return
+            self.times.append(time.perf_counter() - self.began)
+            if not head.split(b" ", 2)[1].startswith(b"2"):
+                self.failures.append(self.buffer[:size][:400])
+            self.buffer = self.buffer[size:]
+            self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.is_set():
+            self.failures.append(b"connection lost")
+            self.done.set()
+
+
+async def drive(host: str, port: int, requests: Iterator[bytes], connections: int) -> tuple[float, list[float], list[bytes]]:
+    times: list[float] = []
+    failures: list[bytes] = []
+    loop = asyncio.get_running_loop()
+    done = [asyncio.Event() for _ in range(connections)]
+    began = time.perf_counter()
+    for event in done:
+        await loop.create_connection(lambda event=event: Connection(requests, times, failures, event), host, port)
+    for event in done:
+        await event.wait()
+    return time.perf_counter() - began, times, failures
+
+
+def measure(port: int, make: Callable[[int], bytes], count: int, connections: int) -> Outcome:
+    """Send `count` requests, the n-th made by `make(n)`, over `connections`."""
+    numbers = itertools.count()
+    source = (make(number) for number in itertools.takewhile(lambda number: number < count, numbers))
+    runner = uvloop.run if uvloop else asyncio.run
+    elapsed, times, failures = runner(drive("127.0.0.1", port, source, connections))
+    if failures:
+        print(f"    {len(failures)} failed, the first: {failures[0][:300]!r}", file=sys.stderr)
+    times.sort()
+    return Outcome(len(times) / elapsed, statistics.median(times) * 1e3 if times else 0.0,
+                   times[int(len(times) * 0.99)] * 1e3 if times else 0.0, len(failures))

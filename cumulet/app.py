@@ -1,0 +1,149 @@
+"""The composition root: the only module that lists all services and puts the parts together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cumulet import __version__
+from cumulet.gateway.gateway import Gateway, Hooks, Identity
+from cumulet.gateway.server import Server
+from cumulet.kernel.clock import Clock
+from cumulet.kernel.faults import Faults
+from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.pipeline import Call, Pipeline
+from cumulet.kernel.service import Service
+from cumulet.kernel.store import Store
+from cumulet.kernel.trace import Span
+from cumulet.runtimes import FunctionSpec, Invocation, InvocationResult, Runtimes, RuntimesClosed, UnsupportedRuntime
+from cumulet.runtimes.packages import Package, Packages, UnusablePackage
+from cumulet.wire import Models
+
+import importlib
+
+
+def _there() -> tuple[Service, ...]:  # while the services are being written
+    found = []
+    for name in ("apigateway", "apigatewayv2", "cloudformation", "dynamodb", "iam", "lambda_", "logs", "s3", "sts"):
+        try:
+            found.append(importlib.import_module(f"cumulet.services.{name}").SERVICE)
+        except (ImportError, AttributeError, SyntaxError):
+            continue
+    return tuple(found)
+
+
+SERVICES: tuple[Service, ...] = _there()
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `cumulet up` is told. `data` None keeps nothing; `port` 0 takes a free one; `crash_at` is for crash tests."""
+
+    data: Path | None
+    host: str = "127.0.0.1"
+    port: int = 4566
+    virtual: bool = False
+    account: str = "000000000000"
+    crash_at: str | None = None
+
+
+try:
+    from cumulet.runtimes.sam import SamTransformer
+except ImportError:
+
+    class SamTransformer:  # type: ignore[no-redef]
+        async def transform(self, *args: Any) -> Any:
+            raise EffectFailed("Missing", "no sam yet")
+
+        async def close(self) -> None:
+            return
+
+
+class Cloud:
+    """A whole cloud in one event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store(config.data, Faults(config.crash_at))
+        self.models = Models()
+        self._temporary = tempfile.TemporaryDirectory(prefix="cumulet-") if config.data is None else None
+        folder = config.data or Path(self._temporary.name if self._temporary else "")
+        self.runtimes = Runtimes(folder / "run")
+        self.packages = Packages(folder / "functions")
+        self.sam = SamTransformer()
+        self.pipeline = Pipeline(
+            self.store,
+            Clock(virtual=config.virtual),
+            {service: self.models.names(service.name) for service in SERVICES},
+            check=self._check,
+            performers={"invoke": self._invoke, "sam.transform": self.sam.transform},
+        )
+        self._identities: dict[str, Identity | None] = {}
+        hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
+        self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
+        self.server = Server(self.gateway.handle, self.store.blobs.tmp)
+        self.endpoint = ""
+
+    async def start(self) -> None:
+        """Raises: PortInUse, RuntimeStartError."""
+        port = await self.server.start(self.config.host, self.config.port)
+        self.endpoint = f"http://{self.config.host}:{port}"
+        self.pipeline.endpoint = self.endpoint
+        await self.runtimes.start()
+        await self.pipeline.start()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: the collector need not look at it again
+
+    async def close(self) -> None:
+        await self.server.stop()
+        await self.sam.close()
+        await self.runtimes.close()
+        await self.pipeline.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    async def reset(self) -> None:
+        """Back to empty."""
+        await self.pipeline.reset()
+        self._identities.clear()
+        for key in list(self.pipeline.volatile):
+            del self.pipeline.volatile[key]
+
+    def _check(self, service: str, operation: str, request: Any) -> None:
+        self.models.service(service).operation(operation).check(request)
+
+    async def _invoke(self, span: Span, spec: FunctionSpec, code: Package, layers: tuple[Package, ...],
+                      invocation: Invocation) -> InvocationResult:
+        """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
+        span.name = f"invoke {spec.function_name}"
+        try:
+            ready = await self.packages.prepare(spec, code, layers)
+            traced = Invocation(
+                request_id=invocation.request_id, payload=invocation.payload, trace_id=span.header(), invoked_arn=invocation.invoked_arn,
+                client_context=invocation.client_context, cognito_identity=invocation.cognito_identity, now=invocation.now,
+            )
+            result = await self.runtimes.invoke(ready, traced)
+        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed) as error:
+            raise EffectFailed(type(error).__name__, str(error)) from error
+        except asyncio.CancelledError:
+            raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
+        cold = f", init {result.init_ms:.1f} ms" if result.init_ms is not None else ""
+        span.detail = f"({result.duration_ms:.1f} ms{cold}, {result.status})"
+        return result
+
+    def _identify(self, access_key: str) -> Identity | None:
+        """Whose access key it is, as STS and IAM know it; remembered until the cloud is emptied."""
+        if access_key in self._identities:
+            return self._identities[access_key]
+        call = Call("sts", "cumulet:Identity", {"AccessKeyId": access_key}, self.config.account, "us-east-1", "-")
+        found = self.pipeline.ask(call)
+        identity = Identity(found["AccountId"], found["Arn"], found["SecretAccessKey"]) if found else None
+        if identity is not None:
+            if len(self._identities) > 10_000:
+                self._identities.clear()
+            self._identities[access_key] = identity
+        return identity

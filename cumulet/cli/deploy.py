@@ -1,0 +1,267 @@
+"""`cumulet deploy`: package local code, deploy the stack, show progress resource by resource, print the outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cumulet.aws.errors import AwsError
+from cumulet.cli.client import CallFailed, Client
+from cumulet.cli.observe import client_for, target_options
+from cumulet.cli.package import Package, package
+from cumulet.cli.urls import local_url
+
+BUCKET = "cumulet-deploy-{account}-{region}"
+_POLL_S = 0.02
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+# type -> (property with local code, how an uploaded package is written there)
+_CODE: dict[str, tuple[str, str]] = {
+    "AWS::Serverless::Function": ("CodeUri", "uri"),
+    "AWS::Serverless::LayerVersion": ("ContentUri", "uri"),
+    "AWS::Lambda::Function": ("Code", "bucket"),
+    "AWS::Lambda::LayerVersion": ("Content", "bucket"),
+    "AWS::Serverless::Api": ("DefinitionUri", "uri"),
+    "AWS::Serverless::HttpApi": ("DefinitionUri", "uri"),
+    "AWS::Serverless::StateMachine": ("DefinitionUri", "uri"),
+}
+
+
+class Template:
+    """A template file: its values, and the line of every logical id."""
+
+    def __init__(self, path: Path) -> None:
+        from cumulet.services.cloudformation.source import line_of, parse
+
+        self.path = path
+        try:
+            self.text = path.read_text()
+            self.values: dict[str, Any] = parse(self.text)
+        except OSError as error:
+            raise click.ClickException(f"Cannot read {path}: {error.strerror}. Give the template's path: cumulet deploy template.yaml") from error
+        except AwsError as error:
+            raise click.ClickException(f"{path}: {error.message}") from error
+        self._line_of = line_of
+
+    def where(self, message: str) -> str:
+        """`path:line` of what an error message names, or the path alone."""
+        resources = self.values.get("Resources") or {}
+        for name in re.findall(r"[A-Za-z0-9]+", message):
+            if name in resources:
+                words = set(re.findall(r"[A-Za-z0-9]+", message))
+                properties = (resources[name] or {}).get("Properties") or {}
+                inner = next((key for key in properties if key in words), None)
+                path = ("Resources", name, "Properties", inner) if inner else ("Resources", name)
+                return f"{self.path}:{self._line_of(self.text, path) or 1}"
+        return str(self.path)
+
+
+def _local_code(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, bool]]:
+    """(properties, property, form, is python code) of every local code path in a template, globals first."""
+    shared = (values.get("Globals") or {}).get("Function") or {}
+    if isinstance(shared.get("CodeUri"), str) and "://" not in shared["CodeUri"]:
+        yield shared, "CodeUri", "uri", True
+    for resource in (values.get("Resources") or {}).values():
+        if not isinstance(resource, dict) or resource.get("Type") not in _CODE:
+            continue
+        name, form = _CODE[resource["Type"]]
+        properties = resource.setdefault("Properties", {}) or {}
+        given = properties.get(name)
+        if resource["Type"] == "AWS::Serverless::Function" and given is None \
+                and not {"InlineCode", "ImageUri"} & set(properties) and "CodeUri" not in shared:
+            properties[name] = given = "."
+        if isinstance(given, str) and "://" not in given:
+            yield properties, name, form, "Function" in resource["Type"]
+
+
+class Deployment:
+    """One deployment of a template's stack."""
+
+    def __init__(self, client: Client, template: Path, stack: str, parameters: dict[str, str]) -> None:
+        self.client, self.path, self.stack, self.parameters = client, template, stack, parameters
+        self.account = client.call("sts", "GetCallerIdentity")["Account"]
+        self.bucket = BUCKET.format(account=self.account, region=client.region)
+        self._uploaded: set[str] = set()
+
+    def run(self) -> dict[str, str]:
+        """Package, deploy, wait. The stack's outputs. Raises: ClickException."""
+        began = time.perf_counter()
+        template = Template(self.path)
+        self._upload_code(template)
+        body = json.dumps(template.values, separators=(",", ":"), default=str)
+        try:
+            verb = self._submit(body)
+            if verb is None:
+                click.echo(f"{self.stack}: nothing to change ({time.perf_counter() - began:.2f} s)")
+                return self._outputs()
+            status = self._follow(template)
+        except CallFailed as error:
+            raise click.ClickException(f"{template.where(error.message)}: {error.message} ({error.code}). Nothing was changed.") from error
+        if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            raise click.ClickException(f"{self.stack}: {status}. Correct the first failure above and deploy again.")
+        click.echo(f"{self.stack}: {verb} in {time.perf_counter() - began:.2f} s")
+        return self._outputs()
+
+    def _upload_code(self, template: Template) -> None:
+        packages: dict[tuple[str, bool], Package] = {}
+        for properties, name, form, python in list(_local_code(template.values)):
+            source = properties[name]
+            if (source, python) not in packages:
+                packages[source, python] = package(template.path.parent / source, python=python)
+            made = packages[source, python]
+            key = f"{made.name}.zip"
+            self._upload(key, made.data)
+            properties[name] = f"s3://{self.bucket}/{key}" if form == "uri" else {"S3Bucket": self.bucket, "S3Key": key}
+
+    def _upload(self, key: str, data: bytes) -> None:
+        if key in self._uploaded:
+            return
+        if not self.client.has_object(self.bucket, key):
+            try:
+                options = {} if self.client.region == "us-east-1" else {
+                    "CreateBucketConfiguration": {"LocationConstraint": self.client.region}}
+                self.client.call("s3", "CreateBucket", Bucket=self.bucket, **options)
+            except CallFailed as error:
+                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                    raise click.ClickException(str(error)) from error
+            self.client.put_object(self.bucket, key, data)
+        self._uploaded.add(key)
+
+    def _describe(self) -> dict[str, Any] | None:
+        try:
+            stack: dict[str, Any] = self.client.call("cloudformation", "DescribeStacks", StackName=self.stack)["Stacks"][0]
+        except CallFailed as error:
+            if "does not exist" in error.message:
+                return None
+            raise
+        return stack
+
+    def _submit(self, body: str) -> str | None:
+        """Create or update the stack; "created" or "updated", None when nothing changes."""
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+        stack = self._describe()
+        if stack is not None and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
+            self.client.call("cloudformation", "DeleteStack", StackName=stack["StackId"])
+            while self._describe() is not None:
+                time.sleep(_POLL_S)
+            stack = None
+        request = {"StackName": self.stack, "Parameters": parameters, "Capabilities": _CAPABILITIES}
+        if len(body.encode()) > 51_200:
+            key = f"{self.stack}-{int(time.time())}.template"
+            self._upload(key, body.encode())
+            request["TemplateURL"] = f"https://s3.amazonaws.com/{self.bucket}/{key}"
+        else:
+            request["TemplateBody"] = body
+        if stack is None:
+            self._since = 0.0
+            self.client.call("cloudformation", "CreateStack", **request, OnFailure="ROLLBACK")
+            return "created"
+        events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"]
+        self._seen = {event["EventId"] for event in events}
+        known = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])} - set(self.parameters)
+        parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(known)
+                       if key in (json.loads(body).get("Parameters") or {})]
+        try:
+            self.client.call("cloudformation", "UpdateStack", **request)
+        except CallFailed as error:
+            if "No updates are to be performed" in error.message:
+                return None
+            raise
+        return "updated"
+
+    _seen: set[str] = frozenset()  # type: ignore[assignment]
+
+    def _follow(self, template: Template) -> str:
+        """Print events as they come until the stack rests; its status."""
+        seen = set(self._seen)
+        while True:
+            stack = self._describe()
+            status: str = "DELETE_COMPLETE" if stack is None else stack["StackStatus"]
+            events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"] if stack else []
+            for event in reversed(events):
+                if event["EventId"] not in seen:
+                    seen.add(event["EventId"])
+                    self._show(event, template)
+            if not status.endswith("_IN_PROGRESS"):
+                if status.endswith(("FAILED", "ROLLBACK_COMPLETE")) and stack and stack.get("StackStatusReason"):
+                    click.echo(f"  {stack['StackStatusReason']}", err=True)
+                return status
+            time.sleep(_POLL_S)
+
+    def _show(self, event: dict[str, Any], template: Template) -> None:
+        status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+        if event["LogicalResourceId"] == self.stack and status.endswith("IN_PROGRESS"):
+            return
+        if status.endswith("IN_PROGRESS") and not reason.startswith("Transform"):
+            return
+        failed = status.endswith("FAILED")
+        line = f"  {status:<16} {event['LogicalResourceId']:<28} {event['ResourceType']}"
+        click.secho(line, fg="red" if failed else None)
+        if failed and reason:
+            click.echo(f"    {template.where(event['LogicalResourceId'])}: {reason}")
+
+    def _outputs(self) -> dict[str, str]:
+        stack = self._describe() or {}
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        for key, value in outputs.items():
+            here = local_url(self.client.endpoint, value)
+            click.echo(f"  {key} = {value}" + (f"\n  {' ' * len(key)} = {here}" if here else ""))
+        for url in self._api_urls() if not any(local_url("", value) for value in outputs.values()) else ():
+            click.echo(f"  {url}")
+        return outputs
+
+    def _api_urls(self) -> Iterator[str]:
+        resources = self.client.call("cloudformation", "ListStackResources", StackName=self.stack)["StackResourceSummaries"]
+        for resource in resources:
+            if resource["ResourceType"] in {"AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"}:
+                yield f"{self.client.endpoint}/_aws/execute-api/{resource['PhysicalResourceId']}"
+
+
+def _parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    parameters = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise click.UsageError(f"--parameter takes KEY=VALUE, not {pair!r}.")
+        parameters[key] = value
+    return parameters
+
+
+@click.command()
+@click.argument("template", default="template.yaml", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--stack", help="The stack's name (default: the name of the template's folder).")
+@click.option("--parameter", "parameters", multiple=True, metavar="KEY=VALUE", help="A template parameter.")
+@click.option("--watch", is_flag=True, help="Deploy again whenever the template or its code changes.")
+@target_options
+def deploy(template: Path, stack: str | None, parameters: tuple[str, ...], watch: bool, data: str | None,
+           endpoint_url: str | None, region: str) -> None:
+    """Deploy a SAM or CloudFormation template with its local code."""
+    name = stack or re.sub(r"[^A-Za-z0-9-]+", "-", template.resolve().parent.name).strip("-") or "stack"
+    if not template.is_file():
+        raise click.ClickException(f"{template} does not exist. Give the template's path: cumulet deploy path/template.yaml")
+    deployment = Deployment(client_for(data, endpoint_url, region), template, name, _parameters(parameters))
+    if not watch:
+        deployment.run()
+        return
+    _watch(deployment, template)
+
+
+def _watch(deployment: Deployment, template: Path) -> None:
+    from watchfiles import watch
+
+    try:
+        deployment.run()
+    except click.ClickException as error:
+        error.show()
+    click.echo(f"watching {template.resolve().parent} (Ctrl-C ends)")
+    for _ in watch(template.resolve().parent, raise_interrupt=False):
+        try:
+            deployment.run()
+        except click.ClickException as error:
+            error.show()

@@ -1,0 +1,1 @@
+"""The front: HTTP server, routing, parked requests."""

@@ -1,0 +1,137 @@
+"""Cumulet's own paths, `/_cumulet/...`: health, reset, the clock, traces, and the JSON door to every operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from cumulet.aws.errors import AwsError
+from cumulet.aws.http import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from cumulet.gateway.gateway import Gateway
+
+Reply = Callable[[HttpResponse], None]
+
+
+def json_response(value: Any, status: int = 200) -> HttpResponse:
+    return HttpResponse(status, [("content-type", "application/json")], msgspec.json.encode(value))
+
+
+def serves(path: str) -> bool:
+    return path.startswith("/_cumulet/") or path == "/moto-api/reset"
+
+
+def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
+    """Answer one of our own paths."""
+    path = request.path
+    if path == "/_cumulet/health":
+        services = dict.fromkeys(gateway.pipeline.services, "running")
+        reply(json_response({"status": "running", "version": gateway.hooks.version, "services": services}))
+    elif path in ("/_cumulet/reset", "/moto-api/reset"):
+        if request.method != "POST":
+            reply(_refused(405, "Reset with POST."))
+        else:
+            _later(gateway, _reset(gateway), reply)
+    elif path == "/_cumulet/clock":
+        _clock(gateway, request, reply)
+    elif path == "/_cumulet/trace":
+        reply(_trace(gateway, request))
+    elif path.startswith("/_cumulet/call/"):
+        return gateway.json_door(request, reply)
+    else:
+        reply(_refused(404, f"There is no {path}. There are /_cumulet/health, reset, clock, trace and call/SERVICE/OPERATION."))
+    return None
+
+
+def _refused(status: int, message: str) -> HttpResponse:
+    return json_response({"message": message}, status)
+
+
+def _later(gateway: Gateway, work: Any, reply: Reply) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    gateway.tasks.add(task)
+
+    def done(task: asyncio.Task[Any]) -> None:
+        gateway.tasks.discard(task)
+        if task.cancelled():
+            reply(_refused(503, "The server is stopping."))
+        elif task.exception() is not None:
+            gateway.log.error("%s", task.exception(), exc_info=task.exception())
+            reply(_refused(500, str(task.exception())))
+        else:
+            reply(json_response(task.result()))
+
+    task.add_done_callback(done)
+
+
+async def _reset(gateway: Gateway) -> dict[str, str]:
+    await gateway.hooks.reset()
+    return {"status": "empty"}
+
+
+def _state(gateway: Gateway) -> dict[str, Any]:
+    clock = gateway.pipeline.clock
+    mode = "real" if not clock.virtual else "jumping" if clock.jumping else "frozen"
+    return {"now": clock.now(), "mode": mode}
+
+
+async def _advance(gateway: Gateway, seconds: float) -> dict[str, Any]:
+    await gateway.pipeline.advance(seconds)
+    return _state(gateway)
+
+
+def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
+    clock = gateway.pipeline.clock
+    if request.method == "GET":
+        reply(json_response(_state(gateway)))
+        return
+    try:
+        order = msgspec.json.decode(request.read_body() or b"{}")
+    except msgspec.DecodeError as error:
+        reply(_refused(400, f"The body is not JSON: {error}"))
+        return
+    known = {"advance", "freeze", "jump", "real"}
+    if not isinstance(order, dict) or len(order) != 1 or not known.issuperset(order):
+        reply(_refused(400, 'Send one of {"advance": seconds}, {"freeze": true}, {"jump": true}, {"real": true}.'))
+        return
+    if "advance" in order:
+        seconds = order["advance"]
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
+            reply(_refused(400, "advance takes a number of seconds, 0 or more."))
+        elif not clock.virtual:
+            reply(_refused(409, 'The clock is real. Freeze it first ({"freeze": true}), or start with --clock virtual.'))
+        else:
+            _later(gateway, _advance(gateway, float(seconds)), reply)
+        return
+    if order.get("freeze"):
+        clock.freeze()
+    elif order.get("jump"):
+        gateway.pipeline.jump()
+    elif order.get("real"):
+        clock.thaw()
+        gateway.pipeline.timers.fire()
+    reply(json_response(_state(gateway)))
+
+
+def _trace(gateway: Gateway, request: HttpRequest) -> HttpResponse:
+    query = parse_qs(request.query)
+    tracer = gateway.pipeline.tracer
+    if "id" in query:
+        return json_response({"spans": tracer.spans(query["id"][0])})
+    limit = query.get("limit", ["20"])[0]
+    if not limit.isdigit():
+        return _refused(400, "limit takes a whole number.")
+    return json_response({"traces": tracer.traces(int(limit))})
+
+
+def error_response(error: AwsError, request_id: str) -> HttpResponse:
+    """An error of the JSON door."""
+    value = {"__type": error.wire_code, "message": error.message, **({"hint": error.hint} if error.hint else {})}
+    response = json_response(value, error.http_status)
+    response.headers = [*response.headers, ("x-amzn-requestid", request_id)]
+    return response

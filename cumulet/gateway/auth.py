@@ -1,0 +1,251 @@
+"""Who sends a request: access keys to identities, signatures and presigned URLs verified, AWS's errors where they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cumulet.aws import sigv4
+from cumulet.aws.errors import AwsError, GenericAwsError
+from cumulet.aws.http import HttpRequest
+from cumulet.wire.router import s3_path
+
+DEFAULT_REGION = "us-east-1"
+DEFAULT_SECRET = "test"
+_SKEW_S = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who has an access key."""
+
+    account: str
+    arn: str
+    secret: str
+
+
+@dataclass(slots=True)
+class Caller:
+    """What a request's signature says. `identity` is None for keys that nobody made here."""
+
+    account: str
+    region: str
+    principal: str
+    access_key: str = ""
+
+
+def style(service: str, protocol: str) -> str:
+    """In whose words errors of authentication are: "s3", "query" or "json"."""
+    if service == "s3":
+        return "s3"
+    return "query" if protocol in ("query", "ec2", "rest-xml") else "json"
+
+
+class Authenticator:
+    """Reads and verifies signatures.
+
+    On loopback (`strict` False) any key is accepted and only presigned URLs are verified: with the secret of a known
+    key, else with `test`. Elsewhere every signature is verified, and unknown keys are refused.
+    """
+
+    def __init__(
+        self,
+        identify: Callable[[str], Identity | None],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        *,
+        account: str,
+        strict: bool,
+    ) -> None:
+        self._identify = identify
+        self._now = now
+        self._wall = wall
+        self._account = account
+        self._root = f"arn:aws:iam::{account}:root"
+        self.strict = strict
+
+    def caller(self, request: HttpRequest, kind: str, unsigned: bool = False) -> Caller:
+        """Who calls. `unsigned`: the operation is one that AWS takes without a signature. Raises: AwsError."""
+        header = request.headers.get("authorization")
+        if header is not None:
+            if header.startswith(sigv4.ALGORITHM):
+                return self._header(request, header, kind)
+            return self._other_header(request, header, kind)
+        query = request.query
+        if query:
+            if "X-Amz-Signature=" in query or "X-Amz-Algorithm=" in query:
+                return self._presigned(request, kind)
+            if "Signature=" in query and "AWSAccessKeyId=" in query:
+                return self._verify_v2(request)
+        if self.strict and not unsigned:
+            raise _missing(kind)
+        return Caller(self._account, DEFAULT_REGION, self._root)
+
+    def known(self, access_key: str) -> Identity | None:
+        """Whose key it is; keys that do not look like AWS's are not looked up on loopback."""
+        if self.strict or (access_key.startswith(("ASIA", "AKIA")) and len(access_key) >= 16):
+            return self._identify(access_key)
+        return None
+
+    def _of(self, access_key: str, region: str, identity: Identity | None) -> Caller:
+        if identity is not None:
+            return Caller(identity.account, region, identity.arn, access_key)
+        if len(access_key) == 12 and access_key.isdigit():
+            return Caller(access_key, region, f"arn:aws:iam::{access_key}:root", access_key)
+        return Caller(self._account, region, self._root, access_key)
+
+    # version 4
+
+    def _header(self, request: HttpRequest, header: str, kind: str) -> Caller:
+        if not self.strict:
+            start = header.find("Credential=")
+            if start >= 0 and "Signature=" in header and "SignedHeaders=" in header:
+                parts = header[start + 11 : header.find(",", start) if "," in header[start:] else None].split("/")
+                if len(parts) == 5 and parts[4].strip() == "aws4_request" and parts[0]:
+                    key = parts[0]
+                    return self._of(key, parts[2] or DEFAULT_REGION, self.known(key))
+        try:
+            claim = sigv4.header_claim(request)
+            signed_at = claim.signed_at
+        except sigv4.Malformed as error:
+            raise _malformed(kind, str(error)) from error
+        identity = self.known(claim.access_key)
+        if self.strict:
+            self._check_skew(signed_at, kind)
+            self._check_payload(request)
+            self._verify_v4(request, claim, self._secret(claim.access_key, identity, kind), kind)
+        return self._of(claim.access_key, claim.region, identity)
+
+    def _presigned(self, request: HttpRequest, kind: str) -> Caller:
+        try:
+            claim = sigv4.presigned_claim(request)
+        except sigv4.Malformed as error:
+            raise GenericAwsError("AuthorizationQueryParametersError", str(error), 400) from error
+        identity = self.known(claim.access_key)
+        secret = self._secret(claim.access_key, identity, kind)
+        assert claim.expires_s is not None
+        now, at = self._now(), claim.signed_at
+        if now > at + claim.expires_s:
+            members = {
+                "X-Amz-Expires": str(claim.expires_s),
+                "Expires": sigv4.iso(at + claim.expires_s),
+                "ServerTime": sigv4.iso(now),
+            }
+            raise _expired(members if kind == "s3" else {})
+        if at > max(now, self._wall()) + _SKEW_S:
+            raise GenericAwsError("AccessDenied", "Request is not valid yet", 403)
+        self._verify_v4(request, claim, secret, kind)
+        return self._of(claim.access_key, claim.region, identity)
+
+    def _secret(self, access_key: str, identity: Identity | None, kind: str) -> str:
+        if identity is not None:
+            return identity.secret
+        if not self.strict:
+            return DEFAULT_SECRET
+        if kind == "s3":
+            message = "The AWS Access Key Id you provided does not exist in our records."
+            raise GenericAwsError("InvalidAccessKeyId", message, 403, members={"AWSAccessKeyId": access_key})
+        code, status = ("InvalidClientTokenId", 403) if kind == "query" else ("UnrecognizedClientException", 400)
+        raise GenericAwsError(code, "The security token included in the request is invalid.", status)
+
+    def _check_skew(self, signed_at: float, kind: str) -> None:
+        now = self._wall()
+        if abs(now - signed_at) <= _SKEW_S:
+            return
+        if kind == "s3":
+            message = "The difference between the request time and the current time is too large."
+            members = {"RequestTime": sigv4.iso(signed_at), "ServerTime": sigv4.iso(now)}
+            raise GenericAwsError(
+                "RequestTimeTooSkewed", message, 403, members={**members, "MaxAllowedSkewMilliseconds": "900000"}
+            )
+        code, status = ("SignatureDoesNotMatch", 403) if kind == "query" else ("InvalidSignatureException", 400)
+        raise GenericAwsError(
+            code, f"Signature expired: {sigv4.iso(signed_at)} is now earlier than {sigv4.iso(now - _SKEW_S)}", status
+        )
+
+    def _check_payload(self, request: HttpRequest) -> None:
+        """The digest that is signed must be the body's."""
+        said = request.headers.get("x-amz-content-sha256")
+        if said is None or said == sigv4.UNSIGNED or said.startswith("STREAMING-"):
+            return
+        ours = sigv4.body_sha256(request)
+        if not sigv4.same(ours, said):
+            members = {"ClientComputedContentSHA256": said, "S3ComputedContentSHA256": ours}
+            message = "The provided 'x-amz-content-sha256' header does not match what was computed."
+            raise GenericAwsError("XAmzContentSHA256Mismatch", message, 400, members=members)
+
+    def _verify_v4(self, request: HttpRequest, claim: sigv4.Claim, secret: str, kind: str) -> None:
+        canonical = sigv4.canonical_request(request, claim, sigv4.payload_hash(request, claim))
+        text = sigv4.string_to_sign(claim, canonical)
+        if not sigv4.same(sigv4.sign(secret, claim, text), claim.signature):
+            raise _mismatch(kind, claim, text, canonical)
+
+    # version 2 and others
+
+    def _other_header(self, request: HttpRequest, header: str, kind: str) -> Caller:
+        if header.startswith("AWS ") and kind == "s3":
+            return self._verify_v2(request)
+        if kind == "s3":
+            raise GenericAwsError(
+                "InvalidArgument",
+                "Unsupported Authorization Type",
+                400,
+                members={"ArgumentName": "Authorization", "ArgumentValue": header},
+            )
+        if header.startswith("Bearer ") and not self.strict:
+            return Caller(self._account, DEFAULT_REGION, self._root)
+        raise _malformed(
+            kind,
+            f"Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' "
+            f"parameter. Authorization header requires 'SignedHeaders' parameter. Authorization={header.split(' ')[0]}",
+        )
+
+    def _verify_v2(self, request: HttpRequest) -> Caller:
+        try:
+            claim = sigv4.v2_claim(request)
+        except sigv4.Malformed as error:
+            raise GenericAwsError("AccessDenied", str(error), 403) from error
+        identity = self.known(claim.access_key)
+        if claim.presigned or self.strict:
+            secret = self._secret(claim.access_key, identity, "s3")
+            if claim.expires_s is not None and self._now() > claim.expires_s:
+                raise _expired({"Expires": sigv4.iso(claim.expires_s), "ServerTime": sigv4.iso(self._now())})
+            text = sigv4.v2_string_to_sign(request, claim, s3_path(request))
+            if not sigv4.same(sigv4.v2_sign(secret, text), claim.signature):
+                raise _mismatch("s3", claim, text, None)
+        return self._of(claim.access_key, DEFAULT_REGION, identity)
+
+
+def _missing(kind: str) -> AwsError:
+    if kind == "s3":
+        return GenericAwsError("AccessDenied", "Access Denied", 403)
+    code = "MissingAuthenticationToken" if kind == "query" else "MissingAuthenticationTokenException"
+    return GenericAwsError(code, "Request is missing Authentication Token", 403)
+
+
+def _malformed(kind: str, message: str) -> AwsError:
+    if kind == "s3":
+        return GenericAwsError("AuthorizationHeaderMalformed", f"The authorization header is malformed; {message}", 400)
+    code = "IncompleteSignature" if kind == "query" else "IncompleteSignatureException"
+    return GenericAwsError(code, message, 400)
+
+
+def _expired(members: dict[str, str]) -> AwsError:
+    return GenericAwsError("AccessDenied", "Request has expired", 403, members=members)
+
+
+def _mismatch(kind: str, claim: sigv4.Claim, text: str, canonical: str | None) -> AwsError:
+    if kind != "s3":
+        code, status = ("SignatureDoesNotMatch", 403) if kind == "query" else ("InvalidSignatureException", 400)
+        message = (
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+            "Key and signing method. Consult the service documentation for details."
+        )
+        return GenericAwsError(code, message, status, hint=f"the canonical request was\n{canonical}")
+    members = {"AWSAccessKeyId": claim.access_key, "StringToSign": text, "SignatureProvided": claim.signature,
+               "StringToSignBytes": text.encode().hex(" ")}  # fmt: skip
+    if canonical is not None:
+        members["CanonicalRequest"] = canonical
+        members["CanonicalRequestBytes"] = canonical.encode().hex(" ")
+    message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    return GenericAwsError("SignatureDoesNotMatch", message, 403, members=members)

@@ -1,0 +1,147 @@
+"""Operations on routes and integrations."""
+
+from __future__ import annotations
+
+from cumulet.kernel.context import Context
+from cumulet.kernel.outcome import Result
+from cumulet.kernel.record import replace
+from cumulet.services.apigatewayv2.errors import ConflictException, NotFoundException, not_honoured
+from cumulet.services.apigatewayv2.model import Definition, changed, definition_key, definition_of, page
+from cumulet.services.apigatewayv2.settings import check_integration, check_route, integration_of
+
+_ROUTE = ("RouteKey", "Target", "AuthorizationType", "AuthorizerId", "AuthorizationScopes", "ApiKeyRequired",
+          "OperationName", "ModelSelectionExpression", "RequestModels", "RequestParameters",
+          "RouteResponseSelectionExpression")  # fmt: skip
+_INTEGRATION = ("IntegrationType", "IntegrationUri", "IntegrationMethod", "IntegrationSubtype", "PayloadFormatVersion",
+                "ConnectionId", "ConnectionType", "ContentHandlingStrategy", "CredentialsArn", "Description",
+                "PassthroughBehavior", "RequestParameters", "RequestTemplates", "ResponseParameters",
+                "TemplateSelectionExpression", "TimeoutInMillis", "TlsConfig")  # fmt: skip
+
+
+def create_route(ctx: Context, req: Result) -> Result:
+    """Add a route: a method and a path, or `$default`, and the integration that answers it.
+
+    Raises: NotFoundException; ConflictException for a key that is there; BadRequestException; NotImplementedOnCumulet
+    for authorizers. Source: API Gateway V2 API reference, CreateRoute (read 2026-11).
+    """
+    definition = definition_of(ctx, req["ApiId"])
+    route = {name: req[name] for name in _ROUTE if name in req}
+    route["RouteId"] = ctx.ids.lower(7)
+    route.setdefault("AuthorizationType", "NONE")
+    route.setdefault("ApiKeyRequired", False)
+    return _put_route(ctx, req["ApiId"], definition, route)
+
+
+def get_route(ctx: Context, req: Result) -> Result:
+    """One route. Raises: NotFoundException. Source: API reference, GetRoute."""
+    return _route_of(definition_of(ctx, req["ApiId"]), req["RouteId"])
+
+
+def get_routes(ctx: Context, req: Result) -> Result:
+    """The API's routes by id. Raises: NotFoundException, BadRequestException. Source: API reference, GetRoutes."""
+    return page(list(definition_of(ctx, req["ApiId"]).routes.items()), req)
+
+
+def update_route(ctx: Context, req: Result) -> Result:
+    """Change a route. Raises: as CreateRoute. Source: API reference, UpdateRoute."""
+    definition = definition_of(ctx, req["ApiId"])
+    old = _route_of(definition, req["RouteId"])
+    route = {**old, **{name: req[name] for name in _ROUTE if name in req}}
+    return _put_route(ctx, req["ApiId"], definition, route)
+
+
+def delete_route(ctx: Context, req: Result) -> Result:
+    """Delete a route. Raises: NotFoundException. Source: API reference, DeleteRoute."""
+    definition = definition_of(ctx, req["ApiId"])
+    _route_of(definition, req["RouteId"])
+    left = {id_: route for id_, route in definition.routes.items() if id_ != req["RouteId"]}
+    _save(ctx, req["ApiId"], replace(definition, routes=left))
+    return {}
+
+
+def create_integration(ctx: Context, req: Result) -> Result:
+    """Name a function that answers routes, with payload format 1.0 or 2.0 and a timeout of 50 ms to 30 s.
+
+    Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for HTTP_PROXY, VPC links, service
+    integrations and parameter mapping. Source: API Gateway V2 API reference, CreateIntegration (read 2026-11).
+    """
+    integration = {name: req[name] for name in _INTEGRATION if name in req}
+    integration["IntegrationId"] = ctx.ids.lower(7)
+    integration.setdefault("ConnectionType", "INTERNET")
+    integration.setdefault("TimeoutInMillis", 30000)
+    return _put_integration(ctx, req["ApiId"], integration)
+
+
+def get_integration(ctx: Context, req: Result) -> Result:
+    """One integration. Raises: NotFoundException. Source: API reference, GetIntegration."""
+    return _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"])
+
+
+def get_integrations(ctx: Context, req: Result) -> Result:
+    """The API's integrations by id. Raises: NotFoundException, BadRequestException. Source: API reference."""
+    return page(list(definition_of(ctx, req["ApiId"]).integrations.items()), req)
+
+
+def update_integration(ctx: Context, req: Result) -> Result:
+    """Change an integration. Raises: as CreateIntegration. Source: API reference, UpdateIntegration."""
+    old = _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"])
+    return _put_integration(ctx, req["ApiId"], {**old, **{name: req[name] for name in _INTEGRATION if name in req}})
+
+
+def delete_integration(ctx: Context, req: Result) -> Result:
+    """Delete an integration that no route uses.
+
+    Raises: NotFoundException, ConflictException. Source: API reference, DeleteIntegration.
+    """
+    definition = definition_of(ctx, req["ApiId"])
+    integration_id = req["IntegrationId"]
+    _integration_of(definition, integration_id)
+    users = [route["RouteId"] for route in definition.routes.values() if integration_of(route) == integration_id]
+    if users:
+        raise ConflictException(
+            f"Cannot delete Integration '{integration_id}'. Integration is referenced by Route: {users[0]}"
+        )
+    left = {id_: value for id_, value in definition.integrations.items() if id_ != integration_id}
+    _save(ctx, req["ApiId"], replace(definition, integrations=left))
+    return {}
+
+
+def _put_route(ctx: Context, api_id: str, definition: Definition, route: Result) -> Result:
+    check_route(definition, route)
+    for other in definition.routes.values():
+        if other["RouteKey"] == route["RouteKey"] and other["RouteId"] != route["RouteId"]:
+            raise ConflictException(f"Route with key {route['RouteKey']} already exists for this API")
+    _save(ctx, api_id, replace(definition, routes={**definition.routes, route["RouteId"]: route}))
+    return route
+
+
+def _put_integration(ctx: Context, api_id: str, integration: Result) -> Result:
+    check_integration(integration)
+    if integration.get("CredentialsArn"):
+        raise not_honoured("integration CredentialsArn")
+    definition = definition_of(ctx, api_id)
+    _save(
+        ctx,
+        api_id,
+        replace(definition, integrations={**definition.integrations, integration["IntegrationId"]: integration}),
+    )
+    return integration
+
+
+def _route_of(definition: Definition, route_id: str) -> Result:
+    route: Result | None = definition.routes.get(route_id)
+    if route is None:
+        raise NotFoundException("Invalid Route identifier specified", members={"ResourceType": "Route"})
+    return route
+
+
+def _integration_of(definition: Definition, integration_id: str) -> Result:
+    integration: Result | None = definition.integrations.get(integration_id)
+    if integration is None:
+        raise NotFoundException("Invalid Integration identifier specified", members={"ResourceType": "Integration"})
+    return integration
+
+
+def _save(ctx: Context, api_id: str, definition: Definition) -> None:
+    ctx.tx.put(definition_key(api_id), definition)
+    changed(ctx, api_id)

@@ -1,0 +1,1 @@
+"""DynamoDB's expressions: parsed once, compiled to functions, run over items."""

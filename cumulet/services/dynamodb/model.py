@@ -1,0 +1,95 @@
+"""What DynamoDB keeps: tables, their indexes, and the keys of all rows.
+
+`dynamodb/table/{account}/{region}/{name}`            Table
+`dynamodb/item/{number}/{bucket}/{pk}[/{sk}]`         an item: its size (4 bytes, big endian), then its JSON
+`dynamodb/index/{index}/{bucket}/{ipk}[/{isk}]/{pk}[/{sk}]`   an index row, in the same form
+`dynamodb/ttl/{number}/{expiry}/{item's key}`         an item that expires
+`dynamodb/size/{number}/{pk}`                         bytes of an item collection (tables with local indexes)
+
+Numbers come from a counter and are never used twice, so what remains of a deleted table or index is never seen again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cumulet.kernel.keys import Key
+from cumulet.kernel.record import Record
+
+AttributeValue = dict[str, Any]
+Item = dict[str, AttributeValue]
+
+COUNTER: Key = ("dynamodb", "counter")
+
+
+class Index(Record):
+    """A global or local secondary index."""
+
+    name: str
+    number: int
+    pk: str
+    sk: str | None = None
+    local: bool = False
+    projection: str = "ALL"
+    include: tuple[str, ...] = ()
+    status: str = "ACTIVE"
+    backfilling: bool = False
+    cursor: bytes = b""
+    read_units: int = 0
+    write_units: int = 0
+
+    @property
+    def rows(self) -> Key:
+        return ("dynamodb", "index", self.number)
+
+
+class Table(Record):
+    """A table; `number` names its rows."""
+
+    name: str
+    account: str
+    region: str
+    table_id: str
+    number: int
+    attributes: dict[str, str]
+    pk: str
+    created_at: float
+    sk: str | None = None
+    status: str = "CREATING"
+    billing_mode: str = "PROVISIONED"
+    billed_since: float = 0.0
+    read_units: int = 0
+    write_units: int = 0
+    increased_at: float = 0.0
+    decreased_at: float = 0.0
+    decreases: int = 0
+    indexes: tuple[Index, ...] = ()
+    deletion_protection: bool = False
+    table_class: str = ""
+    tags: dict[str, str] = {}
+    ttl_attribute: str = ""
+    ttl_changed_at: float = 0.0
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.name}"
+
+    @property
+    def rows(self) -> Key:
+        return ("dynamodb", "item", self.number)
+
+    @property
+    def ttl_rows(self) -> Key:
+        return ("dynamodb", "ttl", self.number)
+
+    @property
+    def collection_rows(self) -> Key:
+        return ("dynamodb", "size", self.number)
+
+    @property
+    def key(self) -> Key:
+        return table_key(self.account, self.region, self.name)
+
+
+def table_key(account: str, region: str, name: str) -> Key:
+    return ("dynamodb", "table", account, region, name)

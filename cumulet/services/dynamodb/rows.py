@@ -1,0 +1,118 @@
+"""The one way items are written: the item, its index rows, its expiry and its collection's size, in one transaction."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from cumulet.kernel.context import Context
+from cumulet.kernel.keys import pack, pack_part
+from cumulet.services.dynamodb.capacity import Tally, write_units
+from cumulet.services.dynamodb.errors import ItemCollectionSizeLimitExceededException
+from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_size, stored
+from cumulet.services.dynamodb.model import Item
+
+COLLECTION_LIMIT = 10 * 1024**3
+_TTL_OLDEST_S = 5 * 365 * 86400
+_WAKE_GRID_S = 5
+
+
+def put_item_row(ctx: Context, layout: Layout, key: bytes, item: Item, size: int, old: bytes | None,
+                 tally: Tally | None) -> None:
+    """Write an item. `old` is the row it replaces; a table without indexes need not read it.
+
+    Raises: ValidationException for a wrong index key, ItemCollectionSizeLimitExceededException.
+    """
+    row = stored(size, item)
+    if layout.indexes:
+        for index in layout.indexes:
+            index.check(item)
+        _write_indexes(ctx, layout, key, item, size, row, old, tally)
+    if layout.table.ttl_attribute:
+        write_expiry(ctx, layout, key, item)
+    if layout.tracked:
+        _grow(ctx, layout, item, size - (item_size(old) if old else 0))
+    if tally is not None:
+        tally.table += write_units(max(size, item_size(old) if old else 0))
+    ctx.tx.put(key, row)
+
+
+def delete_item_row(ctx: Context, layout: Layout, key: bytes, old: bytes | None, tally: Tally | None) -> None:
+    """Delete an item that may not be there."""
+    if tally is not None:
+        tally.table += write_units(item_size(old) if old else 0)
+    if old is None:
+        return
+    if layout.indexes:
+        _write_indexes(ctx, layout, key, None, 0, None, old, tally)
+    if layout.tracked:
+        _grow(ctx, layout, item_of(old), -item_size(old))
+    ctx.tx.delete(key)
+
+
+def _write_indexes(ctx: Context, layout: Layout, key: bytes, item: Item | None, size: int, row: bytes | None,
+                   old: bytes | None, tally: Tally | None) -> None:
+    suffix = key[len(layout.prefix) + 2 :]
+    was = item_of(old) if old is not None else None
+    for index in layout.indexes:
+        before = index.row_key(was, suffix) if was is not None else None
+        after = index.row_key(item, suffix) if item is not None else None
+        new_row = index.row(item, size, row) if item is not None and after is not None else None
+        if before is not None and before != after:
+            ctx.tx.delete(before)
+            if tally is not None and was is not None and old is not None:
+                _count(tally, index, item_size(index.row(was, item_size(old), old)))
+        if after is None or new_row is None:
+            continue
+        old_row = index.row(was, item_size(old), old) if before == after and was is not None and old is not None else None
+        if old_row != new_row:
+            if tally is not None:
+                _count(tally, index, max(item_size(new_row), item_size(old_row) if old_row else 0))
+            ctx.tx.put(after, new_row)
+        elif index.index.backfilling:
+            ctx.tx.put(after, new_row)
+
+
+def _count(tally: Tally, index: IndexLayout, size: int) -> None:
+    tally.add_index(index.index.name, index.index.local, write_units(size))
+
+
+def _grow(ctx: Context, layout: Layout, item: Item, amount: int) -> None:
+    key = collection_key(layout, item)
+    if ctx.tx.add(key, amount) > COLLECTION_LIMIT and amount > 0:
+        raise ItemCollectionSizeLimitExceededException("Collection size exceeded.")
+
+
+def collection_key(layout: Layout, item: Item) -> bytes:
+    """Where the size of an item's collection is counted."""
+    kind = layout.pk_kind
+    raw = item[layout.pk][kind]
+    return pack(layout.table.collection_rows) + pack_part(raw)
+
+
+def expiry_of(layout: Layout, item: Item, now: float) -> int | None:
+    """When an item expires, in epoch seconds, or None. More than five years in the past does not count.
+
+    Source: developer guide, "Using time to live (TTL)" (read 2026-11).
+    """
+    value = item.get(layout.table.ttl_attribute)
+    if value is None or "N" not in value:
+        return None
+    number = Decimal(value["N"])
+    if number <= 0 or number > 10**12:
+        return None
+    expiry = math.floor(number)
+    return None if expiry < now - _TTL_OLDEST_S else expiry
+
+
+def write_expiry(ctx: Context, layout: Layout, key: bytes, item: Item) -> None:
+    """Enter an item into its table's expiry rows and set a timer; what an older version of it left there is harmless."""
+    expiry = expiry_of(layout, item, ctx.now)
+    if expiry is None:
+        return
+    table = layout.table
+    ctx.tx.put(pack(table.ttl_rows) + pack_part(expiry) + key[len(layout.prefix) :], b"")
+    at = max(math.ceil(expiry / _WAKE_GRID_S) * _WAKE_GRID_S, math.ceil(ctx.now))
+    ctx.tx.wake(at, "dynamodb.expire", (table.account, table.region, table.name, table.number))
+
+

@@ -1,0 +1,295 @@
+"""Lambda's CloudFormation types.
+
+Source: CloudFormation template reference, AWS::Lambda::* (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
+
+_SETTINGS = [
+    "Architectures",
+    "DeadLetterConfig",
+    "Description",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "Handler",
+    "ImageConfig",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "Role",
+    "Runtime",
+    "SnapStart",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+]
+_NOT_UPDATED = {"Architectures", "PackageType"}
+_INLINE_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def _code(properties: Properties) -> dict[str, Any]:
+    """The Code member of the API; a template's ZipFile is the text of the one file, not a zip."""
+    code = dict(properties["Code"])
+    if "ZipFile" in code:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            info = zipfile.ZipInfo("index.py", _INLINE_DATE)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, code["ZipFile"])
+        code["ZipFile"] = packed.getvalue()
+    return code
+
+
+def _tags(properties: Properties, scope: Scope) -> dict[str, str]:
+    return {**scope.tags, **{tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags", ())}}
+
+
+def _plain(properties: Properties, names: Any) -> dict[str, Any]:
+    found = {name: properties[name] for name in names if name in properties}
+    variables = found.get("Environment", {}).get("Variables")
+    if variables is not None:
+        found["Environment"] = {"Variables": {name: _text(value) for name, value in variables.items()}}
+    return found
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _function(name: str, configuration: dict[str, Any]) -> Created:
+    return Created(name, {"Arn": configuration["FunctionArn"]})
+
+
+def _create_function(call: Call, p: Properties, scope: Scope) -> Created:
+    made = call(
+        "CreateFunction", FunctionName=p["FunctionName"], Code=_code(p), Tags=_tags(p, scope), **_plain(p, _SETTINGS)
+    )
+    if "ReservedConcurrentExecutions" in p:
+        call("PutFunctionConcurrency", FunctionName=p["FunctionName"],
+             ReservedConcurrentExecutions=p["ReservedConcurrentExecutions"])  # fmt: skip
+    return _function(p["FunctionName"], made)
+
+
+_DEFAULTS: dict[str, Any] = {
+    "Description": "", "Timeout": 3, "MemorySize": 128, "Environment": {"Variables": {}}, "Layers": [],
+    "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"},
+}  # fmt: skip
+
+
+def _update_function(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
+    name = p["FunctionName"]
+    changed = {key: p[key] for key in _SETTINGS if key in p and p[key] != old.get(key) and key not in _NOT_UPDATED}
+    changed |= {key: default for key, default in _DEFAULTS.items() if key in old and key not in p}
+    if changed:
+        call("UpdateFunctionConfiguration", FunctionName=name, **_plain(changed, changed))
+    if p["Code"] != old.get("Code") or p.get("Architectures") != old.get("Architectures"):
+        architectures = {"Architectures": p["Architectures"]} if "Architectures" in p else {}
+        call("UpdateFunctionCode", FunctionName=name, **_code(p), **architectures)
+    if "ReservedConcurrentExecutions" in p:
+        if p["ReservedConcurrentExecutions"] != old.get("ReservedConcurrentExecutions"):
+            call("PutFunctionConcurrency", FunctionName=name,
+                 ReservedConcurrentExecutions=p["ReservedConcurrentExecutions"])  # fmt: skip
+    elif "ReservedConcurrentExecutions" in old:
+        call("DeleteFunctionConcurrency", FunctionName=name)
+    configuration = call("GetFunctionConfiguration", FunctionName=name)
+    _retag(call, configuration["FunctionArn"], _tags(p, scope))
+    return _function(name, configuration)
+
+
+def _retag(call: Call, arn: str, wanted: dict[str, str]) -> None:
+    now = call("ListTags", Resource=arn)["Tags"]
+    gone = [key for key in now if key not in wanted]
+    if gone:
+        call("UntagResource", Resource=arn, TagKeys=gone)
+    if wanted:
+        call("TagResource", Resource=arn, Tags=wanted)
+
+
+def _delete_function(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteFunction", FunctionName=scope.physical_id)
+
+
+FUNCTION = Resource(
+    type="AWS::Lambda::Function",
+    service="lambda",
+    properties=frozenset({*_SETTINGS, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags"}),
+    required=frozenset({"Code", "Role"}),
+    create=_create_function,
+    update=_update_function,
+    delete=_delete_function,
+    replace_on=frozenset({"FunctionName", "PackageType"}),
+    name="FunctionName",
+    name_max=64,
+    code=("Code",),
+)
+
+
+def _create_version(call: Call, p: Properties, scope: Scope) -> Created:
+    request = {key: p[key] for key in ("CodeSha256", "Description") if key in p}
+    made = call("PublishVersion", FunctionName=p["FunctionName"], **request)
+    return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "Version": made["Version"]})
+
+
+def _delete_version(call: Call, p: Properties, scope: Scope) -> None:
+    assert scope.physical_id is not None
+    call("DeleteFunction", FunctionName=scope.physical_id)
+
+
+VERSION = Resource(
+    type="AWS::Lambda::Version",
+    service="lambda",
+    properties=frozenset({"CodeSha256", "Description", "FunctionName"}),
+    required=frozenset({"FunctionName"}),
+    create=_create_version,
+    delete=_delete_version,
+)
+
+
+def _routing(p: Properties) -> dict[str, float]:
+    weights = p.get("RoutingConfig", {}).get("AdditionalVersionWeights", ())
+    return {weight["FunctionVersion"]: float(weight["FunctionWeight"]) for weight in weights}
+
+
+def _alias(call: Call, operation: str, p: Properties) -> Created:
+    request = {key: p[key] for key in ("FunctionName", "FunctionVersion", "Name") if key in p}
+    made = call(operation, **request, Description=p.get("Description", ""),
+                RoutingConfig={"AdditionalVersionWeights": _routing(p)})  # fmt: skip
+    return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
+
+
+ALIAS = Resource(
+    type="AWS::Lambda::Alias",
+    service="lambda",
+    properties=frozenset({"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"}),
+    required=frozenset({"FunctionName", "FunctionVersion", "Name"}),
+    create=lambda call, p, scope: _alias(call, "CreateAlias", p),
+    update=lambda call, p, old, scope: _alias(call, "UpdateAlias", p),
+    delete=lambda call, p, scope: _ignore(call("DeleteAlias", FunctionName=p["FunctionName"], Name=p["Name"])),
+    replace_on=frozenset({"FunctionName", "Name"}),
+)
+
+
+def _ignore(answer: dict[str, Any]) -> None:
+    """A delete says nothing."""
+
+
+_PERMISSION = [
+    "Action",
+    "EventSourceToken",
+    "FunctionName",
+    "FunctionUrlAuthType",
+    "InvokedViaFunctionUrl",
+    "Principal",
+    "PrincipalOrgID",
+    "SourceAccount",
+    "SourceArn",
+]
+
+
+def _create_permission(call: Call, p: Properties, scope: Scope) -> Created:
+    sid = scope.generated_name
+    call("AddPermission", StatementId=sid, **{key: p[key] for key in _PERMISSION if key in p})
+    return Created(sid, {"Id": sid})
+
+
+def _delete_permission(call: Call, p: Properties, scope: Scope) -> None:
+    call("RemovePermission", FunctionName=p["FunctionName"], StatementId=scope.physical_id)
+
+
+PERMISSION = Resource(
+    type="AWS::Lambda::Permission",
+    service="lambda",
+    properties=frozenset(_PERMISSION),
+    required=frozenset({"Action", "FunctionName", "Principal"}),
+    create=_create_permission,
+    delete=_delete_permission,
+)
+
+
+def _create_layer(call: Call, p: Properties, scope: Scope) -> Created:
+    names = ("CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LicenseInfo")
+    made = call("PublishLayerVersion", LayerName=p["LayerName"], **{key: p[key] for key in names if key in p})
+    return Created(made["LayerVersionArn"], {"LayerVersionArn": made["LayerVersionArn"]})
+
+
+def _delete_layer(call: Call, p: Properties, scope: Scope) -> None:
+    assert scope.physical_id is not None
+    layer, _, number = scope.physical_id.rpartition(":")
+    call("DeleteLayerVersion", LayerName=layer, VersionNumber=int(number))
+
+
+LAYER_VERSION = Resource(
+    type="AWS::Lambda::LayerVersion",
+    service="lambda",
+    properties=frozenset(
+        {"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName", "LicenseInfo"}
+    ),
+    required=frozenset({"Content"}),
+    create=_create_layer,
+    delete=_delete_layer,
+    name="LayerName",
+    name_max=64,
+    code=("Content",),
+)
+
+
+def _create_layer_permission(call: Call, p: Properties, scope: Scope) -> Created:
+    layer, _, number = p["LayerVersionArn"].rpartition(":")
+    request = {key: p[key] for key in ("Action", "OrganizationId", "Principal") if key in p}
+    call(
+        "AddLayerVersionPermission",
+        LayerName=layer,
+        VersionNumber=int(number),
+        StatementId=scope.generated_name,
+        **request,
+    )
+    return Created(f"{p['LayerVersionArn']}#{scope.generated_name}")
+
+
+def _delete_layer_permission(call: Call, p: Properties, scope: Scope) -> None:
+    assert scope.physical_id is not None
+    arn, _, sid = scope.physical_id.partition("#")
+    layer, _, number = arn.rpartition(":")
+    call("RemoveLayerVersionPermission", LayerName=layer, VersionNumber=int(number), StatementId=sid)
+
+
+LAYER_VERSION_PERMISSION = Resource(
+    type="AWS::Lambda::LayerVersionPermission",
+    service="lambda",
+    properties=frozenset({"Action", "LayerVersionArn", "OrganizationId", "Principal"}),
+    required=frozenset({"Action", "LayerVersionArn", "Principal"}),
+    create=_create_layer_permission,
+    delete=_delete_layer_permission,
+)
+
+
+def _where(p: Properties) -> dict[str, Any]:
+    return {"FunctionName": p["TargetFunctionArn"], **({"Qualifier": p["Qualifier"]} if "Qualifier" in p else {})}
+
+
+def _url(call: Call, operation: str, p: Properties) -> Created:
+    request = {key: p[key] for key in ("AuthType", "Cors", "InvokeMode") if key in p}
+    made = call(operation, **_where(p), **request)
+    return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "FunctionUrl": made["FunctionUrl"]})
+
+
+URL = Resource(
+    type="AWS::Lambda::Url",
+    service="lambda",
+    properties=frozenset({"AuthType", "Cors", "InvokeMode", "Qualifier", "TargetFunctionArn"}),
+    required=frozenset({"AuthType", "TargetFunctionArn"}),
+    create=lambda call, p, scope: _url(call, "CreateFunctionUrlConfig", p),
+    update=lambda call, p, old, scope: _url(call, "UpdateFunctionUrlConfig", p),
+    delete=lambda call, p, scope: _ignore(call("DeleteFunctionUrlConfig", **_where(p))),
+    replace_on=frozenset({"Qualifier", "TargetFunctionArn"}),
+)
+
+RESOURCES = (FUNCTION, VERSION, ALIAS, PERMISSION, LAYER_VERSION, LAYER_VERSION_PERMISSION, URL)

@@ -1,0 +1,11 @@
+"""STS: temporary credentials and who an access key is."""
+
+from cumulet.kernel.service import Service
+from cumulet.services.sts import identity, model, tokens
+
+SERVICE = Service(
+    "sts",
+    modules=(tokens,),
+    timers={"sts.forget": model.forget},
+    internals={"cumulet:Identity": identity.identity, "cumulet:RoleCredentials": identity.role_credentials},
+)

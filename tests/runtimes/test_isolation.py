@@ -1,0 +1,224 @@
+"""What a function's process sees of the machine: files, modules, bundled SDKs, time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Cloud
+
+
+def answer(result):
+    assert result.function_error is None, (result.payload, result.log)
+    return json.loads(result.payload)
+
+
+def test_the_code_is_at_var_task_and_cannot_be_changed(cloud: Cloud):
+    spec = cloud.function(
+        """
+        import os, sys
+        def handler(event, context):
+            try:
+                open("new", "w")
+            except OSError as error:
+                refused = error.strerror
+            return [os.getcwd(), __file__, sys.path[0], open("data.txt").read(), refused]
+        """,
+        {"data.txt": "facts"},
+    )
+    assert answer(cloud.invoke(spec)) == [
+        "/var/task",
+        "/var/task/app.py",
+        "/var/task",
+        "facts",
+        "Read-only file system",
+    ]
+
+
+def test_the_temporary_folder_is_private_and_has_a_size(cloud: Cloud):
+    spec = cloud.function(
+        """
+        import os
+        def handler(event, context):
+            before = os.listdir("/tmp")
+            try:
+                with open("/tmp/large", "wb") as out:
+                    for _ in range(12):
+                        out.write(bytes(1 << 20))
+            except OSError as error:
+                return [before, error.strerror]
+        """,
+        tmp_mb=10,
+    )
+    assert answer(cloud.invoke(spec)) == [[], "No space left on device"]
+    assert not os.path.exists("/tmp/large")
+
+
+def test_only_lambdas_packages_can_be_imported(cloud: Cloud):
+    spec = cloud.function(
+        """
+        import importlib.util
+        def handler(names, context):
+            return [name for name in names if importlib.util.find_spec(name) is None]
+        """
+    )
+    lambdas = ["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3", "sqlite3", "zoneinfo"]
+    assert answer(cloud.invoke(spec, lambdas)) == []
+    ours = ["cumulet", "pytest", "uvloop", "msgspec"]
+    assert answer(cloud.invoke(spec, ours)) == ours
+
+
+def test_a_process_holds_no_descriptor_of_the_server(cloud: Cloud):
+    spec = cloud.function(
+        """
+        import os
+        def handler(event, context):
+            kinds = {}
+            for name in os.listdir("/proc/self/fd"):
+                try:
+                    kinds[name] = os.readlink("/proc/self/fd/" + name).partition(":")[0]
+                except FileNotFoundError:
+                    pass
+            return kinds
+        """
+    )
+    got = answer(cloud.invoke(spec))
+    assert got == {"0": "/dev/null", "1": "pipe", "2": "pipe", "1000": "socket"}
+
+
+def test_a_bundled_sdk_comes_before_the_preloaded_one(cloud: Cloud):
+    spec = cloud.function(
+        "import boto3\ndef handler(event, context):\n    return [boto3.__version__, boto3.__file__]\n",
+        {"boto3/__init__.py": "__version__ = 'mine'\n"},
+    )
+    assert answer(cloud.invoke(spec)) == ["mine", "/var/task/boto3/__init__.py"]
+    layer = cloud.folder / "sdk-layer"
+    (layer / "python" / "urllib3").mkdir(parents=True)
+    (layer / "python" / "urllib3" / "__init__.py").write_text("__version__ = 'from the layer'\n")
+    layered = cloud.function(
+        "import urllib3\ndef handler(event, context):\n    return urllib3.__version__\n", layer_dirs=(layer,)
+    )
+    assert answer(cloud.invoke(layered)) == "from the layer"
+
+
+def test_boto3_works_after_its_dependencies_were_replaced(cloud: Cloud):
+    source = "VALUE = 1\n"
+    spec = cloud.function(
+        "import boto3, jmespath\ndef handler(e, c):\n    return [boto3.client('sqs').meta.service_model.service_name, jmespath.VALUE]\n",
+        {"jmespath/__init__.py": source + "def compile(text):\n    return None\n"},
+        credentials=("a", "b", "c"),
+        timeout_s=20,
+    )
+    result = cloud.invoke(spec)
+    assert result.function_error == "Unhandled" or json.loads(result.payload) == ["sqs", 1]
+    assert "bundled" not in json.loads(result.payload)
+
+
+def test_a_module_named_like_a_preloaded_one_is_the_functions_own(cloud: Cloud):
+    spec = cloud.function(
+        "import calendar, configparser\ndef handler(event, context):\n    return [calendar.MINE, configparser.__file__]\n",
+        {"calendar.py": "MINE = 5\n"},
+    )
+    first, second = answer(cloud.invoke(spec))
+    assert first == 5
+    assert not second.startswith("/var/task")
+
+
+@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "LD_LIBRARY_PATH"])
+def test_variables_that_count_at_start_up_get_a_fresh_interpreter(cloud: Cloud, name: str):
+    spec = cloud.function(
+        """
+        import os, sys
+        print("importing", "boto3" in sys.modules)
+        def handler(event, context):
+            return [os.environ[event], sys.modules.get("botocore") is None, hash("a"), sys.path[0], os.getcwd()]
+        """,
+        environment=((name, "0"),),
+        timeout_s=20,
+    )
+    other = cloud.function((spec.code_dir / "app.py").read_text(), environment=spec.environment, timeout_s=20)
+    one, two = (answer(cloud.invoke(each, name)) for each in (spec, other))
+    assert one[:2] == ["0", True]
+    assert one[3:] == ["/var/task", "/var/task"]
+    assert (one[2] == two[2]) == (name == "PYTHONHASHSEED")
+    warm = cloud.invoke(spec, name)
+    assert warm.init_ms is None and warm.max_memory_mb < 60
+
+
+def test_a_first_client_works_and_keeps_nothing_of_another_function(cloud: Cloud):
+    source = """
+        import boto3
+        client = boto3.client("dynamodb")
+        def handler(event, context):
+            keys = client._request_signer._credentials.get_frozen_credentials()
+            return [keys.access_key, client.meta.endpoint_url, client.meta.region_name]
+    """
+    for key in ("one", "two"):
+        spec = cloud.function(
+            source, credentials=(key, "s", "t"), endpoint_url="http://127.0.0.1:9", region="eu-west-1", timeout_s=20
+        )
+        assert answer(cloud.invoke(spec)) == [key, "http://127.0.0.1:9", "eu-west-1"]
+
+
+VIRTUAL = """
+    import time, datetime, logging
+    from datetime import date
+    begun = time.time()
+    def handler(seconds, context):
+        before = time.time()
+        left = context.get_remaining_time_in_millis()
+        time.sleep(seconds)
+        logging.warning("slept")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return {"begun": begun, "slept": time.time() - before, "now": now.isoformat(), "day": date.today().isoformat(),
+                "left": left - context.get_remaining_time_in_millis(), "is": isinstance(now, datetime.datetime),
+                "utc": datetime.datetime.utcnow().year, "gm": time.gmtime().tm_year}
+"""
+
+
+def test_a_function_lives_in_the_servers_virtual_time(cloud: Cloud):
+    spec = cloud.function(VIRTUAL, timeout_s=900)
+    start = 4_102_444_800.0  # 2100-01-01
+    result = cloud.invoke(spec, 600, now=start)
+    got = answer(result)
+    assert start <= got["begun"] < start + 5
+    assert 600 <= got["slept"] < 605
+    assert 600_000 <= got["left"] < 605_000
+    assert got["now"].startswith("2100-01-01T00:10:0") and got["now"].endswith("+00:00")
+    assert (got["day"], got["is"], got["utc"], got["gm"]) == ("2100-01-01", True, 2100, 2100)
+    assert 600_000 <= result.duration_ms < 605_000
+    assert all(start <= at < start + 605 for at, _ in result.log)
+    assert result.log_stream.startswith("2100/01/01/")
+    assert any("\t2100-01-01T00:10:0" in text for _, text in result.log)
+    later = answer(cloud.invoke(spec, 0, now=start + 86400))
+    assert later["day"] == "2100-01-02"
+
+
+def test_a_virtual_sleep_past_the_time_limit_is_a_timeout(cloud: Cloud):
+    spec = cloud.function(VIRTUAL, timeout_s=30)
+    result = cloud.invoke(spec, 31, now=1e9, request_id="r")
+    assert (result.status, result.duration_ms) == ("timeout", 30_000.0)
+    assert json.loads(result.payload)["errorMessage"] == "RequestId: r Error: Task timed out after 30.00 seconds"
+
+
+def test_botocore_signs_with_the_virtual_time(cloud: Cloud):
+    spec = cloud.function(
+        """
+        import boto3
+        def handler(event, context):
+            return boto3.client("s3").generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+        """,
+        credentials=("a", "b", "c"),
+        timeout_s=60,
+    )
+    assert "20010909T0146" in answer(cloud.invoke(spec, now=1e9)) or "Expires=10000" in answer(cloud.invoke(spec, now=1e9))
+
+
+def test_the_interpreter_is_the_servers(cloud: Cloud):
+    spec = cloud.function("import platform\ndef handler(event, context):\n    return platform.python_version()\n")
+    assert answer(cloud.invoke(spec)) == platform.python_version()
