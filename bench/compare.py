@@ -99,8 +99,15 @@ class Server:
     def start(self) -> float:
         began = time.perf_counter()
         self.log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(self.command, env=self.environment, stdout=self.log, stderr=self.log, cwd=self.folder,
-                                        start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+        self.process = subprocess.Popen(
+            self.command,
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        os.sched_setaffinity(self.process.pid, {0})
         while True:
             try:
                 with urllib.request.urlopen(self.endpoint + self.health, timeout=2):
@@ -122,9 +129,15 @@ class Server:
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def client(self, service: str):  # noqa: ANN201 - boto3 has no types
-        return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="test",
-                            aws_secret_access_key="test", config=Config(retries={"total_max_attempts": 1}, read_timeout=60))
+    def client(self, service: str):
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
+        )
 
 
 def package() -> bytes:
@@ -146,14 +159,27 @@ def lambda_figures(server: Server, scale: float) -> dict[str, float]:
     host = f"127.0.0.1:{server.port}"
 
     def create(name: str) -> str:
-        return client.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler", Code={"ZipFile": package()},
-                                      Role="arn:aws:iam::000000000000:role/bench", Timeout=30)["FunctionArn"]
+        return client.create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Handler="app.handler",
+            Code={"ZipFile": package()},
+            Role="arn:aws:iam::000000000000:role/bench",
+            Timeout=30,
+        )["FunctionArn"]
 
     def invoke(name: str) -> Callable[[int], bytes]:
-        request = http("POST", f"/2015-03-31/functions/{name}/invocations", host, {
-            "Content-Type": "application/json", "X-Amz-Date": "20260101T000000Z",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
-        }, b'{"k": 1}')
+        request = http(
+            "POST",
+            f"/2015-03-31/functions/{name}/invocations",
+            host,
+            {
+                "Content-Type": "application/json",
+                "X-Amz-Date": "20260101T000000Z",
+                "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+            },
+            b'{"k": 1}',
+        )
         return lambda number: request
 
     cold = []
@@ -169,23 +195,39 @@ def lambda_figures(server: Server, scale: float) -> dict[str, float]:
     api = server.client("apigatewayv2").create_api(Name="bench", ProtocolType="HTTP", Target=arn)["ApiId"]
     path = f"/_aws/execute-api/{api}/" if server.name == "cumulet" else "/"
     name = host if server.name == "cumulet" else f"{api}.execute-api.localhost:{server.port}"
-    figures["http_ms"] = measure(server.port, lambda number: http("GET", path, name, {}), int(300 * scale) or 20, 1).median_ms
+    figures["http_ms"] = measure(
+        server.port, lambda number: http("GET", path, name, {}), int(300 * scale) or 20, 1
+    ).median_ms
     return figures
 
 
 def table_figures(server: Server, scale: float) -> dict[str, float]:
     client = server.client("dynamodb")
     host = f"127.0.0.1:{server.port}"
-    client.create_table(TableName="bench", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    client.create_table(
+        TableName="bench",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
     client.get_waiter("table_exists").wait(TableName="bench", WaiterConfig={"Delay": 1})
     count = max(200, int(20_000 * scale))
 
     def put(number: int) -> bytes:
-        return json_call("dynamodb", "DynamoDB_20120810.PutItem", host, {"TableName": "bench", "Item": {"id": {"S": f"k{number}"}, "v": ITEM}})
+        return json_call(
+            "dynamodb",
+            "DynamoDB_20120810.PutItem",
+            host,
+            {"TableName": "bench", "Item": {"id": {"S": f"k{number}"}, "v": ITEM}},
+        )
 
     def get(number: int) -> bytes:
-        return json_call("dynamodb", "DynamoDB_20120810.GetItem", host, {"TableName": "bench", "Key": {"id": {"S": f"k{number * 7 % count}"}}})
+        return json_call(
+            "dynamodb",
+            "DynamoDB_20120810.GetItem",
+            host,
+            {"TableName": "bench", "Key": {"id": {"S": f"k{number * 7 % count}"}}},
+        )
 
     figures: dict[str, float] = {}
     for name, make in (("put", put), ("get", get)):
@@ -222,7 +264,9 @@ def peers(folder: Path) -> Path:
 
 
 def versions(binaries: Path) -> dict[str, str]:
-    listed = json.loads(subprocess.run([str(binaries / "pip"), "list", "--format", "json"], capture_output=True, check=True).stdout)
+    listed = json.loads(
+        subprocess.run([str(binaries / "pip"), "list", "--format", "json"], capture_output=True, check=True).stdout
+    )
     return {row["name"].lower(): row["version"] for row in listed}
 
 
@@ -235,11 +279,21 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     commands: dict[str, tuple[list[str], dict[str, str], str, float]] = {
-        "cumulet": ([str(ROOT / ".venv/bin/cumulet"), "up", "--port", "{port}", "--data", "{folder}/data"], {}, "/_cumulet/health", 1.0),
+        "cumulet": (
+            [str(ROOT / ".venv/bin/cumulet"), "up", "--port", "{port}", "--data", "{folder}/data"],
+            {},
+            "/_cumulet/health",
+            1.0,
+        ),
     }
     if set(options.only) - {"cumulet"}:
         binaries = peers(options.peers)
-        commands["ministack"] = ([str(binaries / "ministack")], {"GATEWAY_PORT": "{port}", "EDGE_PORT": "{port}"}, "/_ministack/health", 0.15)
+        commands["ministack"] = (
+            [str(binaries / "ministack")],
+            {"GATEWAY_PORT": "{port}", "EDGE_PORT": "{port}"},
+            "/_ministack/health",
+            0.15,
+        )
         commands["moto"] = ([str(binaries / "moto_server"), "-p", "{port}", "-H", "127.0.0.1"], {}, "/moto-api/", 0.1)
     everything: dict[str, list[dict[str, float]]] = {name: [] for name in commands if name in options.only}
     for number in range(options.rounds):
@@ -247,11 +301,16 @@ def main() -> None:
             command, environment, health, share = commands[name]
             figures = one_round(Server(name, command, environment, health), options.scale * share)
             everything[name].append(figures)
-            print(f"round {number + 1} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True)
+            print(
+                f"round {number + 1} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()),
+                flush=True,
+            )
     lines = report(everything, {"cumulet": "0.1.0", **(versions(peers(options.peers)) if len(everything) > 1 else {})})
     print("\n".join(lines))
     if options.write:
-        (ROOT / "docs/benchmarks.md").write_text(HEADER.format(machine=machine(), rounds=options.rounds) + "\n".join(lines) + "\n")
+        (ROOT / "docs/benchmarks.md").write_text(
+            HEADER.format(machine=machine(), rounds=options.rounds) + "\n".join(lines) + "\n"
+        )
 
 
 HEADER = """# Benchmarks
@@ -269,12 +328,17 @@ def machine() -> str:
 
 def report(everything: dict[str, list[dict[str, float]]], known: dict[str, str]) -> list[str]:
     names = list(everything)
-    lines = ["| what | unit | " + " | ".join(f"{name} {known.get(name, '')}".strip() for name in names) + " |", "|---|---|" + "---|" * len(names)]
+    lines = [
+        "| what | unit | " + " | ".join(f"{name} {known.get(name, '')}".strip() for name in names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
     for key, title, unit in FIGURES:
         cells = []
         for name in names:
             values = sorted(figures[key] for figures in everything[name] if key in figures)
-            cells.append(f"{statistics.median(values):,.3g} [{values[0]:,.3g} - {values[-1]:,.3g}]" if values else "none")
+            cells.append(
+                f"{statistics.median(values):,.3g} [{values[0]:,.3g} - {values[-1]:,.3g}]" if values else "none"
+            )
         lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
     return lines
 

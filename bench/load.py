@@ -40,10 +40,18 @@ def http(method: str, path: str, host: str, headers: dict[str, str], body: bytes
 
 def json_call(service: str, target: str, host: str, body: object, version: str = "1.0") -> bytes:
     """One AWS JSON request as bytes."""
-    return http("POST", "/", host, {
-        "Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target, "X-Amz-Date": "20260101T000000Z",
-        "Authorization": AUTHORIZATION.format(service=service),
-    }, json.dumps(body).encode())
+    return http(
+        "POST",
+        "/",
+        host,
+        {
+            "Content-Type": f"application/x-amz-json-{version}",
+            "X-Amz-Target": target,
+            "X-Amz-Date": "20260101T000000Z",
+            "Authorization": AUTHORIZATION.format(service=service),
+        },
+        json.dumps(body).encode(),
+    )
 
 
 class Connection(asyncio.Protocol):
@@ -95,7 +103,9 @@ class Connection(asyncio.Protocol):
             self.done.set()
 
 
-async def drive(host: str, port: int, requests: Iterator[bytes], connections: int) -> tuple[float, list[float], list[bytes]]:
+async def drive(
+    host: str, port: int, requests: Iterator[bytes], connections: int
+) -> tuple[float, list[float], list[bytes]]:
     times: list[float] = []
     failures: list[bytes] = []
     loop = asyncio.get_running_loop()
@@ -117,5 +127,9 @@ def measure(port: int, make: Callable[[int], bytes], count: int, connections: in
     if failures:
         print(f"    {len(failures)} failed, the first: {failures[0][:300]!r}", file=sys.stderr)
     times.sort()
-    return Outcome(len(times) / elapsed, statistics.median(times) * 1e3 if times else 0.0,
-                   times[int(len(times) * 0.99)] * 1e3 if times else 0.0, len(failures))
+    return Outcome(
+        len(times) / elapsed,
+        statistics.median(times) * 1e3 if times else 0.0,
+        times[int(len(times) * 0.99)] * 1e3 if times else 0.0,
+        len(failures),
+    )

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cumulet.kernel.trace import Span
 from cumulet.runtimes import FunctionSpec, Invocation, InvocationResult, Runtimes, RuntimesClosed, UnsupportedRuntime
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.wire import Models
+from cumulet.wire.coerce import coerce
 
 import importlib
 
@@ -80,6 +82,7 @@ class Cloud:
             Clock(virtual=config.virtual),
             {service: self.models.names(service.name) for service in SERVICES},
             check=self._check,
+            coerce=partial(coerce, self.models),
             performers={"invoke": self._invoke, "sam.transform": self.sam.transform},
         )
         self._identities: dict[str, Identity | None] = {}
@@ -116,15 +119,21 @@ class Cloud:
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)
 
-    async def _invoke(self, span: Span, spec: FunctionSpec, code: Package, layers: tuple[Package, ...],
-                      invocation: Invocation) -> InvocationResult:
+    async def _invoke(
+        self, span: Span, spec: FunctionSpec, code: Package, layers: tuple[Package, ...], invocation: Invocation
+    ) -> InvocationResult:
         """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
         span.name = f"invoke {spec.function_name}"
         try:
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
-                request_id=invocation.request_id, payload=invocation.payload, trace_id=span.header(), invoked_arn=invocation.invoked_arn,
-                client_context=invocation.client_context, cognito_identity=invocation.cognito_identity, now=invocation.now,
+                request_id=invocation.request_id,
+                payload=invocation.payload,
+                trace_id=span.header(),
+                invoked_arn=invocation.invoked_arn,
+                client_context=invocation.client_context,
+                cognito_identity=invocation.cognito_identity,
+                now=invocation.now,
             )
             result = await self.runtimes.invoke(ready, traced)
         except (UnsupportedRuntime, UnusablePackage, RuntimesClosed) as error:

@@ -37,10 +37,23 @@ class Load:
         try:
             while True:
                 number = next(self.numbers)
-                put = [{"Put": {"TableName": "pairs", "Item": {"id": {"S": f"{side}-{number}"}, "number": {"N": str(number)},
-                                                               "group": {"S": f"g{number % 7}"}}}} for side in "ab"]
+                put = [
+                    {
+                        "Put": {
+                            "TableName": "pairs",
+                            "Item": {
+                                "id": {"S": f"{side}-{number}"},
+                                "number": {"N": str(number)},
+                                "group": {"S": f"g{number % 7}"},
+                            },
+                        }
+                    }
+                    for side in "ab"
+                ]
                 body = json.dumps({"TransactItems": put})
-                connection.request("POST", "/", body, {**HEADERS, "x-amz-target": "DynamoDB_20120810.TransactWriteItems"})
+                connection.request(
+                    "POST", "/", body, {**HEADERS, "x-amz-target": "DynamoDB_20120810.TransactWriteItems"}
+                )
                 answer = connection.getresponse()
                 text = answer.read()
                 if answer.status != 200:
@@ -54,8 +67,13 @@ class Load:
 
 
 def items(client, **request):
-    return [item for page in client.get_paginator("query" if "IndexName" in request else "scan").paginate(TableName="pairs", **request)
-            for item in page["Items"]]
+    return [
+        item
+        for page in client.get_paginator("query" if "IndexName" in request else "scan").paginate(
+            TableName="pairs", **request
+        )
+        for item in page["Items"]
+    ]
 
 
 def test_kill_9_at_random_moments_of_a_write_load_loses_nothing_acknowledged(server_process):
@@ -64,10 +82,20 @@ def test_kill_9_at_random_moments_of_a_write_load_loses_nothing_acknowledged(ser
     server = server_process().start()
     client = boto3.client("dynamodb", endpoint_url=server.endpoint)
     client.create_table(
-        TableName="pairs", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "group", "AttributeType": "S"}],
-        GlobalSecondaryIndexes=[{"IndexName": "groups", "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}],
-                                 "Projection": {"ProjectionType": "ALL"}}],
+        TableName="pairs",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "group", "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "groups",
+                "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
     )
     client.get_waiter("table_exists").wait(TableName="pairs", WaiterConfig={"Delay": 1})
     numbers = itertools.count()
@@ -87,12 +115,24 @@ def test_kill_9_at_random_moments_of_a_write_load_loses_nothing_acknowledged(ser
         missing = {number for number in acknowledged if f"a-{number}" not in found}
         assert not missing, f"seed {seed}, kill {kill}: acknowledged and missing: {sorted(missing)[:10]}"
     everything = items(client)
-    sides = {side: {int(item["number"]["N"]) for item in everything if item["id"]["S"].startswith(side)} for side in "ab"}
+    sides = {
+        side: {int(item["number"]["N"]) for item in everything if item["id"]["S"].startswith(side)} for side in "ab"
+    }
     assert sides["a"] == sides["b"], "half a transaction"
-    indexed = [item for group in range(7) for item in items(
-        client, IndexName="groups", KeyConditionExpression="#g = :g", ExpressionAttributeNames={"#g": "group"},
-        ExpressionAttributeValues={":g": {"S": f"g{group}"}})]
-    assert sorted(item["id"]["S"] for item in indexed) == sorted(item["id"]["S"] for item in everything), "the index differs from the table"
+    indexed = [
+        item
+        for group in range(7)
+        for item in items(
+            client,
+            IndexName="groups",
+            KeyConditionExpression="#g = :g",
+            ExpressionAttributeNames={"#g": "group"},
+            ExpressionAttributeValues={":g": {"S": f"g{group}"}},
+        )
+    ]
+    assert sorted(item["id"]["S"] for item in indexed) == sorted(item["id"]["S"] for item in everything), (
+        "the index differs from the table"
+    )
     assert len(acknowledged) > KILLS
 
 

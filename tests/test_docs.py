@@ -30,7 +30,9 @@ def test_a_service_page_lists_exactly_the_operations_that_are_there(service):
     names = Models().names(service.name)
     there = set(operations_of(service, names))
     text, _, absent = page_of(service).partition("## Not there")
-    listed = {word for row in re.findall(r"^\|([^|]*)\|", text, re.M) for word in re.findall(r"[A-Za-z0-9]+", row)} & set(names.values())
+    listed = {
+        word for row in re.findall(r"^\|([^|]*)\|", text, re.M) for word in re.findall(r"[A-Za-z0-9]+", row)
+    } & set(names.values())
     assert listed == there
     claimed_absent = {word for word in re.findall(r"[A-Za-z0-9]+", absent)} & set(names.values())
     assert not claimed_absent & there
@@ -54,7 +56,12 @@ def test_every_option_of_up_and_deploy_is_in_the_readme():
     context = click.Context(main)
     for name in ("up", "deploy"):
         for parameter in main.get_command(context, name).params:
-            if isinstance(parameter, click.Option) and parameter.name not in {"data", "endpoint_url", "region", "verbose"}:
+            if isinstance(parameter, click.Option) and parameter.name not in {
+                "data",
+                "endpoint_url",
+                "region",
+                "verbose",
+            }:
                 assert parameter.opts[0] in text, parameter.opts[0]
 
 
@@ -72,5 +79,10 @@ def test_every_module_says_what_it_is():
 
 
 def test_every_operation_has_a_docstring():
-    bare = [f"{service.name}.{name}" for service in services() for name, function in service.functions() if not function.__doc__]
+    bare = [
+        f"{service.name}.{name}"
+        for service in services()
+        for name, function in service.functions()
+        if not function.__doc__
+    ]
     assert not bare

@@ -54,7 +54,9 @@ class Client:
         self._host, self._port, self._timeout_s = parts.hostname or "127.0.0.1", parts.port or 80, timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
-    def http(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def http(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """One request on the kept connection. Raises: ClickException when nobody answers."""
         for attempt in (1, 2):
             if self._connection is None:
@@ -75,14 +77,18 @@ class Client:
     def get(self, path: str) -> Any:
         status, body = self.http("GET", path)
         if status != 200:
-            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {body.decode(errors='replace')[:300]}")
+            raise click.ClickException(
+                f"{self.endpoint}{path} answered {status}: {body.decode(errors='replace')[:300]}"
+            )
         return json.loads(body)
 
     def post(self, path: str, value: Any = None) -> Any:
         body = b"" if value is None else json.dumps(value).encode()
         status, answer = self.http("POST", path, body, {"content-type": "application/json"})
         if status != 200:
-            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {answer.decode(errors='replace')[:300]}")
+            raise click.ClickException(
+                f"{self.endpoint}{path} answered {status}: {answer.decode(errors='replace')[:300]}"
+            )
         return json.loads(answer) if answer else None
 
     def call(self, service: str, operation: str, **request: Any) -> Any:
@@ -99,7 +105,9 @@ class Client:
         """Put bytes into a bucket. Raises: ClickException."""
         status, answer = self.http("PUT", f"/{bucket}/{quote(key)}", body, {"content-type": "application/octet-stream"})
         if status != 200:
-            raise click.ClickException(f"Cannot upload to {bucket}/{key}: {status} {answer.decode(errors='replace')[:300]}")
+            raise click.ClickException(
+                f"Cannot upload to {bucket}/{key}: {status} {answer.decode(errors='replace')[:300]}"
+            )
 
     def has_object(self, bucket: str, key: str) -> bool:
         status, _ = self.http("HEAD", f"/{bucket}/{quote(key)}")

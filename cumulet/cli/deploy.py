@@ -44,7 +44,9 @@ class Template:
             self.text = path.read_text()
             self.values: dict[str, Any] = parse(self.text)
         except OSError as error:
-            raise click.ClickException(f"Cannot read {path}: {error.strerror}. Give the template's path: cumulet deploy template.yaml") from error
+            raise click.ClickException(
+                f"Cannot read {path}: {error.strerror}. Give the template's path: cumulet deploy template.yaml"
+            ) from error
         except AwsError as error:
             raise click.ClickException(f"{path}: {error.message}") from error
         self._line_of = line_of
@@ -73,8 +75,12 @@ def _local_code(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, s
         name, form = _CODE[resource["Type"]]
         properties = resource.setdefault("Properties", {}) or {}
         given = properties.get(name)
-        if resource["Type"] == "AWS::Serverless::Function" and given is None \
-                and not {"InlineCode", "ImageUri"} & set(properties) and "CodeUri" not in shared:
+        if (
+            resource["Type"] == "AWS::Serverless::Function"
+            and given is None
+            and not {"InlineCode", "ImageUri"} & set(properties)
+            and "CodeUri" not in shared
+        ):
             properties[name] = given = "."
         if isinstance(given, str) and "://" not in given:
             yield properties, name, form, "Function" in resource["Type"]
@@ -102,7 +108,9 @@ class Deployment:
                 return self._outputs()
             status = self._follow(template)
         except CallFailed as error:
-            raise click.ClickException(f"{template.where(error.message)}: {error.message} ({error.code}). Nothing was changed.") from error
+            raise click.ClickException(
+                f"{template.where(error.message)}: {error.message} ({error.code}). Nothing was changed."
+            ) from error
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             raise click.ClickException(f"{self.stack}: {status}. Correct the first failure above and deploy again.")
         click.echo(f"{self.stack}: {verb} in {time.perf_counter() - began:.2f} s")
@@ -124,8 +132,11 @@ class Deployment:
             return
         if not self.client.has_object(self.bucket, key):
             try:
-                options = {} if self.client.region == "us-east-1" else {
-                    "CreateBucketConfiguration": {"LocationConstraint": self.client.region}}
+                options = (
+                    {}
+                    if self.client.region == "us-east-1"
+                    else {"CreateBucketConfiguration": {"LocationConstraint": self.client.region}}
+                )
                 self.client.call("s3", "CreateBucket", Bucket=self.bucket, **options)
             except CallFailed as error:
                 if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
@@ -135,7 +146,9 @@ class Deployment:
 
     def _describe(self) -> dict[str, Any] | None:
         try:
-            stack: dict[str, Any] = self.client.call("cloudformation", "DescribeStacks", StackName=self.stack)["Stacks"][0]
+            stack: dict[str, Any] = self.client.call("cloudformation", "DescribeStacks", StackName=self.stack)[
+                "Stacks"
+            ][0]
         except CallFailed as error:
             if "does not exist" in error.message:
                 return None
@@ -144,14 +157,16 @@ class Deployment:
 
     def _submit(self, body: str) -> str | None:
         """Create or update the stack; "created" or "updated", None when nothing changes."""
-        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+        parameters: list[dict[str, Any]] = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()
+        ]
         stack = self._describe()
         if stack is not None and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
             self.client.call("cloudformation", "DeleteStack", StackName=stack["StackId"])
             while self._describe() is not None:
                 time.sleep(_POLL_S)
             stack = None
-        request = {"StackName": self.stack, "Parameters": parameters, "Capabilities": _CAPABILITIES}
+        request: dict[str, Any] = {"StackName": self.stack, "Parameters": parameters, "Capabilities": _CAPABILITIES}
         if len(body.encode()) > 51_200:
             key = f"{self.stack}-{int(time.time())}.template"
             self._upload(key, body.encode())
@@ -165,8 +180,11 @@ class Deployment:
         events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"]
         self._seen = {event["EventId"] for event in events}
         known = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])} - set(self.parameters)
-        parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(known)
-                       if key in (json.loads(body).get("Parameters") or {})]
+        parameters += [
+            {"ParameterKey": key, "UsePreviousValue": True}
+            for key in sorted(known)
+            if key in (json.loads(body).get("Parameters") or {})
+        ]
         try:
             self.client.call("cloudformation", "UpdateStack", **request)
         except CallFailed as error:
@@ -183,7 +201,11 @@ class Deployment:
         while True:
             stack = self._describe()
             status: str = "DELETE_COMPLETE" if stack is None else stack["StackStatus"]
-            events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"] if stack else []
+            events = (
+                self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"]
+                if stack
+                else []
+            )
             for event in reversed(events):
                 if event["EventId"] not in seen:
                     seen.add(event["EventId"])
@@ -217,7 +239,9 @@ class Deployment:
         return outputs
 
     def _api_urls(self) -> Iterator[str]:
-        resources = self.client.call("cloudformation", "ListStackResources", StackName=self.stack)["StackResourceSummaries"]
+        resources = self.client.call("cloudformation", "ListStackResources", StackName=self.stack)[
+            "StackResourceSummaries"
+        ]
         for resource in resources:
             if resource["ResourceType"] in {"AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"}:
                 yield f"{self.client.endpoint}/_aws/execute-api/{resource['PhysicalResourceId']}"
@@ -239,12 +263,21 @@ def _parameters(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--parameter", "parameters", multiple=True, metavar="KEY=VALUE", help="A template parameter.")
 @click.option("--watch", is_flag=True, help="Deploy again whenever the template or its code changes.")
 @target_options
-def deploy(template: Path, stack: str | None, parameters: tuple[str, ...], watch: bool, data: str | None,
-           endpoint_url: str | None, region: str) -> None:
+def deploy(
+    template: Path,
+    stack: str | None,
+    parameters: tuple[str, ...],
+    watch: bool,
+    data: str | None,
+    endpoint_url: str | None,
+    region: str,
+) -> None:
     """Deploy a SAM or CloudFormation template with its local code."""
     name = stack or re.sub(r"[^A-Za-z0-9-]+", "-", template.resolve().parent.name).strip("-") or "stack"
     if not template.is_file():
-        raise click.ClickException(f"{template} does not exist. Give the template's path: cumulet deploy path/template.yaml")
+        raise click.ClickException(
+            f"{template} does not exist. Give the template's path: cumulet deploy path/template.yaml"
+        )
     deployment = Deployment(client_for(data, endpoint_url, region), template, name, _parameters(parameters))
     if not watch:
         deployment.run()

@@ -39,7 +39,9 @@ def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_
         events = _events(client, name, shown)
         for at, group, text in events[-lines:] if first else events:
             stamp = datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-            click.echo(f"{click.style(stamp, dim=True)} {click.style(group.rpartition('/')[2], fg='cyan')} {text.rstrip()}")
+            click.echo(
+                f"{click.style(stamp, dim=True)} {click.style(group.rpartition('/')[2], fg='cyan')} {text.rstrip()}"
+            )
         if first and not events and not follow:
             click.echo("No log lines yet." if name is None else f"No log lines in a group named like {name!r}.")
         if not follow:
@@ -87,7 +89,9 @@ def trace(trace_id: str | None, newest: int, data: str | None, endpoint_url: str
         return
     spans = client.get(f"/_cumulet/trace?id={trace_id}")["spans"]
     if not spans:
-        raise click.ClickException(f"No trace {trace_id}. The newest 10,000 spans are kept; list them with: cumulet trace")
+        raise click.ClickException(
+            f"No trace {trace_id}. The newest 10,000 spans are kept; list them with: cumulet trace"
+        )
     for line in tree(spans):
         click.echo(line)
 

@@ -15,7 +15,16 @@ from pathlib import Path
 
 import click
 
-_LEFT_OUT = {"__pycache__", ".git", ".venv", "node_modules/.cache", ".aws-sam", ".cumulet", ".mypy_cache", ".pytest_cache"}
+_LEFT_OUT = {
+    "__pycache__",
+    ".git",
+    ".venv",
+    "node_modules/.cache",
+    ".aws-sam",
+    ".cumulet",
+    ".mypy_cache",
+    ".pytest_cache",
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,7 +59,9 @@ def package(source: Path, *, python: bool) -> Package:
             files = sorted([*files, *((name, path) for name, path in installed if name not in own)])
         data = _zip(files)
     else:
-        raise click.ClickException(f"{source} does not exist. The template's path is relative to the template's folder.")
+        raise click.ClickException(
+            f"{source} does not exist. The template's path is relative to the template's folder."
+        )
     return Package(hashlib.sha256(data).hexdigest(), data)
 
 
@@ -90,8 +101,19 @@ def _install(requirements: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     click.echo(f"  installing {requirements} ...")
     building = Path(tempfile.mkdtemp(dir=target.parent))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
-               "--target", str(building), "-r", str(requirements)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--target",
+        str(building),
+        "-r",
+        str(requirements),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         shutil.rmtree(building, ignore_errors=True)

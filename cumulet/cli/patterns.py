@@ -23,8 +23,11 @@ def folder() -> Path:
 
 def find(name: str) -> Path:
     """A pattern's folder by number, name, or the whole folder name. Raises: ClickException."""
-    found = [path for path in sorted(folder().glob("[0-9][0-9]-*"))
-             if name == path.name or path.name.split("-", 1)[1] == name or path.name.split("-")[0] == name.zfill(2)]
+    found = [
+        path
+        for path in sorted(folder().glob("[0-9][0-9]-*"))
+        if name == path.name or path.name.split("-", 1)[1] == name or path.name.split("-")[0] == name.zfill(2)
+    ]
     if not found:
         known = ", ".join(path.name for path in sorted(folder().glob("[0-9][0-9]-*")))
         raise click.ClickException(f"No pattern {name!r}. There are: {known}")
@@ -60,8 +63,13 @@ def run(names: tuple[str, ...], data: str | None, endpoint_url: str | None) -> N
     endpoint = endpoint_of(data, endpoint_url)
     for name in names:
         path = find(name)
-        environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test",
-                       "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
         done = subprocess.run([sys.executable, str(path / "drive.py"), endpoint], env=environment, check=False)
         if done.returncode != 0:
             raise click.ClickException(f"Pattern {path.name} failed; what it printed says where.")
@@ -75,6 +83,8 @@ def new(name: str, target: Path) -> None:
     source = find(name)
     if target.exists() and any(target.iterdir()):
         raise click.ClickException(f"{target} is not empty. Choose a new folder.")
-    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__"))
+    shutil.copytree(
+        source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__")
+    )
     click.echo(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
     click.echo(f"Deploy it with: cumulet deploy {target / 'template.yaml'} --stack {target.name}")

@@ -32,10 +32,14 @@ _STOP_WITHIN_S = 15.0
 @click.option("--data", help="Data directory (default: $CUMULET_DATA, ./.cumulet).")
 @click.option("--memory", is_flag=True, help="Keep nothing.")
 @click.option("--clock", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
-@click.option("--account", default="000000000000", envvar="CUMULET_ACCOUNT", show_default=True, help="The default account.")
+@click.option(
+    "--account", default="000000000000", envvar="CUMULET_ACCOUNT", show_default=True, help="The default account."
+)
 @click.option("--detach", is_flag=True, help="Start in the background.")
 @click.option("--verbose", is_flag=True, help="One line per request.")
-def up(port: int, host: str, data: str | None, memory: bool, clock: str, account: str, detach: bool, verbose: bool) -> None:
+def up(
+    port: int, host: str, data: str | None, memory: bool, clock: str, account: str, detach: bool, verbose: bool
+) -> None:
     """Start a cloud; Ctrl-C or `cumulet down` stops it."""
     if not (account.isdigit() and len(account) == 12):
         raise click.UsageError(f"--account takes 12 digits, not {account!r}.")
@@ -45,9 +49,17 @@ def up(port: int, host: str, data: str | None, memory: bool, clock: str, account
         return
     from cumulet.app import Config
 
-    config = Config(data=None if memory else folder, host=host, port=port, virtual=clock == "virtual", account=account,
-                    crash_at=os.environ.get("CUMULET_CRASH_AT"))
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    config = Config(
+        data=None if memory else folder,
+        host=host,
+        port=port,
+        virtual=clock == "virtual",
+        account=account,
+        crash_at=os.environ.get("CUMULET_CRASH_AT"),
+    )
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     if verbose:
         logging.getLogger("cumulet.access").setLevel(logging.INFO)
     _run(config, folder)
@@ -79,12 +91,12 @@ async def _serve(config: Config, folder: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     await cloud.start()
-    folder.mkdir(parents=True, exist_ok=True)
-    state = folder / STATE_FILE
-    state.write_text(json.dumps({"pid": os.getpid(), "endpoint": cloud.endpoint, "version": __version__}))
+    state = _write_state(folder, cloud.endpoint)
     kept = "nothing is kept" if config.data is None else f"data in {folder}"
     click.echo(f"Cumulet {__version__} is up: {cloud.endpoint} ({kept})")
-    click.echo(f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1")
+    click.echo(
+        f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+    )
     try:
         await stopped.wait()
     finally:
@@ -92,13 +104,28 @@ async def _serve(config: Config, folder: Path) -> None:
         await cloud.close()
 
 
+def _write_state(folder: Path, endpoint: str) -> Path:
+    """Say who serves this folder, so that the other commands find it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / STATE_FILE
+    state.write_text(json.dumps({"pid": os.getpid(), "endpoint": endpoint, "version": __version__}))
+    return state
+
+
 def _detach(folder: Path, arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
-    command = [sys.executable, "-m", "cumulet.cli.main", *[argument for argument in arguments if argument != "--detach"]]
+    command = [
+        sys.executable,
+        "-m",
+        "cumulet.cli.main",
+        *[argument for argument in arguments if argument != "--detach"],
+    ]
     with log.open("ab") as output:
         offset = output.tell()
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )
     deadline = time.monotonic() + _START_WITHIN_S
     while time.monotonic() < deadline:
         state = read_state(folder)
@@ -107,7 +134,9 @@ def _detach(folder: Path, arguments: list[str]) -> None:
             return
         if process.poll() is not None:
             said = log.read_bytes()[offset:].decode(errors="replace").strip()
-            raise click.ClickException(said.removeprefix("Error: ") or f"The server ended with status {process.returncode}; see {log}.")
+            raise click.ClickException(
+                said.removeprefix("Error: ") or f"The server ended with status {process.returncode}; see {log}."
+            )
         time.sleep(0.02)
     process.terminate()
     raise click.ClickException(f"The server did not answer within {_START_WITHIN_S:.0f} s; see {log}.")
@@ -136,7 +165,9 @@ def down(data: str | None) -> None:
     deadline = time.monotonic() + _STOP_WITHIN_S
     while _alive(state["pid"]):
         if time.monotonic() > deadline:
-            raise click.ClickException(f"pid {state['pid']} does not stop. End it with: kill -9 {state['pid']} (nothing acknowledged is lost)")
+            raise click.ClickException(
+                f"pid {state['pid']} does not stop. End it with: kill -9 {state['pid']} (nothing acknowledged is lost)"
+            )
         time.sleep(0.02)
     click.echo(f"Stopped pid {state['pid']}.")
 

@@ -26,11 +26,37 @@ class Context:
     trace       X-Amzn-Trace-Id value to hand on
     """
 
-    __slots__ = ("access_key", "account", "arrived", "endpoint", "ids", "now", "pipeline", "principal", "region",
-                 "request_id", "source_ip", "span", "tx")
+    __slots__ = (
+        "access_key",
+        "account",
+        "arrived",
+        "endpoint",
+        "ids",
+        "now",
+        "pipeline",
+        "principal",
+        "region",
+        "request_id",
+        "source_ip",
+        "span",
+        "tx",
+    )
 
-    def __init__(self, pipeline: Pipeline, tx: Tx, now: float, arrived: float, account: str, region: str, principal: str,
-                 access_key: str, request_id: str, endpoint: str, span: Span, source_ip: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        tx: Tx,
+        now: float,
+        arrived: float,
+        account: str,
+        region: str,
+        principal: str,
+        access_key: str,
+        request_id: str,
+        endpoint: str,
+        span: Span,
+        source_ip: str = "127.0.0.1",
+    ) -> None:
         self.pipeline = pipeline
         self.tx = tx
         self.now = now
@@ -49,8 +75,16 @@ class Context:
     def trace(self) -> str:
         return self.span.header()
 
-    def call(self, service: str, operation: str, request: Result, *, principal: str | None = None,
-             region: str | None = None, account: str | None = None) -> Any:
+    def call(
+        self,
+        service: str,
+        operation: str,
+        request: Result,
+        *,
+        principal: str | None = None,
+        region: str | None = None,
+        account: str | None = None,
+    ) -> Any:
         """Run another service's operation in this transaction, as from outside: checked, authorized, traced.
 
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,

@@ -74,11 +74,19 @@ class _Parked:
 
 
 class Pipeline:
-    """Runs operations. `check(service, operation, request)` validates what services ask of each other."""
+    """Runs operations. `check(service, operation, request)` validates what services ask of each other;
+    `coerce(service, operation, request)` converts a template's scalars to what the operation's model says."""
 
-    def __init__(self, store: Store, clock: Clock, services: Mapping[Service, Mapping[str, str]], *,
-                 check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
-                 performers: Mapping[str, Performer] | None = None, ids: Ids | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        services: Mapping[Service, Mapping[str, str]],
+        *,
+        check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
+        performers: Mapping[str, Performer] | None = None,
+        ids: Ids | None = None,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.ids = ids or Ids()
@@ -91,6 +99,7 @@ class Pipeline:
         self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
         self._check = check
+        self.coerce = coerce
         handlers: dict[str, Callable[[Context, Any], Any]] = {"kernel.forget": once.forget}
         for service, names in services.items():
             for name, function in operations_of(service, names).items():
@@ -148,15 +157,29 @@ class Pipeline:
         self._execute(run)
 
     def context(self, call: Call, tx: Tx, span: Span) -> Context:
-        return Context(self, tx, self.clock.now(), call.arrived, call.account, call.region, call.principal,
-                       call.access_key, call.request_id, call.endpoint, span, call.source_ip)
+        return Context(
+            self,
+            tx,
+            self.clock.now(),
+            call.arrived,
+            call.account,
+            call.region,
+            call.principal,
+            call.access_key,
+            call.request_id,
+            call.endpoint,
+            span,
+            call.source_ip,
+        )
 
     def _execute(self, run: _Run) -> None:
         call = run.call
         tx = self.store.begin(TimerScope(account=call.account, region=call.region))
         self._guarded(run, tx, run.function, run.argument, True)
 
-    def _guarded(self, run: _Run, tx: Tx, function: Callable[[Context, Any], Any], argument: Any, durable: bool) -> None:
+    def _guarded(
+        self, run: _Run, tx: Tx, function: Callable[[Context, Any], Any], argument: Any, durable: bool
+    ) -> None:
         ctx = self.context(run.call, tx, run.span)
         try:
             outcome = function(ctx, argument)
@@ -171,7 +194,9 @@ class Pipeline:
             self._park(run, outcome)
         elif type(outcome) is Effect:
             effect = outcome
-            self.finish(tx, lambda failure: self._answer(run, _failed(failure)) if failure else self._spawn(run, effect))
+            self.finish(
+                tx, lambda failure: self._answer(run, _failed(failure)) if failure else self._spawn(run, effect)
+            )
         else:
             self.finish(tx, lambda failure: self._answer(run, _failed(failure) if failure else outcome), durable)
 
@@ -235,8 +260,16 @@ class Pipeline:
 
     # calls between services
 
-    def call_inside(self, ctx: Context, service: str, operation: str, request: Any, principal: str | None,
-                    region: str | None, account: str | None) -> Any:
+    def call_inside(
+        self,
+        ctx: Context,
+        service: str,
+        operation: str,
+        request: Any,
+        principal: str | None,
+        region: str | None,
+        account: str | None,
+    ) -> Any:
         function = self.operations.get((service, operation))
         if function is None:
             raise _unknown(service, operation)
@@ -257,10 +290,23 @@ class Pipeline:
             outcome.settle = lambda c, result: settle(self._inner(c, c.span, principal, region, account), result)
         return outcome
 
-    def _inner(self, ctx: Context, span: Span, principal: str | None, region: str | None, account: str | None) -> Context:
-        return Context(self, ctx.tx, ctx.now, ctx.arrived, account or ctx.account, region or ctx.region,
-                       ctx.principal if principal is None else principal, ctx.access_key, ctx.request_id, ctx.endpoint,
-                       span, ctx.source_ip)
+    def _inner(
+        self, ctx: Context, span: Span, principal: str | None, region: str | None, account: str | None
+    ) -> Context:
+        return Context(
+            self,
+            ctx.tx,
+            ctx.now,
+            ctx.arrived,
+            account or ctx.account,
+            region or ctx.region,
+            ctx.principal if principal is None else principal,
+            ctx.access_key,
+            ctx.request_id,
+            ctx.endpoint,
+            span,
+            ctx.source_ip,
+        )
 
     def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload)
@@ -383,7 +429,9 @@ class Pipeline:
 
 
 def _unknown(service: str, operation: str) -> NotImplementedOnCumulet:
-    return NotImplementedOnCumulet(f"{service}.{operation} is not implemented by Cumulet.", hint=f"See docs/services/{service}.md")
+    return NotImplementedOnCumulet(
+        f"{service}.{operation} is not implemented by Cumulet.", hint=f"See docs/services/{service}.md"
+    )
 
 
 def _broken(name: str, request_id: str, error: Exception) -> InternalFailure:

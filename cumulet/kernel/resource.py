@@ -71,6 +71,8 @@ class Resource:
     name_max    longest generated name; name_lower: only lower case
     ref         what Ref gives, from physical id and attributes; by default the physical id
     ready       (call, physical id, scope) -> bool: polled on the clock until True; None: ready at once
+    gone        (call, physical id, scope) -> bool: polled after `delete` until True (a "not found" answer counts as True);
+                None: gone at once
     attributes  (call, physical id, scope) -> more values of Fn::GetAtt, asked when it is ready, after a create or update:
                 for what is known only then (an endpoint's address)
     code        property paths that hold local code, which `cumulet deploy` and `aws cloudformation package` upload
@@ -89,5 +91,6 @@ class Resource:
     name_lower: bool = False
     ref: Callable[[str, Mapping[str, Any]], str] | None = None
     ready: Callable[[Call, str, Scope], bool] | None = None
+    gone: Callable[[Call, str, Scope], bool] | None = None
     attributes: Callable[[Call, str, Scope], Mapping[str, Any]] | None = None
     code: tuple[str, ...] = ()

@@ -44,8 +44,12 @@ class Service:
         """The public functions of the service's modules, as (snake-case name, function)."""
         for module in self.modules:
             for name, value in vars(module).items():
-                if not name.startswith("_") and callable(value) and not isinstance(value, type) \
-                        and getattr(value, "__module__", None) == module.__name__:
+                if (
+                    not name.startswith("_")
+                    and callable(value)
+                    and not isinstance(value, type)
+                    and getattr(value, "__module__", None) == module.__name__
+                ):
                     yield name, value
 
 

@@ -102,7 +102,9 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreUnavailable(f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data.") from error
+            raise StoreUnavailable(
+                f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
+            ) from error
         self._lock = _lock(folder)
         path = folder / "cumulet.db"
         try:
@@ -120,7 +122,9 @@ class Store:
                 raise
             raise _corrupt(path, str(error)) from error
         self.blobs = Blobs(folder / "blobs")
-        self.blobs.sweep({str(unpack(k)[1]) for k, _ in self.rows(pack((BLOB,)), after_prefix(pack((BLOB,))), None, False)})
+        self.blobs.sweep(
+            {str(unpack(k)[1]) for k, _ in self.rows(pack((BLOB,)), after_prefix(pack((BLOB,))), None, False)}
+        )
         self._thread = threading.Thread(target=self._commit_loop, name="cumulet-commit", daemon=True)
         self._thread.start()
 
@@ -366,7 +370,14 @@ class Store:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
-    for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY"):
+    for pragma in (
+        "page_size = 8192",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "cache_size = -16384",
+        "wal_autocheckpoint = 0",
+        "temp_store = MEMORY",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -112,8 +112,12 @@ class Timers:
             effect = outcome
             running: Key = (RUNNING, pipeline.ids.uuid())
             tx.put(running, Running(handler=handler, key=list(key), scope=scope))
-            pipeline.finish(tx, lambda failure: self._ended(span) if failure else pipeline.spawn(
-                self._perform(effect, running, scope, span)))
+            pipeline.finish(
+                tx,
+                lambda failure: (
+                    self._ended(span) if failure else pipeline.spawn(self._perform(effect, running, scope, span))
+                ),
+            )
         else:
             self._attempts.pop(k, None)
             pipeline.finish(tx, lambda failure: self._ended(span))
@@ -121,8 +125,9 @@ class Timers:
     def _context(self, tx: Tx, scope: TimerScope, span: Span) -> Context:
         pipeline = self._pipeline
         now = pipeline.clock.now()
-        return Context(pipeline, tx, now, now, scope.account, scope.region, "", "", pipeline.ids.uuid(),
-                       pipeline.endpoint, span)
+        return Context(
+            pipeline, tx, now, now, scope.account, scope.region, "", "", pipeline.ids.uuid(), pipeline.endpoint, span
+        )
 
     def _put_off(self, tx: Tx, k: bytes, handler: str, key: Key, error: Exception) -> None:
         attempts = self._attempts.pop(k, 0) + 1
@@ -146,8 +151,12 @@ class Timers:
             return
         if isinstance(following, Effect):
             again = following
-            pipeline.finish(tx, lambda failure: self._ended(span) if failure else pipeline.spawn(
-                self._perform(again, running, scope, span)))
+            pipeline.finish(
+                tx,
+                lambda failure: (
+                    self._ended(span) if failure else pipeline.spawn(self._perform(again, running, scope, span))
+                ),
+            )
             return
         tx.delete(running)
         pipeline.finish(tx, lambda failure: self._ended(span))

@@ -35,9 +35,16 @@ class Span:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "trace_id": self.trace_id, "span_id": self.span_id, "parent_id": self.parent_id, "name": self.name,
-            "kind": self.kind, "at": self.at, "started": self.started, "duration_ms": (self.ended - self.started) * 1e3,
-            "status": self.status, "detail": self.detail,
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "parent_id": self.parent_id,
+            "name": self.name,
+            "kind": self.kind,
+            "at": self.at,
+            "started": self.started,
+            "duration_ms": (self.ended - self.started) * 1e3,
+            "status": self.status,
+            "detail": self.detail,
         }
 
 

@@ -34,7 +34,17 @@ class TimerScope(Record):
 class Tx:
     """One transaction. Keys are tuples, or the bytes of `pack` where a hot path keeps them packed."""
 
-    __slots__ = ("_mark", "_store", "_undo", "_writes", "depends", "dropped_blobs", "earliest_wake", "new_blobs", "scope")
+    __slots__ = (
+        "_mark",
+        "_store",
+        "_undo",
+        "_writes",
+        "depends",
+        "dropped_blobs",
+        "earliest_wake",
+        "new_blobs",
+        "scope",
+    )
 
     def __init__(self, store: Store, scope: TimerScope) -> None:
         self._store = store
@@ -79,16 +89,31 @@ class Tx:
             return store.in_flight.writes[k]
         return _MISSING
 
-    def scan(self, prefix: Key, type_: type[R], *, start: Key | None = None, end: Key | None = None,
-             limit: int | None = None, reverse: bool = False) -> Iterator[tuple[Key, R]]:
+    def scan(
+        self,
+        prefix: Key,
+        type_: type[R],
+        *,
+        start: Key | None = None,
+        end: Key | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[Key, R]]:
         """(key, record) under `prefix` in key order: from `start` (inclusive, a whole key) to before `end` (a whole key)."""
         low, high = self._range(prefix, start, end)
         decode = self._store.codec.decode
         for k, v in self.scan_bytes(low, high, limit=limit, reverse=reverse):
             yield unpack(k), decode(v, type_)
 
-    def scan_keys(self, prefix: Key, *, start: Key | None = None, end: Key | None = None, limit: int | None = None,
-                  reverse: bool = False) -> Iterator[Key]:
+    def scan_keys(
+        self,
+        prefix: Key,
+        *,
+        start: Key | None = None,
+        end: Key | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[Key]:
         """As `scan`, the keys alone."""
         low, high = self._range(prefix, start, end)
         for k, _ in self.scan_bytes(low, high, limit=limit, reverse=reverse):
@@ -101,8 +126,9 @@ class Tx:
         high = after_prefix(base) if end is None else min(after_prefix(base), pack(end))
         return low, high
 
-    def scan_bytes(self, low: bytes, high: bytes, *, limit: int | None = None,
-                   reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan_bytes(
+        self, low: bytes, high: bytes, *, limit: int | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         """(packed key, bytes) with low <= key < high in key order, or in reverse."""
         overlay = self._overlay(low, high)
         rows = self._store.rows(low, high, None if limit is None else limit + len(overlay), reverse)
@@ -231,8 +257,9 @@ class Tx:
         self.dropped_blobs = []
 
 
-def _merge(rows: Iterator[tuple[bytes, bytes]], overlay: dict[bytes, bytes | None], limit: int | None,
-           reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+def _merge(
+    rows: Iterator[tuple[bytes, bytes]], overlay: dict[bytes, bytes | None], limit: int | None, reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
     count = 0
     keys = iter(sorted(overlay, reverse=reverse))
     above = next(keys, None)

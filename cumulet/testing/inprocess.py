@@ -41,8 +41,13 @@ class InProcess:
     performers  effect kind -> async function (span, *args)
     """
 
-    def __init__(self, services: Sequence[Service], performers: Mapping[str, Performer] | None = None,
-                 folder: Path | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        performers: Mapping[str, Performer] | None = None,
+        folder: Path | None = None,
+        seed: int | None = None,
+    ) -> None:
         self._services = services
         self._performers = performers
         self._folder = folder
@@ -51,19 +56,34 @@ class InProcess:
 
     async def __aenter__(self) -> Self:
         self.store = Store(self._folder)
-        self.pipeline = Pipeline(self.store, self.clock, {service: _names(service) for service in self._services},
-                                 performers=self._performers, ids=Ids(self._seed))
+        self.pipeline = Pipeline(
+            self.store,
+            self.clock,
+            {service: _names(service) for service in self._services},
+            performers=self._performers,
+            ids=Ids(self._seed),
+        )
         await self.pipeline.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.pipeline.close()
 
     def _call(self, service: str, operation: str, request: Any, **overrides: Any) -> Call:
-        return Call(service, operation, request, **{
-            "account": ACCOUNT, "region": REGION, "request_id": self.pipeline.ids.uuid(),
-            "principal": f"arn:aws:iam::{ACCOUNT}:root", **overrides,
-        })
+        return Call(
+            service,
+            operation,
+            request,
+            **{
+                "account": ACCOUNT,
+                "region": REGION,
+                "request_id": self.pipeline.ids.uuid(),
+                "principal": f"arn:aws:iam::{ACCOUNT}:root",
+                **overrides,
+            },
+        )
 
     async def call(self, service: str, operation: str, request: Any, **overrides: Any) -> Any:
         """An operation's result (not checked against the model). Raises: AwsError."""

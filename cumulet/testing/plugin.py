@@ -4,7 +4,8 @@
         aws("dynamodb").create_table(...)
         clock.advance(3600)
 
-Fixtures: `server` (one per session), `cloud` (the server, emptied, on virtual time), `aws` (boto3 clients), `clock`, `faults`.
+Fixtures: `server` (one per session), `cloud` (the server, emptied, on virtual time), `aws` (boto3 clients), `clock`, `faults`,
+and `server_process` for servers in processes of their own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+
+from cumulet.testing.process import ServerProcess
 
 if TYPE_CHECKING:
     from cumulet.app import Cloud
@@ -37,6 +41,7 @@ class CloudThread:
             raise self._failure
 
     def _main(self) -> None:
+        loop: asyncio.AbstractEventLoop
         try:
             import uvloop
 
@@ -128,6 +133,21 @@ def aws(cloud: CloudThread) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Makes servers in processes of their own (`server_process("--clock", "virtual").start()`), to be killed; what still runs at
+    the end of the test is stopped."""
+    made: list[ServerProcess] = []
+
+    def make(*options: str, environment: Mapping[str, str] | None = None, name: str = "data") -> ServerProcess:
+        made.append(ServerProcess(tmp_path / name, *options, environment=environment))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
 def clock(cloud: CloudThread) -> TestClock:
     return TestClock(cloud)
 
@@ -152,10 +172,17 @@ def client_maker(endpoint: str, session: Any) -> Callable[..., Any]:
             if "config" in options:
                 config = config.merge(options.pop("config"))
             maker = session.resource if resource else session.client
-            made[key] = maker(service, **{
-                "endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test",
-                "aws_secret_access_key": "test", "config": config, **options,
-            })
+            made[key] = maker(
+                service,
+                **{
+                    "endpoint_url": endpoint,
+                    "region_name": "us-east-1",
+                    "aws_access_key_id": "test",
+                    "aws_secret_access_key": "test",
+                    "config": config,
+                    **options,
+                },
+            )
         return made[key]
 
     return client

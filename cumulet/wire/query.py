@@ -14,7 +14,6 @@ from cumulet.wire.shapes import Convert, Json
 if TYPE_CHECKING:
     from cumulet.wire.models import OperationModel
 
-_MAX_DEPTH = 64
 _VALUE = ""  # where a node keeps the text of a parameter that is also a prefix of others
 
 
@@ -32,7 +31,7 @@ def decode_form(raw: bytes | str) -> list[tuple[str, str]]:
 
 
 def tree_of(pairs: list[tuple[str, str]]) -> Json:
-    """`{"A.1.B": "x"}` as `{"A": {"1": {"B": "x"}}}`. Raises: Malformed."""
+    """`{"A.1.B": "x"}` as `{"A": {"1": {"B": "x"}}}`."""
     root: Json = {}
     for key, value in pairs:
         if "." not in key:
@@ -43,8 +42,6 @@ def tree_of(pairs: list[tuple[str, str]]) -> Json:
             continue
         node = root
         parts = key.split(".")
-        if len(parts) > _MAX_DEPTH:
-            raise Malformed("Parameters are nested too deeply")
         for part in parts[:-1]:
             inner = node.get(part)
             if type(inner) is not dict:

@@ -1,6 +1,6 @@
 """Deploys the Simple Web Service to a running cloud and drives it over HTTP, printing every request.
 
-    python drive.py http://127.0.0.1:4566
+python drive.py http://127.0.0.1:4566
 """
 
 import json
@@ -21,11 +21,26 @@ def deploy(endpoint: str, stack: str = STACK) -> str:
     """Deploy the template with `cumulet deploy`; the URL of its API on this machine."""
     template = Path(__file__).with_name("template.yaml")
     subprocess.run(
-        [sys.executable, "-m", "cumulet.cli.main", "deploy", str(template), "--stack", stack, "--endpoint-url", endpoint],
+        [
+            sys.executable,
+            "-m",
+            "cumulet.cli.main",
+            "deploy",
+            str(template),
+            "--stack",
+            stack,
+            "--endpoint-url",
+            endpoint,
+        ],
         check=True,
     )
-    client = boto3.client("cloudformation", endpoint_url=endpoint, region_name="us-east-1",
-                          aws_access_key_id="test", aws_secret_access_key="test")
+    client = boto3.client(
+        "cloudformation",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
     outputs = client.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
     url = local_url(endpoint, next(output["OutputValue"] for output in outputs if output["OutputKey"] == "Url"))
     assert url is not None

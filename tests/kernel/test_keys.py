@@ -8,15 +8,25 @@ from hypothesis import strategies as st
 from cumulet.kernel.keys import after_prefix, pack, unpack
 
 PARTS = st.one_of(
-    st.none(), st.binary(max_size=6), st.text(max_size=6), st.integers(-(2**119), 2**119),
-    st.floats(allow_nan=False), st.booleans(),
+    st.none(),
+    st.binary(max_size=6),
+    st.text(max_size=6),
+    st.integers(-(2**119), 2**119),
+    st.floats(allow_nan=False),
+    st.booleans(),
 )
 KEYS = st.lists(PARTS, max_size=4).map(tuple)
 _RANK = {type(None): 0, bytes: 1, str: 2, int: 3, float: 4, bool: 5}
 
 
 def comparable(key):
-    return [(_RANK[type(part)], part.encode("utf-8", "surrogatepass") if isinstance(part, str) else 0 if part is None else part) for part in key]
+    return [
+        (
+            _RANK[type(part)],
+            part.encode("utf-8", "surrogatepass") if isinstance(part, str) else 0 if part is None else part,
+        )
+        for part in key
+    ]
 
 
 @given(KEYS)

@@ -69,8 +69,15 @@ def invoke(ctx, req):
 
 
 def invoke_twice(ctx, req):
-    return then(ctx, ctx.call("sample", "Invoke", req), lambda ctx, first: then(
-        ctx, ctx.call("sample", "Invoke", {"Value": first["Value"]}), lambda ctx, second: {"Value": second["Value"] + b"!"}))
+    return then(
+        ctx,
+        ctx.call("sample", "Invoke", req),
+        lambda ctx, first: then(
+            ctx,
+            ctx.call("sample", "Invoke", {"Value": first["Value"]}),
+            lambda ctx, second: {"Value": second["Value"] + b"!"},
+        ),
+    )
 
 
 def count(ctx, req):
@@ -95,9 +102,23 @@ def fire(ctx, key):
     return None
 
 
-SERVICE = Service("sample", modules=(module(put=put, get=get, put_twice=put_twice, receive=receive, invoke=invoke,
-                                            invoke_twice=invoke_twice, count=count, later=later, broken=broken),),
-                  timers={"sample.later": fire})
+SERVICE = Service(
+    "sample",
+    modules=(
+        module(
+            put=put,
+            get=get,
+            put_twice=put_twice,
+            receive=receive,
+            invoke=invoke,
+            invoke_twice=invoke_twice,
+            count=count,
+            later=later,
+            broken=broken,
+        ),
+    ),
+    timers={"sample.later": fire},
+)
 
 
 async def work(span, value):
@@ -223,18 +244,17 @@ def test_timers_fire_in_order_at_their_time_on_a_virtual_clock():
 
 
 def test_timers_and_their_effects_survive_a_crash(tmp_path):
-    started = []
+    started = asyncio.Event()
 
     async def never(span, value):
-        started.append(value)
+        started.set()
         await asyncio.get_running_loop().create_future()
 
     async def first():
         async with InProcess([SERVICE], performers={"work": never}, folder=tmp_path) as c:
             await c.call("sample", "Later", {"Key": "effect", "After": 0})
             await c.call("sample", "Later", {"Key": "kept", "After": 60})
-            while not started:
-                await asyncio.sleep(0)
+            await started.wait()
 
     async def second():
         async with cloud(folder=tmp_path) as c:
@@ -266,7 +286,13 @@ def test_spans_of_one_request_form_one_tree():
             await c.call("sample", "InvokeTwice", {"Value": b"v"})
             root = c.pipeline.tracer.traces()[0]
             spans = c.pipeline.tracer.spans(root["trace_id"])
-            assert [span["name"] for span in spans] == ["sample.InvokeTwice", "sample.Invoke", "work", "sample.Invoke", "work"]
+            assert [span["name"] for span in spans] == [
+                "sample.InvokeTwice",
+                "sample.Invoke",
+                "work",
+                "sample.Invoke",
+                "work",
+            ]
             assert all(span["parent_id"] == root["span_id"] for span in spans[1:])
 
     asyncio.run(main())

@@ -243,6 +243,7 @@ def test_a_log_cut_at_any_byte_reopens_with_a_prefix_of_the_commits(tmp_path):
     async def fill():
         store = Store(source)
         for number in range(30):
+
             def both(tx, number=number):
                 tx.put(("a", number), b"x" * (number * 37 % 900))
                 tx.put(("b", number), b"y")
@@ -255,9 +256,15 @@ def test_a_log_cut_at_any_byte_reopens_with_a_prefix_of_the_commits(tmp_path):
     run(fill())
     log = (tmp_path / "copy/cumulet.db-wal").read_bytes()
     frame = 8192 + 24
-    cuts = sorted({*range(0, len(log), 4999), *(32 + frame * n + d for n in range(len(log) // frame) for d in (-1, 0, 1)), len(log)})
+    cuts = sorted(
+        {
+            *range(0, len(log), 4999),
+            *(32 + frame * n + d for n in range(len(log) // frame) for d in (-1, 0, 1)),
+            len(log),
+        }
+    )
     seen = set()
-    for cut in cuts[:: max(1, len(cuts) // 80)] + [len(log)]:
+    for cut in [*cuts[:: max(1, len(cuts) // 80)], len(log)]:
         folder = tmp_path / f"cut-{cut}"
         folder.mkdir(exist_ok=True)
         shutil.copy(tmp_path / "copy/cumulet.db", folder)

@@ -76,5 +76,3 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         made.run(made.runtimes.warm())
         yield made
         made.run(made.runtimes.close())
-
-

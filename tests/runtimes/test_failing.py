@@ -85,7 +85,9 @@ def test_an_init_error_is_the_answer(cloud: Cloud, handler: str, source: str, ki
     assert (got["errorType"], got["errorMessage"], got["requestId"]) == (kind, message, "r-2")
     assert (result.function_error, result.status) == ("Unhandled", "init-error")
     assert any(text.startswith(f"[ERROR] {kind}: {message}") for text in texts(result))
-    assert any(re.match(rf"INIT_REPORT Init Duration: .*Status: error\tError Type: {kind}$", text) for text in texts(result))
+    assert any(
+        re.match(rf"INIT_REPORT Init Duration: .*Status: error\tError Type: {kind}$", text) for text in texts(result)
+    )
 
 
 def test_after_an_init_error_the_next_invocation_tries_again(cloud: Cloud):
@@ -129,7 +131,9 @@ def test_a_function_past_its_time_limit_is_killed_with_its_children(cloud: Cloud
         "errorMessage": "RequestId: r-3 Error: Task timed out after 0.30 seconds",
     }
     log = texts(result)
-    assert any(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z r-3 Task timed out after 0\.30 seconds", text) for text in log)
+    assert any(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z r-3 Task timed out after 0\.30 seconds", text) for text in log
+    )
     assert log[-1].endswith("\tStatus: timeout\t")
     children = next(text for text in log if text.startswith("children")).split()[1:]
     for pid in map(int, children):
@@ -237,9 +241,7 @@ def test_memory_used_is_measured(cloud: Cloud):
     assert 95 <= large.max_memory_mb - small.max_memory_mb <= 110
 
 
-def test_an_init_phase_past_its_limit_is_repeated_within_the_time_limit(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_init_phase_past_its_limit_is_repeated_within_the_time_limit(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cumulet.runtimes.environment.INIT_LIMIT_S", 0.2)
     assert runtime_model.INIT_LIMIT_S == 10.0
     slow = cloud.function("import time\ntime.sleep(0.4)\n" + OK, timeout_s=5)

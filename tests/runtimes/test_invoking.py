@@ -159,7 +159,9 @@ def test_idle_environments_end_after_a_while_and_above_a_number(tmp_path: Path):
         await runtimes.start()
         code = tmp_path / "code"
         code.mkdir()
-        (code / "app.py").write_text("import os, time\ndef handler(e, c):\n    time.sleep(0.2)\n    return os.getpid()\n")
+        (code / "app.py").write_text(
+            "import os, time\ndef handler(e, c):\n    time.sleep(0.2)\n    return os.getpid()\n"
+        )
         spec = FunctionSpec("arn:f", "f", "$LATEST", "python3.12", "app.handler", code)
         got = await asyncio.gather(*(runtimes.invoke(spec, Invocation(str(n), b"{}")) for n in range(4)))
         assert runtimes.stats()["idle"] <= 2
@@ -302,7 +304,9 @@ def test_layers_are_merged_below_opt_and_the_last_one_wins(cloud: Cloud):
     got = answer(cloud.invoke(spec))
     assert got[:3] == [2, 1, 2]
     assert {"both.py", "lib"} <= set(got[3])
-    alone = cloud.function("import only1\ndef handler(e, c):\n    return only1.__file__\n", layer_dirs=spec.layer_dirs[:1])
+    alone = cloud.function(
+        "import only1\ndef handler(e, c):\n    return only1.__file__\n", layer_dirs=spec.layer_dirs[:1]
+    )
     assert answer(cloud.invoke(alone)) == "/opt/python/lib/python3.12/site-packages/only1.py"
 
 
@@ -326,7 +330,9 @@ def test_a_response_may_have_six_megabytes_and_no_byte_more(cloud: Cloud):
 
 
 def test_a_large_event_arrives_whole(cloud: Cloud):
-    spec = cloud.function("import hashlib\ndef handler(e, c):\n    return [len(e), hashlib.md5(e.encode()).hexdigest()]\n")
+    spec = cloud.function(
+        "import hashlib\ndef handler(e, c):\n    return [len(e), hashlib.md5(e.encode()).hexdigest()]\n"
+    )
     text = base64.b64encode(os.urandom(4_000_000)).decode()
     assert answer(cloud.invoke(spec, text))[0] == len(text)
 

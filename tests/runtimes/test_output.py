@@ -26,7 +26,9 @@ def own(result):
 
 
 def test_a_log_is_framed_by_the_platforms_lines(cloud: Cloud):
-    spec = cloud.function("print('while importing')\ndef handler(event, context):\n    print('inside')\n", runtime="python3.8")
+    spec = cloud.function(
+        "print('while importing')\ndef handler(event, context):\n    print('inside')\n", runtime="python3.8"
+    )
     cold = cloud.invoke(spec, request_id="r-1")
     log = texts(cold)
     assert re.fullmatch(r"INIT_START Runtime Version: python3\.8 runs on CPython \d+\.\d+\.\d+\S*", log[0])
@@ -112,7 +114,13 @@ def test_json_logs_hold_json(cloud: Cloud):
         log_format="JSON",
     )
     entries = [json.loads(text) for text in texts(cloud.invoke(spec, request_id="r-4"))]
-    assert [entry.get("type") for entry in entries] == ["platform.initStart", "platform.start", None, None, "platform.report"]
+    assert [entry.get("type") for entry in entries] == [
+        "platform.initStart",
+        "platform.start",
+        None,
+        None,
+        "platform.report",
+    ]
     sold, failed = entries[2:4]
     sold.pop("timestamp")
     assert sold == {"level": "INFO", "message": "sold", "logger": "shop", "requestId": "r-4", "order": 7}

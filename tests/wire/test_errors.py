@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import botocore.parsers
+import cbor2
 import pytest
 from botocore.awsrequest import HeadersDict
 
@@ -140,3 +141,12 @@ def test_an_unknown_operation_is_named() -> None:
         response = wire.error(err, HttpRequest("POST", "/x", "", headers), "r")
         assert response.status == 501
         assert "PutFoo of sqs" in read(protocol, response)["Error"]["Message"], protocol
+
+
+def test_cbor_spells_the_message_member_as_the_shape_has_it() -> None:
+    operation = MODELS.service("cloudwatch").operation("PutMetricAlarm")
+    body = operation.error(GenericAwsError("KmsKeyNotFoundException", "m"), "r").body
+    assert cbor2.loads(body) == {"__type": "com.amazonaws.cloudwatch#KmsKeyNotFoundException", "Message": "m"}
+    asking = HttpRequest("POST", "/", "", {"x-amzn-query-mode": "true"})
+    response = operation.error(GenericAwsError("LimitExceededFault", "m"), "r", None, asking)
+    assert dict(response.headers)["x-amzn-query-error"] == "LimitExceeded;Sender"

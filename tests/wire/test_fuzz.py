@@ -94,6 +94,16 @@ def test_cbor_tags(value: Any) -> None:
     survive("cloudwatch", "PutMetricData", "smithy-rpc-v2-cbor", cbor2.dumps(value))
 
 
+@pytest.mark.parametrize("tag", [35, 37, 258, 4, 260])
+def test_cbor_that_no_service_speaks_is_refused(tag: int) -> None:
+    payload = {35: "a", 37: b"0" * 16, 258: ["a"], 4: [1, 2], 260: b"\x7f\x00\x00\x01"}[tag]
+    body = cbor2.dumps({"Namespace": cbor2.CBORTag(tag, payload)})
+    request = HttpRequest("POST", "/", "", {}, body)
+    with pytest.raises(AwsError) as caught:
+        models().service("cloudwatch").operation("PutMetricData").parse(request, "smithy-rpc-v2-cbor", {})
+    assert caught.value.wire_code == "SerializationException"
+
+
 def test_deep_documents() -> None:
     survive("dynamodb", "PutItem", "json", b'{"Item":' + b"[" * 100_000)
     survive("cloudwatch", "PutMetricData", "smithy-rpc-v2-cbor", b"\x81" * 100_000)

@@ -120,6 +120,8 @@ def test_status_members_and_codes_are_heeded() -> None:
     response = invoke({"StatusCode": 202, "Payload": b"", "ExecutedVersion": "$LATEST"}, "r")
     assert (response.status, response.body) == (202, b"")
     assert ("X-Amz-Executed-Version", "$LATEST") in response.headers
+    response = invoke({"StatusCode": 204, "Payload": b"no content may follow"}, "r")
+    assert (response.status, response.body) == (204, b"")
     assert MODELS.service("lambda").operation("CreateFunction").serialize({}, "r").status == 201
     response = MODELS.service("lambda").operation("DeleteFunctionConcurrency").serialize({}, "r")
     assert (response.status, response.body) == (204, b"")
@@ -131,3 +133,13 @@ def test_renamed_members_and_iso_times_of_apigatewayv2() -> None:
     assert response.body == b'{"apiId":"a","createdDate":"1970-01-01T00:00:00.500Z","corsConfiguration":{"maxAge":1}}'
     request = HttpRequest("POST", "/v2/apis", "", {}, b'{"name":"n","protocolType":"HTTP","target":null}')
     assert operation.parse(request) == {"Name": "n", "ProtocolType": "HTTP"}
+
+
+def test_the_body_cannot_set_what_belongs_into_the_path() -> None:
+    operation = MODELS.service("lambda").operation("CreateAlias")
+    request = HttpRequest("POST", "/", "", {}, b'{"FunctionName":"other","Name":"live","FunctionVersion":"1"}')
+    found = operation.parse(request, None, {"FunctionName": "mine"})
+    assert found == {"FunctionName": "mine", "Name": "live", "FunctionVersion": "1"}
+    operation = MODELS.service("lambda").operation("AddPermission")
+    request = HttpRequest("POST", "/", "", {}, b'{"Qualifier":"2","StatementId":"s"}')
+    assert operation.parse(request, None, {"FunctionName": "mine"}) == {"FunctionName": "mine", "StatementId": "s"}

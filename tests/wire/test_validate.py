@@ -138,6 +138,21 @@ def test_good_requests_pass(service: str, operation: str, request_: dict[str, An
     MODELS.service(service).operation(operation).check(request_)
 
 
+def test_lengths_are_inclusive_and_a_dot_is_any_character() -> None:
+    check = MODELS.service("kinesis").operation("DescribeStream").check
+    check({"StreamName": "s"})
+    check({"StreamName": "s" * 128})
+    assert "less than or equal to 128" in complaint("kinesis", "DescribeStream", {"StreamName": "s" * 129})[1]
+    check = MODELS.service("events").operation("CreateArchive").check
+    check(
+        {
+            "ArchiveName": "a",
+            "EventSourceArn": "arn:aws:events:us-east-1:000000000000:event-bus/b",
+            "Description": "two\nlines",
+        }
+    )
+
+
 def test_unicode_classes_of_patterns_are_understood() -> None:
     check = MODELS.service("scheduler").operation("CreateScheduleGroup").check
     check({"Name": "g"})

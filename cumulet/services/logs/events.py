@@ -62,9 +62,7 @@ def _check_batch(events: list[tuple[int, str]]) -> None:
     if size > _BATCH_LIMIT_BYTES:
         raise InvalidParameterException(f"Upload too large: {size} bytes exceeds limit of {_BATCH_LIMIT_BYTES}")
     if any(after[0] < before[0] for before, after in zip(events, events[1:], strict=False)):
-        raise InvalidParameterException(
-            "Log events in a single PutLogEvents request must be in chronological order."
-        )
+        raise InvalidParameterException("Log events in a single PutLogEvents request must be in chronological order.")
     if events[-1][0] - events[0][0] > DAY_MS:
         raise InvalidParameterException(
             "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
@@ -115,8 +113,7 @@ def filter_log_events(ctx: Context, req: Json) -> Json:
         streams = [s for _, s in ctx.tx.scan((ROOT, "stream", group.id), Stream) if s.name.startswith(prefix)]
     matches = compiled(req.get("filterPattern", ""))
     low, high = _range(ctx, group, req, inclusive=True)
-    first = _position(req)
-    head = req.get("startFromHead", True)
+    head, first = _position(req)
     limit = req.get("limit", _PAGE)
     shown: list[Json] = []
     size = 0
@@ -125,7 +122,11 @@ def filter_log_events(ctx: Context, req: Json) -> Json:
             continue
         size += len(event.message.encode()) + _EVENT_OVERHEAD_BYTES
         if len(shown) == limit or (shown and size > _PAGE_BYTES):
-            return {"events": shown, "searchedLogStreams": [], "nextToken": f"{event.place:056d}/{name}"}
+            return {
+                "events": shown,
+                "searchedLogStreams": [],
+                "nextToken": f"{'f' if head else 'b'}/{event.place:056d}/{name}",
+            }
         shown.append(
             {
                 "logStreamName": name,
@@ -149,7 +150,11 @@ def _interleaved(
         else:
             events = backwards(ctx, stream, first[0] + 1 if first else None, low, high)
         for event in events:
-            if first is None or event.place != first[0] or (stream.name >= first[1] if head else stream.name <= first[1]):
+            if (
+                first is None
+                or event.place != first[0]
+                or (stream.name >= first[1] if head else stream.name <= first[1])
+            ):
                 yield event, stream.name
 
     return heapq.merge(*map(named, streams), key=lambda pair: (pair[0].place, pair[1]), reverse=not head)
@@ -173,13 +178,15 @@ def _token(req: Json) -> tuple[str, int | None]:
     return parts[0], int(parts[1])
 
 
-def _position(req: Json) -> tuple[int, str] | None:
+def _position(req: Json) -> tuple[bool, tuple[int, str] | None]:
+    """(whether from the head, the event to begin with). A token keeps the direction it was made in."""
     if "nextToken" not in req:
-        return None
-    place, _, name = req["nextToken"].partition("/")
-    if not place.isdigit() or not name:
+        return req.get("startFromHead", True), None
+    direction, _, rest = req["nextToken"].partition("/")
+    place, _, name = rest.partition("/")
+    if direction not in ("f", "b") or not place.isdigit() or not name:
         raise InvalidParameterException("The specified nextToken is invalid.")
-    return int(place), name
+    return direction == "f", (int(place), name)
 
 
 def _page(events: Iterator[Event], limit: int) -> list[Event]:

@@ -52,9 +52,7 @@ def describe_log_streams(ctx: Context, req: Json) -> Json:
     if by_time and prefix:
         raise InvalidParameterException("Cannot order by LastEventTime with a logStreamNamePrefix.")
     limit, descending = req.get("limit", _PAGE), req.get("descending", False)
-    found = [
-        stream for _, stream in ctx.tx.scan((ROOT, "stream", group.id), Stream) if stream.name.startswith(prefix)
-    ]
+    found = [stream for _, stream in ctx.tx.scan((ROOT, "stream", group.id), Stream) if stream.name.startswith(prefix)]
     if by_time:
         times = {stream.name: (newest(ctx, stream) or (0, 0))[0] for stream in found}
         found.sort(key=lambda stream: (times[stream.name], stream.name))

@@ -1,0 +1,58 @@
+"""Space-delimited filter patterns: `[ip, user, ..., status = 4* || status = 5*, bytes]`.
+
+A message is cut at spaces; what stands in double quotes or square brackets is one field. Without `...` a message must have as
+many fields as the pattern names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cumulet.services.logs.conditions import Parser, Test, invalid
+
+_FIELD = re.compile(r'"((?:[^"\\]|\\.)*)"|\[([^\]]*)\]|(\S+)')
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
+
+
+def compiled_fields(text: str) -> Callable[[str], bool]:
+    """The test of a space-delimited pattern, given without its brackets. Raises: InvalidParameterException."""
+    parts = [part.strip() for part in _split(text)]
+    if parts.count("...") > 1:
+        raise invalid()
+    tests = [None if part == "..." else _condition(part) for part in parts]
+    ellipsis = tests.index(None) if None in tests else None
+    before = [test for test in tests[:ellipsis] if test is not None]
+    after = [] if ellipsis is None else [test for test in tests[ellipsis + 1 :] if test is not None]
+
+    def matches(message: str) -> bool:
+        found = [next(group for group in match.groups() if group is not None) for match in _FIELD.finditer(message)]
+        if ellipsis is None and len(found) != len(before):
+            return False
+        if len(found) < len(before) + len(after):
+            return False
+        last = found[len(found) - len(after) :]
+        return all(test(field) for test, field in zip(before, found, strict=False)) and all(
+            test(field) for test, field in zip(after, last, strict=True)
+        )
+
+    return matches
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside quotes and regular expressions."""
+    return re.findall(r'(?:[^,"%]|"(?:[^"\\]|\\.)*"|%[^%]*%)+', text)
+
+
+def _condition(part: str) -> Test:
+    if not part:
+        raise invalid()
+    if _NAME.fullmatch(part):
+        return lambda field: True
+    return Parser(part, _named).parse()
+
+
+def _named(word: str) -> Callable[[str], tuple[str]]:
+    if not _NAME.fullmatch(word):
+        raise invalid()
+    return lambda field: (field,)

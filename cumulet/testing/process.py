@@ -1,0 +1,79 @@
+"""A server in a process of its own, for tests that kill it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+_START_WITHIN_S = 30.0
+_STOP_WITHIN_S = 15.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServerProcess:
+    """`cumulet up` on a data directory; its output is in `log`."""
+
+    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        self.folder, self.port = folder, free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.options, self.environment = options, dict(environment or {})
+        self.log = folder.parent / f"{folder.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> ServerProcess:
+        """Start it and wait until it answers. Raises: AssertionError with its output."""
+        command = [
+            sys.executable,
+            "-m",
+            "cumulet.cli.main",
+            "up",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.folder),
+            *self.options,
+        ]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environment})
+        deadline = time.monotonic() + _START_WITHIN_S
+        while time.monotonic() < deadline:
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self.endpoint}/_cumulet/health", timeout=5) as answer,
+            ):
+                if json.load(answer)["status"] == "running":
+                    return self
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.005)  # another process: there is nothing to wait on but its port
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait. Raises: TimeoutExpired when it does not stop (it is killed then)."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise

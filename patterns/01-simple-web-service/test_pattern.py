@@ -1,0 +1,70 @@
+"""The Simple Web Service deployed, driven, and broken once. Checklist: B1.1, B1.2, D2, F1."""
+
+import concurrent.futures
+import importlib.util
+import threading
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def pattern():
+    spec = importlib.util.spec_from_file_location("simple_web_service_drive", HERE / "drive.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_creates_reads_updates_lists_and_deletes_over_http(pattern, server_process, capfd):
+    """B1.1: CRUD over HTTP end to end with an unmodified SAM template."""
+    url = pattern.deploy(server_process().start().endpoint)
+    pattern.drive(url)
+    assert pattern.request("POST", f"{url}/items", None)[0] == 400
+    assert pattern.request("PATCH", f"{url}/items/a", {}) == (404, {"message": "Not Found"})
+    assert "Service" in capfd.readouterr().out
+
+
+def test_parallel_requests_run_in_parallel_and_lose_no_write(pattern, server_process):
+    """B1.2: N parallel requests run N handler instances at once, no lost writes."""
+    url = pattern.deploy(server_process().start().endpoint)
+    barrier = threading.Barrier(16)
+
+    def create(number):
+        barrier.wait()
+        return pattern.request("POST", f"{url}/items", {"id": f"p{number:03d}"})[0]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(create, range(64))) == [201] * 64
+    _, answer = pattern.request("GET", f"{url}/items")
+    assert [item["id"] for item in answer["items"]] == [f"p{number:03d}" for number in range(64)]
+
+
+def test_what_was_answered_with_201_survives_sigkill(pattern, server_process):
+    """F1: any worker can be killed at any time without losing what was acknowledged."""
+    server = server_process().start()
+    url = pattern.deploy(server.endpoint)
+    acknowledged, enough = set(), threading.Event()
+
+    def write(writer):
+        for number in range(10_000):
+            name = f"{writer}-{number}"
+            try:
+                status, _ = pattern.request("POST", f"{url}/items", {"id": name})
+            except (OSError, ValueError):
+                return
+            if status == 201:
+                acknowledged.add(name)
+                if len(acknowledged) >= 60:
+                    enough.set()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        writers = [pool.submit(write, number) for number in range(8)]
+        assert enough.wait(60)
+        server.kill()
+        concurrent.futures.wait(writers)
+    server.start()
+    _, answer = pattern.request("GET", f"{url}/items")
+    assert acknowledged <= {item["id"] for item in answer["items"]}

@@ -1,0 +1,157 @@
+"""The command line against real servers: start, stop, deploy, look, and what it says when something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+import zipfile
+
+import pytest
+
+from cumulet.cli.urls import local_url
+
+HANDLER = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'one'}\n"
+TEMPLATE = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Greeter:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Handler: app.handler
+      Runtime: python3.12
+      Events:
+        Any: { Type: HttpApi, Properties: { Path: /hello, Method: GET } }
+Outputs:
+  Url:
+    Value: !Sub "https://${ServerlessHttpApi}.execute-api.${AWS::Region}.amazonaws.com"
+"""
+
+
+def cumulet(*arguments, status=0, **options):
+    done = subprocess.run(
+        [sys.executable, "-m", "cumulet.cli.main", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def app(tmp_path):
+    folder = tmp_path / "app"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src/app.py").write_text(HANDLER)
+    (folder / "template.yaml").write_text(TEMPLATE)
+    return folder
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def test_up_detached_status_reset_and_down(tmp_path):
+    data = tmp_path / "data"
+    try:
+        assert "Cumulet is up" in cumulet("up", "--detach", "--port", 0, "--data", data)
+        assert "running" in cumulet("status", "--data", data)
+        assert "is empty" in cumulet("reset", "--data", data)
+        taken = json.loads((data / "server.json").read_text())
+        said = cumulet("up", "--port", 0, "--data", data, status=1)
+        assert f"pid {taken['pid']}" in said
+        port = taken["endpoint"].rpartition(":")[2]
+        said = cumulet("up", "--port", port, "--data", tmp_path / "other", status=1)
+        assert f"Port {port} is in use by pid {taken['pid']}" in said
+    finally:
+        said = cumulet("down", "--data", data)
+    assert "Stopped" in said
+    assert "No server runs" in cumulet("down", "--data", data)
+
+
+def test_a_command_without_a_server_says_how_to_start_one(tmp_path):
+    said = cumulet("status", "--data", tmp_path, "--endpoint-url", "http://127.0.0.1:1", status=1)
+    assert "cumulet up" in said
+
+
+def test_deploy_creates_then_updates_only_what_changed(server_process, app):
+    server = server_process().start()
+    options = ("--stack", "greeter", "--endpoint-url", server.endpoint)
+    said = cumulet("deploy", app / "template.yaml", *options)
+    assert "CREATE_COMPLETE  Greeter" in said
+    url = next(word for word in said.split() if word.startswith(server.endpoint))
+    assert get(f"{url}/hello") == "one"
+
+    assert "nothing to change" in cumulet("deploy", app / "template.yaml", *options)
+
+    (app / "src/app.py").write_text(HANDLER.replace("one", "two"))
+    said = cumulet("deploy", app / "template.yaml", *options)
+    assert "UPDATE_COMPLETE  Greeter " in said
+    assert "GreeterRole" not in said
+    assert get(f"{url}/hello") == "two"
+
+    assert "REPORT RequestId" in cumulet("logs", "greeter", "--endpoint-url", server.endpoint)
+    listed = cumulet("trace", "--endpoint-url", server.endpoint)
+    trace = next(line.split()[0] for line in listed.splitlines() if "/hello" in line)
+    assert "invoke greeter" in cumulet("trace", trace, "--endpoint-url", server.endpoint)
+
+
+def test_requirements_are_installed_into_the_package(server_process, app, tmp_path):
+    wheel = tmp_path / "cirrus-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("cirrus.py", "HEIGHT = 6000\n")
+        archive.writestr("cirrus-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cirrus\nVersion: 1.0\n")
+        archive.writestr("cirrus-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("cirrus-1.0.dist-info/RECORD", "")
+    (app / "src/requirements.txt").write_text(f"{wheel}\n")
+    (app / "src/app.py").write_text("import cirrus\n" + HANDLER.replace("'one'", "str(cirrus.HEIGHT)"))
+    server = server_process().start()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    said = cumulet("deploy", app / "template.yaml", "--stack", "r", "--endpoint-url", server.endpoint, env=environment)
+    url = next(word for word in said.split() if word.startswith(server.endpoint))
+    assert get(f"{url}/hello") == "6000"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("    Type: AWS::Serverless::Function", "    Type: AWS::Serverless::Funktion", 3, "Funktion"),
+        ("      Handler: app.handler", "      Handler: !Ref Nobody", 3, "Nobody"),
+        ("  Greeter:", "  Greeter: [", None, "YAML not well-formed"),
+        ("CodeUri: src/", "CodeUri: nowhere/", None, "nowhere"),
+    ],
+)
+def test_a_bad_template_says_where_and_changes_nothing(server_process, app, old, new, line, words):
+    server = server_process().start()
+    (app / "template.yaml").write_text(TEMPLATE.replace(old, new))
+    said = cumulet("deploy", app / "template.yaml", "--stack", "bad", "--endpoint-url", server.endpoint, status=1)
+    assert words in said
+    if line is not None:
+        assert f"template.yaml:{line}" in said
+    assert "stack bad: CREATE" not in cumulet("status", "--endpoint-url", server.endpoint)
+
+
+def test_clock_moves_a_virtual_clock_and_explains_a_real_one(server_process):
+    server = server_process("--clock", "virtual").start()
+    at = ("--endpoint-url", server.endpoint)
+    before = cumulet("clock", *at)
+    after = cumulet("clock", "advance", 3600, *at)
+    assert before != after
+    real = server_process(name="real").start()
+    assert "clock is real" in cumulet("clock", "advance", 1, "--endpoint-url", real.endpoint, status=1)
+
+
+def test_patterns_are_listed_shown_and_copied(tmp_path):
+    assert "01-simple-web-service" in cumulet("patterns", "list")
+    assert "The Simple Web Service" in cumulet("patterns", "show", "1")
+    cumulet("patterns", "new", "simple-web-service", tmp_path / "mine")
+    assert (tmp_path / "mine/template.yaml").exists()
+    assert (tmp_path / "mine/src/app.py").exists()
+    assert "There are: 01-simple-web-service" in cumulet("patterns", "show", "99", status=1)
+
+
+def test_local_urls_keep_stage_and_path():
+    here = "http://127.0.0.1:4566"
+    assert local_url(here, "https://abc.execute-api.eu-west-1.amazonaws.com/Prod/x") == f"{here}/_aws/execute-api/abc/Prod/x"
+    assert local_url(here, "https://abc.lambda-url.us-east-1.on.aws/") == f"{here}/_aws/lambda-url/abc/"
+    assert local_url(here, "https://example.com") is None
