@@ -21,17 +21,26 @@ from pathlib import Path
 BODY = b'{"QueueUrl": "http://127.0.0.1:4566/000000000000/orders", "MessageBody": "' + b"x" * 307 + b'"}'
 ANSWER = b'{"MessageId":"5fea7756-0ea4-451a-a703-a558b933e274","MD5OfMessageBody":"fafb00f5732ab283681e124bf8747ed1"}'
 HEADERS = [
-    ("Host", "127.0.0.1:4566"), ("Accept-Encoding", "identity"), ("X-Amz-Target", "AmazonSQS.SendMessage"),
-    ("Content-Type", "application/x-amz-json-1.0"), ("User-Agent", "Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux#6 lang/python#3.11"),
-    ("X-Amz-Date", "20260101T000000Z"), ("amz-sdk-invocation-id", "2b2b1d9a-5f1e-4f4c-8d3e-52b5b4b8a6b1"), ("amz-sdk-request", "attempt=1"),
-    ("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=content-type;host;x-amz-date;"
-     "x-amz-target, Signature=" + "a" * 64),
+    ("Host", "127.0.0.1:4566"),
+    ("Accept-Encoding", "identity"),
+    ("X-Amz-Target", "AmazonSQS.SendMessage"),
+    ("Content-Type", "application/x-amz-json-1.0"),
+    ("User-Agent", "Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux#6 lang/python#3.11"),
+    ("X-Amz-Date", "20260101T000000Z"),
+    ("amz-sdk-invocation-id", "2b2b1d9a-5f1e-4f4c-8d3e-52b5b4b8a6b1"),
+    ("amz-sdk-request", "attempt=1"),
+    (
+        "Authorization",
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=content-type;host;x-amz-date;"
+        "x-amz-target, Signature=" + "a" * 64,
+    ),
     ("Content-Length", str(len(BODY))),
 ]
 REQUEST = b"POST / HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in HEADERS).encode() + b"\r\n" + BODY
 
 OURS = """
-import asyncio, sys
+import asyncio, sys, tempfile
+from pathlib import Path
 sys.path.insert(0, {root!r})
 from cumulet.aws.http import HttpResponse
 from cumulet.gateway.server import Server
@@ -39,9 +48,8 @@ ANSWER = {answer!r}
 def handler(request, reply):
     reply(HttpResponse(200, [("x-amzn-requestid", "5fea7756-0ea4-451a-a703-a558b933e274"), ("content-type", "application/x-amz-json-1.0")], ANSWER))
 async def main():
-    server = Server(handler)
-    await server.start("127.0.0.1", 0)
-    print(server.port, flush=True)
+    server = Server(handler, Path(tempfile.gettempdir()))
+    print(await server.start("127.0.0.1", 0), flush=True)
     await asyncio.Event().wait()
 """
 SERVERS = {
@@ -66,7 +74,8 @@ from aiohttp import web
 ANSWER = {answer!r}
 async def handler(request):
     await request.read()
-    return web.Response(body=ANSWER, headers={{"x-amzn-requestid": "5fea7756-0ea4-451a-a703-a558b933e274"}}, content_type="application/x-amz-json-1.0")
+    headers = {{"x-amzn-requestid": "5fea7756-0ea4-451a-a703-a558b933e274"}}
+    return web.Response(body=ANSWER, headers=headers, content_type="application/x-amz-json-1.0")
 async def main():
     runner = web.ServerRunner(web.Server(handler)); await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0); await site.start()
@@ -116,7 +125,10 @@ def cpu_s(pid: int) -> float:
 async def load(port: int, seconds: float, connections: int) -> list[float]:
     latencies: list[float] = []
     loop, stop_at = asyncio.get_running_loop(), time.perf_counter() + seconds
-    clients = [(await loop.create_connection(lambda: Client(latencies, stop_at), "127.0.0.1", port))[1] for _ in range(connections)]
+    clients = [
+        (await loop.create_connection(lambda: Client(latencies, stop_at), "127.0.0.1", port))[1]
+        for _ in range(connections)
+    ]
     await asyncio.gather(*[client.done for client in clients])
     return latencies
 
@@ -141,7 +153,9 @@ def measure(name: str, python: str, rounds: int, seconds: float, connections: in
             p50.append(latencies[len(latencies) // 2] * 1e3)
             p99.append(latencies[len(latencies) * 99 // 100] * 1e3)
         m = statistics.median
-        print(f"{name:22} {m(cost):6.1f} us CPU/request ({min(cost):.1f}-{max(cost):.1f})  {m(rate):8.0f}/s  p50 {m(p50):.2f} ms  p99 {m(p99):.2f} ms")
+        print(
+            f"{name:22} {m(cost):6.1f} us CPU/request ({min(cost):.1f}-{max(cost):.1f})  {m(rate):8.0f}/s  p50 {m(p50):.2f} ms  p99 {m(p99):.2f} ms"
+        )
     finally:
         server.kill()
         server.wait()

@@ -1,7 +1,7 @@
 """Cold and warm invocations of a trivial Python function, without HTTP: `python bench/runtime.py`.
 
-Prints medians and 99th percentiles in milliseconds, invocations a second at 32 in flight, and memory. One machine, shared: run it
-several times and give the spread.
+Prints medians and 99th percentiles in milliseconds, invocations a second at 32 in flight, and memory. One machine,
+shared: run it several times and give the spread.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def pss_kb(pid: int) -> int:
 
 def show(name: str, times_s: list[float]) -> None:
     times = sorted(each * 1000 for each in times_s)
-    print(f"{name:32} median {statistics.median(times):7.2f}  p99 {times[int(len(times) * 0.99)]:7.2f} ms  (n={len(times)})")
+    print(
+        f"{name:32} median {statistics.median(times):7.2f}  p99 {times[int(len(times) * 0.99)]:7.2f} ms  (n={len(times)})"
+    )
 
 
 async def main() -> None:

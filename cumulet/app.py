@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -24,8 +25,6 @@ from cumulet.runtimes import FunctionSpec, Invocation, InvocationResult, Runtime
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
-
-import importlib
 
 
 def _there() -> tuple[Service, ...]:  # while the services are being written
@@ -88,7 +87,7 @@ class Cloud:
         self._identities: dict[str, Identity | None] = {}
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
-        self.server = Server(self.gateway.handle, self.store.blobs.tmp)
+        self.server = Server(self.gateway.handle, self.store.blobs.tmp, screen=self.gateway.screen)
         self.endpoint = ""
 
     async def start(self) -> None:

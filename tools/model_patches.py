@@ -149,6 +149,9 @@ def s3(model: Json) -> None:
     for name, root in _S3_ROOTS.items():
         model["operations"][name]["output"]["root"] = root
     model["operations"]["GetBucketLocation"]["output"]["unwrapped"] = "LocationConstraint"
+    model["shapes"]["PartialContent"] = {"type": "integer"}
+    for shape in ("GetObjectOutput", "HeadObjectOutput"):  # 206 for a range or a part
+        model["shapes"][shape]["members"]["StatusCode"] = {"shape": "PartialContent", "location": "statusCode"}
     model["operations"]["ListDirectoryBuckets"]["http"]["requestUri"] = "/?x-id=ListDirectoryBuckets"
 
 

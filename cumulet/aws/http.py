@@ -36,7 +36,6 @@ class HttpRequest:
     source_ip: str = "127.0.0.1"
     http_version: str = "1.1"
     scheme: str = "http"
-    on_disconnect: Callable[[], None] | None = None  # set by the handler: the client is gone before the answer
 
     def read_body(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else self.body.read()

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 Reply = Callable[[HttpResponse], None]
 
 
-def json_response(value: Any, status: int = 200) -> HttpResponse:
-    return HttpResponse(status, [("content-type", "application/json")], msgspec.json.encode(value))
+def json_response(value: Any, status: int = 200, request_id: str | None = None) -> HttpResponse:
+    headers = [("content-type", "application/json")]
+    if request_id is not None:
+        headers.append(("x-amzn-requestid", request_id))
+    return HttpResponse(status, headers, msgspec.json.encode(value))
 
 
 def serves(path: str) -> bool:
@@ -44,7 +47,8 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
     elif path.startswith("/_cumulet/call/"):
         return gateway.json_door(request, reply)
     else:
-        reply(_refused(404, f"There is no {path}. There are /_cumulet/health, reset, clock, trace and call/SERVICE/OPERATION."))
+        known = "/_cumulet/health, reset, clock, trace and call/SERVICE/OPERATION"
+        reply(_refused(404, f"There is no {path}. There are {known}."))
     return None
 
 
@@ -92,7 +96,7 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
         return
     try:
         order = msgspec.json.decode(request.read_body() or b"{}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reply(_refused(400, f"The body is not JSON: {error}"))
         return
     known = {"advance", "freeze", "jump", "real"}
@@ -104,7 +108,8 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
             reply(_refused(400, "advance takes a number of seconds, 0 or more."))
         elif not clock.virtual:
-            reply(_refused(409, 'The clock is real. Freeze it first ({"freeze": true}), or start with --clock virtual.'))
+            remedy = 'Freeze it first ({"freeze": true}), or start with --clock virtual.'
+            reply(_refused(409, f"The clock is real. {remedy}"))
         else:
             _later(gateway, _advance(gateway, float(seconds)), reply)
         return
@@ -132,6 +137,4 @@ def _trace(gateway: Gateway, request: HttpRequest) -> HttpResponse:
 def error_response(error: AwsError, request_id: str) -> HttpResponse:
     """An error of the JSON door."""
     value = {"__type": error.wire_code, "message": error.message, **({"hint": error.hint} if error.hint else {})}
-    response = json_response(value, error.http_status)
-    response.headers = [*response.headers, ("x-amzn-requestid", request_id)]
-    return response
+    return json_response(value, error.http_status, request_id)

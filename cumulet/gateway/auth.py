@@ -1,4 +1,4 @@
-"""Who sends a request: access keys to identities, signatures and presigned URLs verified, AWS's errors where they are wrong."""
+"""Who sends a request: whose the access key is, whether the signature is right, and AWS's errors where it is not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Identity:
 
 @dataclass(slots=True)
 class Caller:
-    """What a request's signature says. `identity` is None for keys that nobody made here."""
+    """What a request's signature says."""
 
     account: str
     region: str
@@ -64,12 +64,17 @@ class Authenticator:
         self._root = f"arn:aws:iam::{account}:root"
         self.strict = strict
 
-    def caller(self, request: HttpRequest, kind: str, unsigned: bool = False) -> Caller:
-        """Who calls. `unsigned`: the operation is one that AWS takes without a signature. Raises: AwsError."""
+    def caller(self, request: HttpRequest, kind: str, unsigned: bool = False, body: bool = True) -> Caller:
+        """Who calls. Raises: AwsError.
+
+        kind      in whose words errors are: "s3", "query" or "json"
+        unsigned  the operation is one that AWS takes without a signature
+        body      False: the body has not arrived yet, so its digest is taken as the client says
+        """
         header = request.headers.get("authorization")
         if header is not None:
             if header.startswith(sigv4.ALGORITHM):
-                return self._header(request, header, kind)
+                return self._header(request, header, kind, body)
             return self._other_header(request, header, kind)
         query = request.query
         if query:
@@ -96,7 +101,7 @@ class Authenticator:
 
     # version 4
 
-    def _header(self, request: HttpRequest, header: str, kind: str) -> Caller:
+    def _header(self, request: HttpRequest, header: str, kind: str, body: bool) -> Caller:
         if not self.strict:
             start = header.find("Credential=")
             if start >= 0 and "Signature=" in header and "SignedHeaders=" in header:
@@ -112,7 +117,8 @@ class Authenticator:
         identity = self.known(claim.access_key)
         if self.strict:
             self._check_skew(signed_at, kind)
-            self._check_payload(request)
+            if body:
+                self._check_payload(request)
             self._verify_v4(request, claim, self._secret(claim.access_key, identity, kind), kind)
         return self._of(claim.access_key, claim.region, identity)
 
@@ -197,7 +203,7 @@ class Authenticator:
         raise _malformed(
             kind,
             f"Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' "
-            f"parameter. Authorization header requires 'SignedHeaders' parameter. Authorization={header.split(' ')[0]}",
+            f"parameter. Authorization header requires 'SignedHeaders' parameter. Authorization={header.split(' ', 1)[0]}",
         )
 
     def _verify_v2(self, request: HttpRequest) -> Caller:
@@ -238,8 +244,8 @@ def _mismatch(kind: str, claim: sigv4.Claim, text: str, canonical: str | None) -
     if kind != "s3":
         code, status = ("SignatureDoesNotMatch", 403) if kind == "query" else ("InvalidSignatureException", 400)
         message = (
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
-            "Key and signing method. Consult the service documentation for details."
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+            "Access Key and signing method. Consult the service documentation for details."
         )
         return GenericAwsError(code, message, status, hint=f"the canonical request was\n{canonical}")
     members = {"AWSAccessKeyId": claim.access_key, "StringToSign": text, "SignatureProvided": claim.signature,
@@ -247,5 +253,8 @@ def _mismatch(kind: str, claim: sigv4.Claim, text: str, canonical: str | None) -
     if canonical is not None:
         members["CanonicalRequest"] = canonical
         members["CanonicalRequestBytes"] = canonical.encode().hex(" ")
-    message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    message = (
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your key and signing method."
+    )
     return GenericAwsError("SignatureDoesNotMatch", message, 403, members=members)

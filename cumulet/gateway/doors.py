@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cumulet.aws.http import DoorRequest, HttpRequest
 
-_BY_HOST = {"execute-api": "execute-api", "lambda-url": "lambda-url"}
+_BY_HOST = frozenset(("execute-api", "lambda-url", "cloudfront"))
 
 
 def find(request: HttpRequest) -> tuple[str, DoorRequest] | None:
@@ -13,18 +13,31 @@ def find(request: HttpRequest) -> tuple[str, DoorRequest] | None:
         door, _, after = request.path[6:].partition("/")
         target, slash, rest = after.partition("/")
         return (door, _door_request(request, target, slash + rest)) if door and target else None
-    host = request.headers.get("host", "")
-    target, _, domain = host.partition(".")
-    kind = domain.partition(".")[0].partition(":")[0]
-    if kind in _BY_HOST and target:
-        return _BY_HOST[kind], _door_request(request, target, request.path)
-    if ".cloudfront." in host:
-        return "cloudfront", _door_request(request, target, request.path)
-    return None
+    target, dot, domain = request.headers.get("host", "").partition(".")
+    if not dot or not target or target.isdigit():
+        return None
+    door = domain.partition(".")[0].partition(":")[0].lower()
+    return (door, _door_request(request, target.lower(), request.path)) if door in _BY_HOST else None
+
+
+def signed(request: HttpRequest) -> bool:
+    """Whether the caller signed the request as AWS callers do."""
+    return (
+        request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256") or "X-Amz-Signature=" in request.query
+    )
 
 
 def _door_request(request: HttpRequest, target: str, rest: str) -> DoorRequest:
     return DoorRequest(
-        request.method, request.path, request.query, request.headers, request.body, request.raw_headers, request.source_ip,
-        request.http_version, request.scheme, target=target, rest=rest or "/",
+        request.method,
+        request.path,
+        request.query,
+        request.headers,
+        request.body,
+        request.raw_headers,
+        request.source_ip,
+        request.http_version,
+        request.scheme,
+        target=target,
+        rest=rest or "/",
     )

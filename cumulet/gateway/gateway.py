@@ -9,29 +9,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from cumulet import wire
-from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
+from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.aws.sigv4 import Claim
-from cumulet.gateway import admin, doors, signatures
+from cumulet.gateway import admin, cors, doors, jsondoor
+from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
-from cumulet.wire import Match, Models, Router
-from cumulet.wire.router import s3_path
+from cumulet.wire import Match, Models, OperationModel, Router
+
+__all__ = ["Gateway", "Hooks", "Identity"]
 
 Reply = Callable[[HttpResponse], None]
-DEFAULT_REGION = "us-east-1"
-DEFAULT_SECRET = "test"
-_EXPOSED = "x-amzn-requestid,x-amz-request-id,x-amzn-errortype,x-amz-version-id,etag,date,x-amz-function-error,x-amz-log-result"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who has an access key."""
-
-    account: str
-    arn: str
-    secret: str
+_REPORT = "please report it at https://github.com/cumulet/cumulet/issues"
 
 
 @dataclass(frozen=True)
@@ -43,18 +35,6 @@ class Hooks:
     version: str
 
 
-class UnrecognizedClientException(AwsError):
-    status = 403
-
-
-class InvalidAccessKeyId(AwsError):
-    status = 403
-
-
-class MissingAuthenticationToken(AwsError):
-    status = 403
-
-
 class Gateway:
     """Answers HTTP requests. On loopback any key is accepted, elsewhere every signature is verified."""
 
@@ -64,58 +44,78 @@ class Gateway:
         self.router = Router(models)
         self.hooks = hooks
         self.account = account
-        self.strict = not is_loopback(host)
+        self.auth = Authenticator(
+            hooks.identify,
+            pipeline.clock.now,
+            time.time,  # noqa: TID251  (clients sign at the machine's time)
+            account=account,
+            strict=not is_loopback(host),
+        )
         self.log = logging.getLogger("cumulet")
         self.access = logging.getLogger("cumulet.access")
-        self.access.setLevel(logging.WARNING)
+        if self.access.level == logging.NOTSET:
+            self.access.setLevel(logging.WARNING)
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._root = f"arn:aws:iam::{account}:root"
 
     def handle(self, request: HttpRequest, reply: Reply) -> object:
-        """The server's handler: called at once for every complete request."""
-        if "origin" in request.headers:
-            reply = self._with_cors(request, reply)
-        if self.access.isEnabledFor(logging.INFO):
-            reply = self._logged(request, reply)
+        """The server's handler: called at once for every complete request. Returns what to cancel, or None."""
         try:
-            if request.path.startswith(("/_", "/moto-api/")) and admin.serves(request.path):
-                return admin.handle(self, request, reply)
+            path = request.path
+            if path.startswith(("/_", "/moto-api/")) and admin.serves(path):
+                return self._own(request, reply)
             door = doors.find(request)
             if door is not None:
                 return self._door(*door, reply)
-            if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-                reply(HttpResponse(200, _preflight(request)))
-                return None
+            if "origin" in request.headers:
+                if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+                    reply(cors.preflight(request))
+                    return None
+                reply = cors.allowing(request, reply)
             return self._operation(request, reply)
         except Exception as error:
             request_id = self.pipeline.ids.uuid()
-            self.log.error("request %s: %s %s broke", request_id, request.method, request.path, exc_info=error)
+            self._broke(request_id, f"{request.method} {request.path}", error)
             reply(wire.error(InternalFailure("An internal error occurred."), request, request_id))
             return None
+
+    def screen(self, request: HttpRequest) -> HttpResponse | None:
+        """Why a body need not be sent: S3 signs without it, so a wrong or expired signature is known before it."""
+        try:
+            match = self.router.route(request)
+        except AwsError:
+            return None  # perhaps the body says what it is for
+        if match.service != "s3":
+            return None
+        try:
+            self.auth.caller(request, "s3", body=False)
+        except AwsError as error:
+            operation = self.models.service("s3").operation(match.operation)
+            return operation.error(error, self._request_id("s3"), match.protocol, request)
+        return None
+
+    def _request_id(self, service: str) -> str:
+        return self.pipeline.ids.hex(16).upper() if service == "s3" else self.pipeline.ids.uuid()
+
+    def _broke(self, request_id: str, what: str, error: Exception) -> None:
+        self.log.error("request %s: %s broke; %s", request_id, what, _REPORT, exc_info=error)
 
     # operations
 
     def _operation(self, request: HttpRequest, reply: Reply) -> object:
-        request_id = self.pipeline.ids.uuid()
+        began = time.perf_counter() if self.access.isEnabledFor(logging.INFO) else 0.0
         try:
             match = self.router.route(request)
         except AwsError as error:
+            request_id = self.pipeline.ids.uuid()
+            self._log(began, request_id, f"{request.method} {request.path}", "-", error)
             reply(wire.error(error, request, request_id))
             return None
-        if match.service == "s3":
-            request_id = request_id.replace("-", "")[:16].upper()
+        request_id = self._request_id(match.service)
         if match.operation == "PostObject":
             return self._post_object(request, match, request_id, reply)
         operation = self.models.service(match.service).operation(match.operation)
         protocol = match.protocol
-        try:
-            call = self._call(request, match, request_id)
-            call.request = operation.parse(request, protocol, match.uri_params)
-            if (match.service, match.operation) in self.pipeline.operations:
-                operation.check(call.request)
-        except AwsError as error:
-            reply(operation.error(error, request_id, protocol, request))
-            return None
+        call: Call | None = None
 
         def answer(outcome: Any) -> None:
             try:
@@ -124,18 +124,27 @@ class Gateway:
                 else:
                     response = operation.serialize(outcome, request_id, protocol)
             except Exception as error:
-                self.log.error(
-                    "request %s: the answer of %s.%s cannot be written",
-                    request_id,
-                    match.service,
-                    match.operation,
-                    exc_info=error,
-                )
-                response = operation.error(
-                    InternalFailure("An internal error occurred."), request_id, protocol, request
-                )
+                self._broke(request_id, f"the answer of {match.service}.{match.operation}", error)
+                failure = InternalFailure("An internal error occurred.")
+                response = operation.error(failure, request_id, protocol, request)
+            if began:
+                who = call.principal if call is not None else "-"
+                self._log(began, request_id, f"{match.service}.{match.operation}", who, outcome)
             reply(response)
 
+        try:
+            caller = self.auth.caller(request, style(match.service, protocol), "unsigned" in operation.spec)
+            call = self._call(request, match.service, match.operation, request_id, caller)
+            if (match.service, match.operation) in self.pipeline.operations:
+                call.request = operation.parse(request, protocol, match.uri_params)
+                operation.check(call.request)
+        except AwsError as error:
+            answer(error)
+            return None
+        except Exception as error:
+            self._broke(request_id, f"parsing {match.service}.{match.operation}", error)
+            answer(InternalFailure("An internal error occurred."))
+            return None
         self.pipeline.handle(call, answer)
         return call
 
@@ -144,170 +153,131 @@ class Gateway:
         reply(self.models.service("s3").operation("PutObject").error(error, request_id, match.protocol, request))
         return None
 
-    def _call(self, request: HttpRequest, match: Match | None, request_id: str) -> Call:
-        """Who calls, from where. Raises: AwsError for a signature that is malformed, expired or wrong."""
+    def _call(self, request: HttpRequest, service: str, operation: str, request_id: str, caller: Caller) -> Call:
         headers = request.headers
-        claim = signatures.presigned(request)
-        known = (claim.access_key, claim.region) if claim is not None else signatures.quick(request)
-        account, region, principal, access_key = self.account, DEFAULT_REGION, self._root, ""
-        if known is not None:
-            access_key, region = known
-            identity = self._identity(access_key)
-            if identity is not None:
-                account, principal = identity.account, identity.arn
-            elif len(access_key) == 12 and access_key.isdigit():
-                account, principal = access_key, f"arn:aws:iam::{access_key}:root"
-            if claim is not None or self.strict:
-                self._verify(request, claim or signatures.header(request), identity, match)
-        elif self.strict:
-            raise MissingAuthenticationToken("Request is missing Authentication Token")
         host = headers.get("host")
         return Call(
-            match.service if match else "",
-            match.operation if match else "",
+            service,
+            operation,
             None,
-            account,
-            region,
+            caller.account,
+            caller.region,
             request_id,
-            principal,
-            access_key,
+            caller.principal,
+            caller.access_key,
             f"http://{host}" if host else self.pipeline.endpoint,
             request.source_ip,
             headers.get("x-amzn-trace-id"),
         )
 
-    def _identity(self, access_key: str) -> Identity | None:
-        return (
-            self.hooks.identify(access_key)
-            if access_key.startswith(("ASIA", "AKIA")) and len(access_key) >= 16
-            else None
+    def _log(self, began: float, request_id: str, what: str, principal: str, outcome: Any) -> None:
+        if not began:
+            return
+        status, hint = 200, ""
+        if isinstance(outcome, AwsError):
+            status, hint = outcome.http_status, f" {outcome.wire_code}{f' ({outcome.hint})' if outcome.hint else ''}"
+        elif isinstance(outcome, HttpResponse):
+            status = outcome.status
+        self.access.info(
+            "%s %s %s %d %.2f ms%s", request_id, what, principal, status, (time.perf_counter() - began) * 1e3, hint
         )
-
-    def _verify(self, request: HttpRequest, claim: Claim, identity: Identity | None, match: Match | None) -> None:
-        if identity is None and self.strict:
-            if match is not None and match.service == "s3":
-                raise InvalidAccessKeyId(
-                    "The AWS Access Key Id you provided does not exist in our records.",
-                    members={"AWSAccessKeyId": claim.access_key},
-                )
-            raise UnrecognizedClientException("The security token included in the request is invalid.")
-        secret = identity.secret if identity is not None else DEFAULT_SECRET
-        resource = s3_path(request) if claim.version == 2 else ""
-        signatures.verify(request, claim, secret, self.pipeline.clock.now(), resource)
 
     # doors
 
     def _door(self, name: str, request: DoorRequest, reply: Reply) -> object:
+        began = time.perf_counter() if self.access.isEnabledFor(logging.INFO) else 0.0
         request_id = self.pipeline.ids.uuid()
         if name not in self.pipeline.doors:
             reply(wire.error(NotImplementedOnCumulet(f"There is no {name} on Cumulet."), request, request_id))
             return None
-        host = request.headers.get("host")
-        call = Call(
-            name,
-            request.method,
-            None,
-            self.account,
-            DEFAULT_REGION,
-            request_id,
-            self._root,
-            "",
-            f"http://{host}" if host else self.pipeline.endpoint,
-            request.source_ip,
-            request.headers.get("x-amzn-trace-id"),
-        )
         try:
-            signer = signatures.quick(request)
-            if signer is not None:
-                identity = self._identity(signer[0])
-                call.access_key = signer[0]
-                call.principal = identity.arn if identity else self._root
-        except AwsError:
-            pass  # an Authorization header of the application's own
+            caller = self._door_caller(request)
+        except AwsError as error:
+            reply(_door_error(error, request_id))
+            return None
+        call = self._call(request, name, request.method, request_id, caller)
 
         def answer(outcome: Any) -> None:
+            self._log(began, request_id, f"{name} {request.method} {request.path}", call.principal, outcome)
             if isinstance(outcome, HttpResponse):
                 reply(outcome)
             elif isinstance(outcome, AwsError):
-                reply(admin.json_response({"message": outcome.message}, outcome.http_status))
+                reply(_door_error(outcome, request_id))
             else:
-                self.log.error("request %s: door %s answered %r", request_id, name, type(outcome))
+                self.log.error("request %s: door %s answered %r; %s", request_id, name, type(outcome), _REPORT)
                 reply(admin.json_response({"message": "Internal Server Error"}, 500))
 
         self.pipeline.handle_door(name, request, call, answer)
         return call
 
-    # the JSON door
+    def _door_caller(self, request: DoorRequest) -> Caller:
+        """Who signed, where somebody did. An Authorization header of the application's own is its own business."""
+        caller = Caller(self.account, DEFAULT_REGION, f"arn:aws:iam::{self.account}:root")
+        if not doors.signed(request):
+            return caller
+        signer = self.auth.caller(request, "json", unsigned=True)
+        caller.access_key, caller.principal = signer.access_key, signer.principal
+        return caller
+
+    # our own paths
+
+    def _own(self, request: HttpRequest, reply: Reply) -> object:
+        """`/_cumulet/...`: not for pages of other sites, and off loopback for signed requests only, but for health."""
+        if "origin" in request.headers and not cors.is_local(request):
+            reply(admin.json_response({"message": "Pages of other sites may not steer this cloud."}, 403))
+            return None
+        if self.auth.strict and request.path != "/_cumulet/health":
+            try:
+                self.auth.caller(request, "json")
+            except AwsError as error:
+                reply(admin.error_response(error, self.pipeline.ids.uuid()))
+                return None
+        return admin.handle(self, request, reply)
 
     def json_door(self, request: HttpRequest, reply: Reply) -> object:
-        """`POST /_cumulet/call/{service}/{operation}`: any operation with a JSON body, for the command line and the console."""
+        """`POST /_cumulet/call/{service}/{operation}`: any operation with a JSON body, for the command line."""
         request_id = self.pipeline.ids.uuid()
         _, _, _, service, name = (request.path + "////").split("/")[:5]
+        operation: OperationModel
         try:
-            operation = self.models.service(service).operation(name)
-        except KeyError:
-            reply(admin.error_response(wire.unknown_operation(name, service), request_id))
-            return None
-        try:
-            call = self._call(request, Match(service, name, "json", {}), request_id)
+            if request.method != "POST":
+                raise GenericAwsError("MethodNotAllowed", "Call operations with POST.", 405)
+            try:
+                operation = self.models.service(service).operation(name)
+            except KeyError:
+                raise wire.unknown_operation(name, service) from None
+            caller = self.auth.caller(request, "json")
+            call = self._call(request, service, name, request_id, caller)
             call.region = request.headers.get("x-cumulet-region", call.region)
-            call.request = operation.parse(request, "json", {})
+            call.account = request.headers.get("x-cumulet-account", call.account)
             if (service, name) in self.pipeline.operations:
+                call.request = jsondoor.request_of(operation, _json(request))
                 operation.check(call.request)
         except AwsError as error:
             reply(admin.error_response(error, request_id))
             return None
 
         def answer(outcome: Any) -> None:
-            if isinstance(outcome, AwsError):
-                reply(admin.error_response(outcome, request_id))
-            else:
-                reply(operation.serialize(outcome, request_id, "json"))
+            try:
+                if isinstance(outcome, AwsError):
+                    reply(admin.error_response(outcome, request_id))
+                else:
+                    reply(admin.json_response(jsondoor.value_of(operation, outcome), request_id=request_id))
+            except AwsError as error:
+                reply(admin.error_response(error, request_id))
 
         self.pipeline.handle(call, answer)
         return call
 
-    # around an answer
 
-    def _with_cors(self, request: HttpRequest, reply: Reply) -> Reply:
-        if doors.find(request) is not None:
-            return reply  # an API answers for itself
-        origin = request.headers["origin"]
-
-        def with_cors(response: HttpResponse) -> None:
-            names = {name.lower() for name, _ in response.headers}
-            if "access-control-allow-origin" not in names:
-                response.headers = [
-                    *response.headers,
-                    ("access-control-allow-origin", origin),
-                    ("access-control-expose-headers", _EXPOSED),
-                    ("vary", "origin"),
-                ]
-            reply(response)
-
-        return with_cors
-
-    def _logged(self, request: HttpRequest, reply: Reply) -> Reply:
-        began = time.perf_counter()
-
-        def logged(response: HttpResponse) -> None:
-            reply(response)
-            target = request.headers.get("x-amz-target", "")
-            self.access.info(
-                "%s %s %s %d %.2f ms",
-                request.method,
-                request.path,
-                target,
-                response.status,
-                (time.perf_counter() - began) * 1e3,
-            )
-
-        return logged
+def _json(request: HttpRequest) -> Any:
+    try:
+        return msgspec.json.decode(request.read_body() or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GenericAwsError("SerializationException", f"The body is not JSON: {error}", 400) from error
 
 
-def _preflight(request: HttpRequest) -> list[tuple[str, str]]:
-    return [
-        ("access-control-allow-methods", "HEAD,GET,PUT,POST,DELETE,OPTIONS,PATCH"),
-        ("access-control-allow-headers", request.headers.get("access-control-request-headers", "*")),
-        ("access-control-max-age", "600"),
-    ]
+def _door_error(error: AwsError, request_id: str) -> HttpResponse:
+    response = admin.json_response({"message": error.message}, error.http_status, request_id)
+    response.headers = [*response.headers, ("x-amzn-errortype", error.wire_code)]
+    return response

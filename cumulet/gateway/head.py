@@ -87,11 +87,11 @@ _dater = Dater()
 
 
 def body_length(response: HttpResponse) -> int | None:
-    """The body's bytes; None for a stream."""
+    """The body's bytes; None for a stream that does not say its `size`."""
     body = response.body
     if type(body) is bytes:
         return len(body)
-    return body.size if isinstance(body, FileBody) else None
+    return body.size if isinstance(body, FileBody) else getattr(body, "size", None)
 
 
 def render(request: HttpRequest | None, response: HttpResponse, keep_alive: bool, chunked: bool) -> bytes:

@@ -1,375 +1,499 @@
-"""HTTP/1.1: one connection as an asyncio Protocol on httptools' parser.
+"""HTTP/1.1 connections: an asyncio.Protocol on httptools; answers leave in the order of the requests.
 
-Requests are handed to the handler one at a time, in order; what a client pipelines waits in line. A request is handled the
-moment its last byte is parsed, without a task; only a body that streams out gets one.
+A connection is idle, reading a head, reading a body, or has exchanges under way. An exchange is queued when its head
+is complete, `ready` when its body is, handed to the handler when it is the oldest, and ends when its answer is written.
+A client that stops sending (EOF) may still read: what runs is answered, but what waits for data is dropped, because a
+client that went away looks the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http
-import time
+import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from cumulet.aws.http import FileBody, HttpRequest, HttpResponse
-from cumulet.gateway.spool import BodyReader, SpooledFile
-from cumulet.wire.chunked import MalformedChunk
+from cumulet.aws.http import Body, HttpRequest, HttpResponse
+from cumulet.gateway import http2
+from cumulet.gateway.head import MAX_HEAD, read_headers, render, split_target
+from cumulet.gateway.spool import BadBody, BodyReader
+from cumulet.gateway.stream import write_body
 
 if TYPE_CHECKING:
     from cumulet.gateway.server import Server
 
-_HEAD_BYTES = 64 * 1024
-_BODY_BYTES = 6 * 1024**3
-_HEADER_WITHIN_S = 60.0
-_FILE_CHUNK = 256 * 1024
-_H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_NO_BODY = {204, 304}
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus}
+log = logging.getLogger("cumulet")
+
+_MAX_QUEUED = 32
+_LINGER_S = 2.0
+_EOF_LINGER_S = 900.0  # the longest answer: a function's timeout
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BODY, _QUEUE = 1, 2  # reasons to hold reading
 
 
-class Http1(asyncio.Protocol):
-    """One HTTP/1.1 connection."""
+class Refused(Exception):
+    """Raised inside parser callbacks; `Connection._refusal` says with which answer."""
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "answered",
+        "body",
+        "call",
+        "connection",
+        "keep_alive",
+        "ready",
+        "refusal",
+        "request",
+        "wants_continue",
+    )
+
+    def __init__(self, connection: Connection, request: HttpRequest, keep_alive: bool) -> None:
+        self.connection = connection
+        self.request = request
+        self.keep_alive = keep_alive
+        self.body: BodyReader | None = None
+        self.call: Any = None  # what the handler returned
+        self.ready = False
+        self.answered = False
+        self.wants_continue = False
+        self.refusal: HttpResponse | None = None
+
+    def reply(self, response: HttpResponse) -> None:
+        """The handler's answer; later ones are ignored."""
+        if self.answered:
+            log.error("%s %s was answered twice", self.request.method, self.request.path)
+            return
+        self.answered = True
+        self.connection.answer(self, response)
+
+    def body_complete(self, outcome: Body | Exception) -> None:
+        server = self.connection.server
+        if isinstance(outcome, BadBody):
+            self.refusal = server.refuse(400, outcome.code, outcome.message)
+            self.keep_alive = False
+        elif isinstance(outcome, Exception):
+            self.refusal = server.not_stored(outcome)
+            self.keep_alive = False
+        else:
+            self.request.body = outcome
+        self.ready = True
+
+    def cancel(self) -> None:
+        if self.call is not None and not self.answered:
+            self.call.cancelled = True
+
+    def end(self) -> None:
+        self.call = None
+        if self.body is not None:
+            self.body.discard()
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.loop = server.loop
-        self.parser = httptools.HttpRequestParser(self)
-        self.waiting: deque[tuple[HttpRequest, bool]] = deque()
-        self.current: HttpRequest | None = None
-        self.call: object = None
-        self.body: BodyReader | None = None
-        self.in_request = False
-        self.closing = False
-        self.ended = False
-        self.first = True
-        self.timer: asyncio.TimerHandle | None = None
-        self.writable: asyncio.Future[None] | None = None
-        self.paused = False
-        self.task: asyncio.Task[None] | None = None
-        self.peer = "127.0.0.1"
+        self.touched = self.loop.time()
+        self.transport: Any = None  # asyncio.Transport
+        self.lost = False
+        self._draining = False
+        self._parser: Any = None
+        self._source_ip = ""
+        self._h2: http2.Http2 | None = None
+        self._sniffing = True
+        self._early = b""
+        self._discarding = False
+        self._eof = False
+        self._held = 0
+        self._write_held: asyncio.Future[None] | None = None
+        self._url = b""
+        self._raw_headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._in_head = False
+        self._head_since = self.touched
+        self._resuming = False  # the parser re-reads a made-up head, see _ignore_upgrade
+        self._receiving: Exchange | None = None
+        self._current: Exchange | None = None
+        self._queue: deque[Exchange] = deque()
+        self._pumping = False
+        self._refusal: HttpResponse | None = None
+        self._stream: asyncio.Task[None] | None = None
 
-    # the transport's calls
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport = transport
         peer = transport.get_extra_info("peername")
-        if peer:
-            self.peer = peer[0]
+        self._source_ip = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
+        self._parser = httptools.HttpRequestParser(self)
         self.server.connections.add(self)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.server.connections.discard(self)
-        self._stop_timer()
-        if self.body is not None:
-            self.body.abandon()
-        if self.call is not None:
-            self.call.cancelled = True  # type: ignore[attr-defined]
-        if self.current is not None and self.current.on_disconnect is not None:
-            self.current.on_disconnect()
-        for request, _ in self.waiting:
-            _discard(request)
-        self.waiting.clear()
-        self.ended = True
-        if self.writable is not None and not self.writable.done():
-            self.writable.set_exception(ConnectionResetError())
-        if self.task is not None:
-            self.task.cancel()
-
-    def eof_received(self) -> bool:
-        """A half-closed client still gets its answers."""
-        self.closing = True
-        return self.current is not None or bool(self.waiting)
-
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        if self.writable is not None and not self.writable.done():
-            self.writable.set_result(None)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self.server.forget(self)
+        if self._h2 is not None:
+            self._h2.lost()
+        for exchange in self._queue:
+            exchange.end()
+        self._queue.clear()
+        if self._current is not None:
+            self._current.cancel()
+        if self._write_held is not None and not self._write_held.done():
+            self._write_held.set_exception(ConnectionResetError())
+            self._write_held.exception()  # retrieved: nobody may be waiting
+        if self._stream is not None:
+            self._stream.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self.first:
-            self.first = False
-            if data.startswith(_H2_PREFACE[:18]) or _H2_PREFACE.startswith(data):
-                self._to_http2(data)
-                return
+        self.touched = self.loop.time()
+        if self._h2 is not None:
+            self._h2.receive(data)
+        elif self._sniffing:
+            self._sniff(data)
+        elif not self._discarding:
+            self._parse(data)
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        if self._h2 is not None or (self._current is None and not (self._queue and self._queue[0].ready)):
+            return False
+        if self._current is not None:
+            self._current.cancel()
+        self.loop.call_later(_EOF_LINGER_S, self.transport.close)
+        return True
+
+    def pause_writing(self) -> None:
+        if self._write_held is None:
+            self._write_held = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        held, self._write_held = self._write_held, None
+        self.touched = self.loop.time()
+        if held is not None and not held.done():
+            held.set_result(None)
+        if self._h2 is None:
+            self._pump()
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough. Raises: ConnectionResetError when it is gone."""
+        if self.lost or self.transport.is_closing():
+            raise ConnectionResetError
+        if self._write_held is not None:
+            await self._write_held
+
+    # reading
+
+    def _sniff(self, data: bytes) -> None:
+        data = self._early + data
+        if data.startswith(http2.PREFACE):
+            self._h2 = http2.Http2(self.server, self, self._source_ip)
+            self._h2.receive(data)
+        elif http2.PREFACE.startswith(data):
+            self._early = data
+            return
+        else:
+            self._parse(data)
+        self._sniffing = False
+        self._early = b""
+
+    def _parse(self, data: bytes) -> None:
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(501, "Protocol upgrades are not supported.")
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__ or error
-            if isinstance(cause, _HeadTooLarge):
-                self._refuse(431, "The request line and headers are larger than 64 KiB.")
-            elif isinstance(cause, _BodyTooLarge):
-                self._refuse(413, "The body is too large.")
-            elif isinstance(cause, MalformedChunk):
-                self._refuse(400, f"The aws-chunked body is malformed: {cause}")
-            elif isinstance(cause, OSError):
-                self._refuse(507, f"The body could not be stored: {cause.strerror}")
-            else:
-                self._refuse(400, "The request is malformed.")
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"The request is malformed: {error}")
-        if self.in_request and self.body is None and self.timer is None and not self.ended:
-            self.timer = self.loop.call_later(_HEADER_WITHIN_S, self._late)
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except (httptools.HttpParserError, Refused) as error:
+            refusal = self._refusal
+            if refusal is None:
+                if isinstance(error, httptools.HttpParserCallbackError):
+                    log.error("reading a request broke", exc_info=error.__context__ or error)
+                refusal = self.server.refuse(400, "BadRequest", f"The request is malformed: {error}")
+            self._refuse_input(refusal)
+        else:
+            if self._in_head:
+                self._head_size += len(data)
+                if self._head_size > MAX_HEAD:
+                    self._refuse_input(self._too_large_head())
 
-    def _late(self) -> None:
-        self._refuse(408, "The headers did not arrive within 60 s.")
-
-    def _stop_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-    def _to_http2(self, data: bytes) -> None:
-        from cumulet.gateway.http2 import Http2
-
-        self.server.connections.discard(self)
-        other = Http2(self.server, self.peer)
-        self.transport.set_protocol(other)
-        other.connection_made(self.transport)
-        other.data_received(data)
-
-    # the parser's calls
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Stay with HTTP/1.1 when a client offers an upgrade: read its body, which the parser left, and go on."""
+        receiving = self._receiving
+        self._parser = httptools.HttpRequestParser(self)
+        if receiving is not None:
+            headers = receiving.request.headers
+            name = "transfer-encoding" if "transfer-encoding" in headers else "content-length"
+            self._resuming = True
+            self._parser.feed_data(f"POST / HTTP/1.1\r\n{name}: {headers.get(name, '0')}\r\n\r\n".encode())
+        if rest:
+            self._parse(rest)
 
     def on_message_begin(self) -> None:
-        self.in_request = True
-        self.url = b""
-        self.headers: dict[str, str] = {}
-        self.raw_headers: list[tuple[str, str]] = []
-        self.head_bytes = 0
-        self.body = None
+        if not self._resuming:
+            self._in_head = True
+            self._head_since = self.touched
+            self._head_size = 0
+            self._url = b""
+            self._raw_headers = []
 
     def on_url(self, url: bytes) -> None:
-        self.url += url
-        self.head_bytes += len(url)
-        if self.head_bytes > _HEAD_BYTES:
-            raise _HeadTooLarge
+        if not self._resuming:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.head_bytes += len(name) + len(value) + 4
-        if self.head_bytes > _HEAD_BYTES:
-            raise _HeadTooLarge
-        sent, text = name.decode("latin-1"), _text(value)
-        lower = sent.lower()
-        self.raw_headers.append((sent, text))
-        if lower in self.headers:
-            self.headers[lower] += ("; " if lower == "cookie" else ", ") + text
-        else:
-            self.headers[lower] = text
+        if self._in_head:  # otherwise a trailer of a chunked body
+            self._raw_headers.append((name, value))
+
+    def _too_large_head(self) -> HttpResponse:
+        message = f"Your request header section exceeds {MAX_HEAD} bytes."
+        return self.server.refuse(431, "RequestHeaderSectionTooLarge", message)
+
+    def _refuse(self, refusal: HttpResponse) -> Refused:
+        self._refusal = refusal
+        return Refused()
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
-        headers = self.headers
-        if int(headers.get("content-length") or 0) > _BODY_BYTES:
-            raise _BodyTooLarge
-        chunked = headers.get("x-amz-content-sha256", "").startswith("STREAMING-") or "aws-chunked" in headers.get("content-encoding", "")
-        self.body = BodyReader(self.server.spool_dir, chunked)
-        if headers.get("expect", "").lower() == "100-continue" and not self.waiting and self.current is None:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._resuming:
+            return
+        self._in_head = False
+        parser = self._parser
+        if len(self._url) + sum([len(n) + len(v) + 4 for n, v in self._raw_headers]) > MAX_HEAD:
+            raise self._refuse(self._too_large_head())
+        headers, listed = read_headers(self._raw_headers)
+        path, query, host = split_target(self._url)
+        version = parser.get_http_version()
+        if host is not None:
+            headers["host"] = host
+        elif "host" not in headers and version == "1.1":
+            raise self._refuse(self.server.refuse(400, "BadRequest", "The Host header is missing."))
+        method = parser.get_method().decode()
+        if method == "CONNECT":
+            raise self._refuse(self.server.refuse(405, "MethodNotAllowed", "CONNECT is not allowed."))
+        request = HttpRequest(method, path, query, headers, b"", listed, self._source_ip, version)
+        exchange = Exchange(self, request, parser.should_keep_alive() or parser.should_upgrade())
+        self._receiving = exchange
+        self._queue.append(exchange)
+        if "expect" in headers and headers["expect"].lower() == "100-continue":
+            self._expect(exchange)
+
+    def _expect(self, exchange: Exchange) -> None:
+        refusal = self.server.screen(exchange.request)
+        if refusal is not None:
+            raise self._refuse(refusal)
+        exchange.wants_continue = True
+        self._continue()
+
+    def _continue(self) -> None:
+        """Ask for the body when the answers before it have left."""
+        if self._current is None and self._queue and self._queue[0].wants_continue:
+            self._queue[0].wants_continue = False
+            self.transport.write(_CONTINUE)
 
     def on_body(self, data: bytes) -> None:
-        assert self.body is not None
-        self.body.feed(data)
-        if self.body.size > _BODY_BYTES:
-            raise _BodyTooLarge
+        exchange = self._receiving
+        if exchange is None:
+            return
+        if exchange.body is None:
+            exchange.wants_continue = False
+            exchange.body = BodyReader(exchange.request, self.server.spool_dir, self.loop, self._hold_for_body)
+        try:
+            exchange.body.feed(data)
+        except BadBody as error:
+            raise self._refuse(self.server.refuse(400, error.code, error.message)) from error
 
     def on_message_complete(self) -> None:
-        self.in_request = False
-        reader = self.body
-        assert reader is not None
-        self.body = None
-        body = reader.finish()
-        target = self.url
-        if not target.startswith(b"/"):  # absolute form, or OPTIONS *
-            scheme = target.find(b"://")
-            slash = target.find(b"/", scheme + 3) if scheme > 0 else -1
-            target = target[slash:] if slash > 0 else b"/"
-        path, _, query = target.partition(b"?")
-        for name, value in reader.trailers.items():
-            self.headers.setdefault(name.lower(), value)
-        request = HttpRequest(self.parser.get_method().decode("latin-1"), path.decode("latin-1"), query.decode("latin-1"),
-                              self.headers, body, self.raw_headers, self.peer, self.parser.get_http_version())
-        keep = self.parser.should_keep_alive()
-        if self.current is None:
-            self._handle(request, keep)
+        exchange = self._receiving
+        if exchange is None or (self._has_unread_body(exchange) and not self._resuming):
+            return
+        self._resuming = False
+        self._receiving = None
+        exchange.wants_continue = False
+        if exchange.body is None:
+            exchange.ready = True
         else:
-            self.waiting.append((request, keep))
-            if len(self.waiting) >= 16:
-                self.transport.pause_reading()
+            exchange.body.finish(lambda outcome: self._body_complete(exchange, outcome))
+        if len(self._queue) > _MAX_QUEUED:
+            self._hold(_QUEUE)
+        self._pump()
+
+    def _has_unread_body(self, exchange: Exchange) -> bool:
+        """Whether the parser, at an offered upgrade, leaves the body to us."""
+        if not self._parser.should_upgrade():
+            return False
+        headers = exchange.request.headers
+        return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+    def _body_complete(self, exchange: Exchange, outcome: Body | Exception) -> None:
+        exchange.body_complete(outcome)
+        if self.lost:
+            exchange.end()
+        else:
+            self._pump()
+
+    def _hold_for_body(self, held: bool) -> None:
+        if held:
+            self._hold(_BODY)
+        else:
+            self._release(_BODY)
+
+    def _hold(self, reason: int) -> None:
+        if not self._held and not self.lost and not self._eof:
+            self.transport.pause_reading()
+        self._held |= reason
+
+    def _release(self, reason: int) -> None:
+        if self._held & reason:
+            self._held &= ~reason
+            self.touched = self.loop.time()
+            if not self._held and not self.lost and not self._eof and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def _refuse_input(self, refusal: HttpResponse) -> None:
+        """Answer what cannot be read, after the answers before it, and read nothing more."""
+        self._discarding = True
+        self._in_head = False
+        receiving, self._receiving = self._receiving, None
+        request = HttpRequest("GET", "", "", {})
+        if receiving is not None:
+            request = receiving.request
+            receiving.end()
+            self._queue.remove(receiving)
+        last = Exchange(self, request, False)
+        last.refusal = refusal
+        last.ready = True
+        self._queue.append(last)
+        self._pump()
 
     # answering
 
-    def _handle(self, request: HttpRequest, keep: bool) -> None:
-        self.current = request
-        if not keep:
-            self.closing = True
-        answered = False
-
-        def reply(response: HttpResponse) -> None:
-            nonlocal answered
-            assert not answered, "one answer for one request"
-            answered = True
-            self._reply(request, response)
-
-        self.call = None
-        call = self.server.handler(request, reply)
-        if not answered:
-            self.call = call
-
-    def _reply(self, request: HttpRequest, response: HttpResponse) -> None:
-        self.call = None
-        if self.ended:
-            _discard(request)
+    def _pump(self) -> None:
+        """Hand ready requests to the handler, one after the other."""
+        if self._pumping:
             return
-        body = response.body
-        head = self._head(request, response)
-        if isinstance(body, bytes):
-            self.transport.write(head if request.method == "HEAD" or response.status in _NO_BODY else head + body)
-            self._next(request)
-        elif request.method == "HEAD":
-            self.transport.write(head)
-            self._next(request)
-        else:
-            self.transport.write(head)
-            self.task = self.loop.create_task(self._stream(request, response))
-
-    def _head(self, request: HttpRequest, response: HttpResponse) -> bytes:
-        line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} Unknown\r\n"
-        parts = [line, self.server.date_line()]
-        sized = False
-        for name, value in response.headers:
-            lower = name.lower()
-            if lower == "content-length":
-                sized = True
-                if request.method != "HEAD" and isinstance(response.body, bytes):
-                    value = str(len(response.body))
-            elif lower in ("date", "connection", "transfer-encoding"):
-                continue
-            parts.append(f"{name}: {_clean(value)}\r\n")
-        body = response.body
-        if not sized and response.status not in _NO_BODY:
-            if isinstance(body, bytes):
-                parts.append(f"content-length: {len(body)}\r\n")
-            elif isinstance(body, FileBody):
-                parts.append(f"content-length: {body.size}\r\n")
-            elif request.http_version == "1.0":
-                self.closing = True
-            else:
-                parts.append("transfer-encoding: chunked\r\n")
-        if self.closing or self.server.stopping:
-            self.closing = True
-            parts.append("connection: close\r\n")
-        elif request.http_version == "1.0":
-            parts.append("connection: keep-alive\r\n")
-        parts.append("\r\n")
-        return "".join(parts).encode("utf-8", "surrogateescape")
-
-    async def _stream(self, request: HttpRequest, response: HttpResponse) -> None:
-        body = response.body
-        sized = any(name.lower() == "content-length" for name, _ in response.headers) or isinstance(body, FileBody)
+        self._pumping = True
         try:
-            if isinstance(body, FileBody):
-                await self._send_file(body)
-            else:
-                assert not isinstance(body, bytes)
-                async for chunk in body():
-                    if chunk:
-                        await self._drain()
-                        framed = sized or request.http_version == "1.0"
-                        self.transport.write(chunk if framed else b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                if not sized and request.http_version != "1.0":
-                    self.transport.write(b"0\r\n\r\n")
-        except (ConnectionError, asyncio.CancelledError):
-            self.transport.abort()
-            return
-        except Exception:
-            self.server.log.exception("streaming the answer to %s %s broke", request.method, request.path)
-            self.transport.abort()
-            return
+            while self._current is None and self._queue and self._queue[0].ready and self._write_held is None:
+                exchange = self._current = self._queue.popleft()
+                if exchange.refusal is not None:
+                    exchange.reply(exchange.refusal)
+                    continue
+                call = self.server.dispatch(exchange.request, exchange.reply)
+                if not exchange.answered:
+                    exchange.call = call
+                    if self._eof:
+                        exchange.cancel()
         finally:
-            self.task = None
-        self._next(request)
+            self._pumping = False
+        if self._current is None and self._queue:
+            self._continue()
+        if self._held & _QUEUE and len(self._queue) <= _MAX_QUEUED // 2:
+            self._release(_QUEUE)
 
-    async def _send_file(self, body: FileBody) -> None:
-        left = body.size
-        with body.path.open("rb") as file:
-            file.seek(body.offset)
-            while left > 0:
-                data = await self.loop.run_in_executor(None, file.read, min(_FILE_CHUNK, left))
-                if not data:
-                    raise OSError(f"{body.path} is shorter than it should be")
-                left -= len(data)
-                await self._drain()
-                self.transport.write(data)
-
-    async def _drain(self) -> None:
-        if self.ended:
-            raise ConnectionResetError
-        if self.paused:
-            self.writable = self.loop.create_future()
-            await self.writable
-
-    def _next(self, request: HttpRequest) -> None:
-        _discard(request)
-        self.current = None
-        if self.waiting and not self.ended:
-            following, keep = self.waiting.popleft()
-            if len(self.waiting) < 8:
-                self.transport.resume_reading()
-            self._handle(following, keep)
-        elif self.closing:
-            self.transport.close()
-
-    def _refuse(self, status: int, why: str) -> None:
-        """Answer outside of any request and hang up."""
-        self._stop_timer()
-        if self.body is not None:
-            self.body.abandon()
-            self.body = None
-        if self.ended:
+    def answer(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Write an answer; the connection may be gone."""
+        if self.lost:
+            self._ended(exchange)
             return
-        body = why.encode()
-        line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Error\r\n"
-        self.transport.write(f"{line}content-type: text/plain\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
-        self.transport.close()
+        if self._draining or (self._eof and not self._queue):
+            exchange.keep_alive = False
+        body = response.body
+        request = exchange.request
+        if type(body) is bytes:
+            head = render(request, response, exchange.keep_alive, False)
+            if not body or request.method == "HEAD" or response.status in (204, 304):
+                self.transport.write(head)
+            elif len(body) <= 65536:
+                self.transport.write(head + body)
+            else:
+                self.transport.write(head)
+                self.transport.write(body)
+            self._finished(exchange)
+        elif request.method == "HEAD":
+            self.transport.write(render(request, response, exchange.keep_alive, False))
+            self._finished(exchange)
+        else:
+            self._stream = self.loop.create_task(self._write_stream(exchange, response))
+
+    async def _write_stream(self, exchange: Exchange, response: HttpResponse) -> None:
+        try:
+            await write_body(self, exchange, response)
+        except (ConnectionError, asyncio.CancelledError):
+            self._broken_off(exchange)
+        except Exception:
+            log.exception("the answer to %s %s broke off", exchange.request.method, exchange.request.path)
+            self._broken_off(exchange)
+        else:
+            self._stream = None
+            self._finished(exchange)
+
+    def _broken_off(self, exchange: Exchange) -> None:
+        self._stream = None
+        self._ended(exchange)
+        self.transport.abort()
+
+    def _ended(self, exchange: Exchange) -> None:
+        exchange.end()
+        if self._current is exchange:
+            self._current = None
+            self.touched = self.loop.time()
+
+    def _finished(self, exchange: Exchange) -> None:
+        self._ended(exchange)
+        if not exchange.keep_alive:
+            for other in self._queue:
+                other.end()
+            self._queue.clear()
+            if self._discarding and not self.lost:
+                self._linger()
+            else:
+                self.transport.close()
+        elif not self._pumping:
+            self._pump()
+
+    def _linger(self) -> None:
+        """Close the sending side only, so that a client that still sends reads the answer before a reset."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)
+
+    # the server's sweep and stop
 
     def stop(self) -> None:
-        """The server stops: close now when idle, else after the answer."""
-        self.closing = True
-        if self.current is None and not self.waiting:
+        """Close when the answers under way have left; at once when there are none."""
+        self._draining = True
+        if self._h2 is not None:
+            self._h2.stop()
+        elif self._current is None and not self._queue:
             self.transport.close()
 
+    def sweep(self, now: float) -> None:
+        """Close what is stuck: a head or body that does not arrive, an answer that nobody reads, an idle connection."""
+        limits = self.server.limits
+        silent = now - self.touched
+        if self._h2 is not None:
+            if not self._h2.busy and silent > limits.idle_s:
+                self.transport.close()
+        elif self._write_held is not None:
+            if silent > limits.stalled_s:
+                self.transport.abort()
+        elif self._current is not None or self._held or self._discarding:
+            return
+        elif self._in_head or self._sniffing:
+            if now - self._head_since > limits.head_s:
+                self._timed_out()
+        elif self._receiving is not None:
+            if silent > limits.body_s:
+                self._timed_out()
+        elif not self._queue and silent > limits.idle_s:
+            self.transport.close()
 
-class _HeadTooLarge(Exception):
-    pass
-
-
-class _BodyTooLarge(Exception):
-    pass
-
-
-def _discard(request: HttpRequest) -> None:
-    if isinstance(request.body, SpooledFile):
-        request.body.discard()
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("ascii")
-    except UnicodeDecodeError:
-        return value.decode("utf-8", "surrogateescape")
-
-
-def _clean(value: str) -> str:
-    return value.replace("\r", " ").replace("\n", " ") if "\r" in value or "\n" in value else value
-
-
-def http_date(now: float) -> str:
-    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
+    def _timed_out(self) -> None:
+        if self._sniffing and not self._early:
+            self.transport.close()  # never sent a byte
+            return
+        message = "Your socket connection to the server was not read from or written to within the timeout period."
+        self._refuse_input(self.server.refuse(400, "RequestTimeout", message))

@@ -1,4 +1,4 @@
-"""The HTTP server: listens, makes a connection's protocol, stops gracefully."""
+"""The HTTP server: listens, keeps the connections, sweeps stuck ones, stops gracefully."""
 
 from __future__ import annotations
 
@@ -7,76 +7,127 @@ import contextlib
 import errno
 import logging
 import socket
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Protocol
 
 from cumulet.aws.http import HttpRequest, HttpResponse
-from cumulet.gateway.http1 import Http1, http_date
+from cumulet.gateway.http1 import Connection
 
-Handler = Callable[[HttpRequest, Callable[[HttpResponse], None]], object]
-_STOP_WITHIN_S = 5.0
+log = logging.getLogger("cumulet")
+
+Reply = Callable[[HttpResponse], None]
+Handler = Callable[[HttpRequest, Reply], object]
+Screen = Callable[[HttpRequest], HttpResponse | None]
+_INTERNAL = "We encountered an internal error. Please try again."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds after which a connection is given up."""
+
+    head_s: float = 30.0  # a request's head must arrive within
+    body_s: float = 60.0  # silence inside a body
+    idle_s: float = 600.0  # nothing under way
+    stalled_s: float = 300.0  # an answer that is not read
+    sweep_s: float = 5.0  # how often this is looked at
 
 
 class PortInUse(Exception):
     """Somebody listens there already; the message says who and what to do."""
 
 
-class Connection(Protocol):
-    def stop(self) -> None: ...
-
-
 class Server:
     """Serves `handler(request, reply)`; it is called at once, in the loop, when a request is complete.
 
-    `reply` is to be called once, at once or later. What the handler returns gets `cancelled = True` when the client leaves.
+    handler    calls `reply` once, at once or later; what it returns gets `cancelled = True` when the client leaves
+    spool_dir  where bodies over 64 KiB are written
+    screen     asked, before a client that waits for "100 Continue" sends its body, for a reason to refuse it
     """
 
-    def __init__(self, handler: Handler, spool_dir: Path) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        spool_dir: Path,
+        *,
+        screen: Screen = lambda request: None,
+        limits: Limits | None = None,
+    ) -> None:
         self.handler = handler
         self.spool_dir = spool_dir
+        self.screen = screen
+        self.limits = limits or Limits()
         self.connections: set[Connection] = set()
-        self.stopping = False
-        self.log = logging.getLogger("cumulet")
-        self._date = (0, "")
+        self.loop: asyncio.AbstractEventLoop
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Event | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str = "127.0.0.1", port: int = 4566) -> int:
         """Listen; returns the port. Raises: PortInUse."""
         self.loop = asyncio.get_running_loop()
         try:
-            self._server = await self.loop.create_server(lambda: Http1(self), host, port, backlog=2048)
+            self._listener = await self.loop.create_server(lambda: Connection(self), host, port, backlog=2048)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortInUse(f"Port {port} is in use by {_owner(port)}. Stop it, or start with --port {port + 1}.") from error
-        bound: int = self._server.sockets[0].getsockname()[1]
+            if error.errno == errno.EADDRINUSE:
+                message = f"Port {port} is in use by {_owner(port)}. Stop it, or start with --port {port + 1}."
+                raise PortInUse(message) from error
+            raise
+        self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
+        bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
-    def date_line(self) -> str:
-        """The Date header, made once a second. Wall-clock time: SDKs correct their skew by it."""
-        now = int(time.time())  # noqa: TID251 - the Date header is not the cloud's clock
-        if self._date[0] != now:
-            self._date = (now, f"date: {http_date(now)}\r\n")
-        return self._date[1]
-
-    async def stop(self) -> None:
-        """Stop listening, finish what is being answered, close the rest."""
-        self.stopping = True
-        self._server.close()
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Accept nothing more, let the requests under way end, close what is idle."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        self._empty = asyncio.Event()
         for connection in list(self.connections):
             connection.stop()
-        deadline = self.loop.time() + _STOP_WITHIN_S
-        while self.connections and self.loop.time() < deadline:
-            await asyncio.sleep(0.01)
+        if self.connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout_s)
         for connection in list(self.connections):
-            with contextlib.suppress(Exception):
-                connection.transport.abort()  # type: ignore[attr-defined]
+            connection.transport.abort()
         await asyncio.sleep(0)
+
+    def forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self._empty is not None and not self.connections:
+            self._empty.set()
+
+    def dispatch(self, request: HttpRequest, reply: Reply) -> object:
+        """Call the handler; what it does not catch is a 500."""
+        try:
+            return self.handler(request, reply)
+        except Exception:
+            log.exception("the handler failed on %s %s", request.method, request.path)
+            reply(self.refuse(500, "InternalError", _INTERNAL))
+            return None
+
+    def refuse(self, status: int, code: str, message: str) -> HttpResponse:
+        """An answer of the front itself, where no service could be asked."""
+        error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'.encode()
+        return HttpResponse(status, [("Content-Type", "application/xml")], body)
+
+    def not_stored(self, failure: Exception) -> HttpResponse:
+        """The answer to a body that the disk would not take."""
+        log.error("a request body could not be stored: %s", failure)
+        return self.refuse(500, "InternalError", _INTERNAL)
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for connection in list(self.connections):
+            connection.sweep(now)
+        self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
 
 
 def _owner(port: int) -> str:
-    """"pid 812 (name)" of the process that listens on a port, as far as /proc tells."""
+    """ "pid 812 (name)" of the process that listens on a port, as far as /proc tells."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):

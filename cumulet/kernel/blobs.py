@@ -46,6 +46,14 @@ class Blobs:
         self._unsettled[blob_id] = path
         return blob_id
 
+    def link(self, blob_id: str) -> str:
+        """A new unsettled blob that shares another one's bytes."""
+        copy_id = uuid.uuid4().hex
+        path = self.tmp / copy_id
+        os.link(self.path(blob_id), path)
+        self._unsettled[copy_id] = path
+        return copy_id
+
     def settle(self, blob_ids: Iterable[str]) -> None:
         """Sync and rename; called by the commit, in its thread, before the rows are committed."""
         folders = set()

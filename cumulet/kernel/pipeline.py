@@ -84,6 +84,7 @@ class Pipeline:
         services: Mapping[Service, Mapping[str, str]],
         *,
         check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
+        coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
         performers: Mapping[str, Performer] | None = None,
         ids: Ids | None = None,
     ) -> None:

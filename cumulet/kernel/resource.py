@@ -70,7 +70,8 @@ class Resource:
     name        the property that names it, filled with `generated_name` when the template gives none
     name_max    longest generated name; name_lower: only lower case
     ref         what Ref gives, from physical id and attributes; by default the physical id
-    ready       (call, physical id, scope) -> bool: polled on the clock until True; None: ready at once
+    ready       (call, physical id, scope) -> bool: polled on the clock until True; None: ready at once. It may give a
+                Created instead of True: the physical id and attributes where they are known only now
     gone        (call, physical id, scope) -> bool: polled after `delete` until True (a "not found" answer counts as True);
                 None: gone at once
     attributes  (call, physical id, scope) -> more values of Fn::GetAtt, asked when it is ready, after a create or update:
@@ -90,7 +91,7 @@ class Resource:
     name_max: int = 64
     name_lower: bool = False
     ref: Callable[[str, Mapping[str, Any]], str] | None = None
-    ready: Callable[[Call, str, Scope], bool] | None = None
+    ready: Callable[[Call, str, Scope], bool | Created] | None = None
     gone: Callable[[Call, str, Scope], bool] | None = None
     attributes: Callable[[Call, str, Scope], Mapping[str, Any]] | None = None
     code: tuple[str, ...] = ()

@@ -101,13 +101,14 @@ class Timers:
         span = pipeline.tracer.begin(f"timer {handler}", "timer", pipeline.clock.now(), scope.trace)
         ctx = self._context(tx, scope, span)
         pipeline.busy += 1
+        tx.delete(k)  # before the handler, which may set the same timer again
         try:
             outcome = self._handlers[handler](ctx, tuple(key))
         except Exception as error:
             tx.abandon()
+            tx.delete(k)
             self._put_off(tx, k, handler, tuple(key), error)
             outcome = None
-        tx.delete(k)
         if isinstance(outcome, Effect):
             effect = outcome
             running: Key = (RUNNING, pipeline.ids.uuid())

@@ -206,6 +206,10 @@ class Tx:
         """Take over a spooled request body; returns the blob's id."""
         return self._named(self._store.blobs.adopt(spooled.path))
 
+    def copy_blob(self, blob_id: str) -> str:
+        """A new blob with the same bytes, as a link: no byte is copied, and either may be deleted."""
+        return self._named(self._store.blobs.link(blob_id))
+
     def _named(self, blob_id: str) -> str:
         self.new_blobs.append(blob_id)
         self.put((BLOB, blob_id), b"")

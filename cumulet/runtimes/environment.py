@@ -51,6 +51,7 @@ class Owner(Protocol):
 
     def blank_ready(self, environment: Environment) -> None: ...
     def tmp_dir(self, ident: int) -> Path: ...
+    def bytecode_dir(self, spec: FunctionSpec) -> Path: ...
 
 
 class InitTimedOut(Exception):
@@ -163,6 +164,7 @@ class Environment:
             "marker": marker,
             "now": invocation.now,
             "tmp_dir": str(self._owner.tmp_dir(self.ident)),
+            "bytecode_dir": str(self._owner.bytecode_dir(spec)),
         }
         return frames.pack(frames.INIT, json.dumps(head).encode())
 

@@ -1,8 +1,8 @@
 """Extracted packages: each zip once, in a folder named by its SHA-256, for every environment that runs it.
 
-A package is extracted into a temporary folder beside its place and renamed: a crash leaves a temporary folder, which the
-next start removes, never half a package. Nothing of an archive lands outside its folder, and no more is written than Lambda's limit
-allows, whatever the archive says of itself.
+A package is extracted into a temporary folder beside its place and renamed: a crash leaves a temporary folder,
+which the next start removes, never half a package. Nothing of an archive lands outside its folder, and no more is
+written than Lambda's limit allows, whatever the archive says of itself. What no start has asked for in two weeks is removed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +23,12 @@ from .model import FunctionSpec
 
 UNZIPPED_LIMIT_BYTES = 262_144_000  # Source: Lambda developer guide, "Lambda quotas" (read 2026-11).
 _CHUNK = 1 << 20
+_KEPT_SPECS = 1024
+_BROKEN = (
+    zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, UnicodeError,
+    IsADirectoryError, NotADirectoryError, FileExistsError,  # members that contradict each other
+)  # fmt: skip
+_UNUSED_S = 14 * 86_400.0
 _TEMPORARY = ".extracting-"
 
 Package = tuple[str, Path]  # SHA-256 in hexadecimal, the zip
@@ -37,9 +45,13 @@ class Packages:
         self._folder = folder
         self._known: dict[str, Path] = {}
         self._under_way: dict[str, asyncio.Future[Path]] = {}
+        # by identity, because comparing specifications costs more than preparing one
+        self._prepared: dict[int, tuple[FunctionSpec, FunctionSpec]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        limit = time.time() - _UNUSED_S
+        for left in folder.iterdir():
+            if left.name.startswith(_TEMPORARY) or left.stat().st_mtime < limit:
+                shutil.rmtree(left, ignore_errors=True)
 
     def known(self, sha256: str) -> Path | None:
         """Where the package is, if it is extracted."""
@@ -65,9 +77,16 @@ class Packages:
 
     async def prepare(self, spec: FunctionSpec, code: Package, layers: Sequence[Package] = ()) -> FunctionSpec:
         """`spec` with the folders of its code and its layers. Raises: UnusablePackage."""
-        code_dir = self._known.get(code[0]) or await self.ensure(*code)
-        layer_dirs = tuple([self._known.get(layer[0]) or await self.ensure(*layer) for layer in layers])
-        return dataclasses.replace(spec, code_dir=code_dir, layer_dirs=layer_dirs)
+        known = self._prepared.get(id(spec))
+        if known is not None and known[0] is spec:
+            return known[1]
+        code_dir = await self.ensure(*code)
+        layer_dirs = tuple([await self.ensure(*layer) for layer in layers])
+        ready = dataclasses.replace(spec, code_dir=code_dir, layer_dirs=layer_dirs)
+        if len(self._prepared) >= _KEPT_SPECS:
+            self._prepared.clear()
+        self._prepared[id(spec)] = (spec, ready)
+        return ready
 
 
 async def prepare(
@@ -83,6 +102,7 @@ def extract(archive: Path, target: Path) -> Path:
     Raises: UnusablePackage.
     """
     if target.is_dir():
+        os.utime(target)
         return target
     temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent))
     try:
@@ -94,7 +114,7 @@ def extract(archive: Path, target: Path) -> Path:
         except OSError:
             if not target.is_dir():
                 raise
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _BROKEN as error:
         raise UnusablePackage(f"Could not unzip the package: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

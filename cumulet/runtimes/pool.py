@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import shutil
 import tempfile
@@ -29,16 +30,27 @@ Key = tuple[FunctionSpec, bool]
 
 
 class Runtimes:
-    """Runs functions. Made and used inside a running event loop."""
+    """Runs functions. Used inside a running event loop.
+
+    `isolate=False` does without mount namespaces, as happens by itself where the machine forbids them: code stays
+    at its own path, and TMPDIR names a private folder instead of /tmp.
+    """
 
     def __init__(
-        self, scratch: Path | None = None, *, idle_s: float = 300.0, idle_limit: int = 64, blanks: int = 1
+        self,
+        scratch: Path | None = None,
+        *,
+        idle_s: float = 300.0,
+        idle_limit: int = 64,
+        blanks: int = 1,
+        isolate: bool = True,
     ) -> None:
         self._owns_scratch = scratch is None
         self._scratch = scratch
         self._idle_s = idle_s
         self._idle_limit = idle_limit
         self._blank_count = blanks
+        self._isolate = isolate
         self._starter: Starter | None = None
         self._next = 1
         self._all: dict[int, Environment] = {}
@@ -62,7 +74,8 @@ class Runtimes:
         else:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch.mkdir(parents=True)
-        self._starter = starter_for(self._loop, self._scratch, self)
+        self._scratch = self._scratch.resolve()
+        self._starter = starter_for(self._loop, self._scratch, self, self._isolate)
         self._starter.start()
         self._refill()
 
@@ -239,6 +252,12 @@ class Runtimes:
         """The temporary folder of an environment where mounts are not to be had."""
         assert self._scratch is not None
         return self._scratch / "tmp" / str(ident)
+
+    def bytecode_dir(self, spec: FunctionSpec) -> Path:
+        """Where the compiled modules of one revision of a function are kept, for as long as the server runs."""
+        assert self._scratch is not None
+        name = repr((spec.function_arn, spec.revision, spec.code_dir, spec.layer_dirs))
+        return self._scratch / "bytecode" / hashlib.sha256(name.encode()).hexdigest()[:32]
 
     def blank_ready(self, environment: Environment) -> None:
         """A blank stands ready."""

@@ -28,7 +28,7 @@ for name, path in {"cumulet": sys.argv[1], "cumulet.runtimes": sys.argv[2]}.item
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
 from cumulet.runtimes.inside import zygote
-zygote.main(int(sys.argv[3]), sys.argv[4], sys.argv[5:])
+zygote.main(int(sys.argv[3]), sys.argv[4] == "isolate", sys.argv[5], sys.argv[6:])
 """
 
 
@@ -56,9 +56,10 @@ class Starter(Protocol):
 class ZygoteStarter:
     """The server's side of one zygote. `fork` takes ownership of the descriptors it is given."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, scratch: Path, listener: Listener) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, scratch: Path, listener: Listener, isolate: bool) -> None:
         self.isolated = False
         self.bare_kb = 0
+        self._isolate = isolate
         self._loop = loop
         self._listener = listener
         self._sdk_dir = scratch / "sdk"
@@ -76,7 +77,13 @@ class ZygoteStarter:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         here = Path(__file__).resolve().parent
         places = dict.fromkeys([str(here), sys.base_prefix, sys.prefix, *_site_dirs()])
-        arguments = (here.parent, here, theirs.fileno(), self._sdk_dir.resolve())
+        arguments = (
+            here.parent,
+            here,
+            theirs.fileno(),
+            "isolate" if self._isolate else "plain",
+            self._sdk_dir.resolve(),
+        )
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", BOOT, *map(str, arguments), *places],
             pass_fds=(theirs.fileno(),),
@@ -173,14 +180,14 @@ class ZygoteStarter:
                 os.close(descriptor)
 
 
-def starter_for(loop: asyncio.AbstractEventLoop, scratch: Path, listener: Listener) -> Starter:
+def starter_for(loop: asyncio.AbstractEventLoop, scratch: Path, listener: Listener, isolate: bool = True) -> Starter:
     """The starter for this system."""
     if not sys.platform.startswith("linux"):
         raise RuntimeStartError(
             f"Functions run on Linux only so far, and this is {sys.platform}: "
             "run Cumulet in a Linux virtual machine or WSL 2."
         )
-    return ZygoteStarter(loop, scratch, listener)
+    return ZygoteStarter(loop, scratch, listener, isolate)
 
 
 def link_sdk(folder: Path) -> None:

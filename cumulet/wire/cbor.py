@@ -150,7 +150,7 @@ def compile_parse(op: OperationModel) -> Callable[[HttpRequest, dict[str, str]],
             convert = strip if _NULL in raw or _UNDEFINED in raw else plain
             result: Json = convert(value) if convert else value
             return result
-        except Malformed as e:
+        except (Malformed, RecursionError) as e:
             raise parse_error("smithy-rpc-v2-cbor", str(e)) from e
 
     return parse

@@ -1,63 +1,61 @@
-"""Scalars of a request made what the model says they are: CloudFormation writes `"30"`, `"true"` and 30 alike."""
+"""A template's scalars as the operation's model wants them: `"5"` where it says integer, `5` where it says string."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cumulet.wire.shapes import Json
+from cumulet.wire.models import Models, ServiceModel
 
-if TYPE_CHECKING:
-    from cumulet.wire.models import Models, ServiceModel
-
-_WHOLE = {"integer", "long"}
-_REAL = {"float", "double"}
-_TEXT = {"string", "character"}
+_INTEGERS = frozenset(("integer", "long"))
+_FLOATS = frozenset(("float", "double"))
 
 
-def coerce(models: Models, service: str, operation: str, request: Json) -> Json:
-    """`request` with numbers, booleans and text converted where the conversion is exact; the rest is left to validation."""
-    try:
-        model = models.service(service)
-        found = model.operation(operation)
-    except KeyError:
-        return request
-    return _convert(model, found.input["shape"], request) if found.input else request  # type: ignore[no-any-return]
+def coerce(models: Models, service: str, operation: str, request: Any) -> Any:
+    """A copy of `request` in which numbers, booleans and strings that a template wrote in another form have the model's type.
+
+    What cannot be read as the model's type stays as it is; the operation's check then refuses it in AWS's words.
+    Raises: KeyError for an operation that the model does not have.
+    """
+    model = models.service(service)
+    ref = model.operation(operation).input
+    return request if ref is None else _coerce(model, ref["shape"], request)
 
 
-def _convert(model: ServiceModel, name: str, value: Any) -> Any:
+def _coerce(model: ServiceModel, name: str, value: Any) -> Any:
     shape = model.shapes[name]
     kind = shape["type"]
-    if shape.get("document") or shape.get("opaque") or shape.get("eventstream"):
+    if kind == "structure":
+        if isinstance(value, dict):
+            members = shape.get("members", {})
+            return {
+                key: _coerce(model, members[key]["shape"], item) if key in members else item
+                for key, item in value.items()
+            }
         return value
-    if kind == "structure" and isinstance(value, dict):
-        members = shape.get("members", {})
-        return {k: _convert(model, members[k]["shape"], v) if k in members else v for k, v in value.items()}
-    if kind == "list" and isinstance(value, list):
-        return [_convert(model, shape["member"]["shape"], item) for item in value]
-    if kind == "map" and isinstance(value, dict):
-        return {k: _convert(model, shape["value"]["shape"], v) for k, v in value.items()}
+    if kind == "list":
+        return [_coerce(model, shape["member"]["shape"], item) for item in value] if isinstance(value, list) else value
+    if kind == "map":
+        if isinstance(value, dict):
+            return {str(key): _coerce(model, shape["value"]["shape"], item) for key, item in value.items()}
+        return value
     return _scalar(kind, value)
 
 
 def _scalar(kind: str, value: Any) -> Any:
-    if kind in _WHOLE and isinstance(value, str):
-        return _number(int, value)
-    if kind in _WHOLE and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if kind in _REAL and isinstance(value, str):
-        return _number(float, value)
+    if kind == "string":
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value) if isinstance(value, int | float) else value
     if kind == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    if kind in _TEXT and isinstance(value, bool):
-        return "true" if value else "false"
-    if kind in _TEXT and isinstance(value, int | float):
-        return str(value)
+    if kind in _INTEGERS and isinstance(value, str | float) and not isinstance(value, bool):
+        try:
+            return int(value) if isinstance(value, str) or value.is_integer() else value
+        except ValueError:
+            return value
+    if kind in _FLOATS and isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            return value
     return value
-
-
-def _number(make: Callable[[str], float], value: str) -> Any:
-    try:
-        return make(value)
-    except ValueError:
-        return value

@@ -180,7 +180,7 @@ def compile_parse(op: OperationModel) -> Callable[[HttpRequest, dict[str, str]],
             convert = strip if b"null" in raw else plain
             result: Json = convert(value) if convert else value
             return result
-        except Malformed as e:
+        except (Malformed, RecursionError) as e:
             raise parse_error("json", str(e)) from e
 
     return parse

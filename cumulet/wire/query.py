@@ -187,7 +187,7 @@ def compile_parse(op: OperationModel, protocol: str) -> Callable[[HttpRequest, d
             if request.query:
                 pairs += decode_form(request.query)
             result: Json = read(tree_of(pairs))
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise parse_error(protocol, str(e)) from e
         if path_member is not None and path_member not in result and request.path.strip("/"):
             result[path_member] = f"{request.scheme}://{request.headers.get('host', 'localhost')}{request.path}"

@@ -285,7 +285,7 @@ def compile_parse(op: OperationModel) -> Callable[[HttpRequest, dict[str, str]],
         try:
             for step in steps:
                 step(request, out)
-        except ValueError as e:  # Malformed, NotXml, UnicodeDecodeError
+        except (ValueError, RecursionError) as e:  # Malformed, NotXml, UnicodeDecodeError
             raise parse_error(protocol, str(e)) from e
         return out
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from time import gmtime
 from typing import Any
 
+_YEAR_1, _YEAR_10000 = -62135596800, 253402300800
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -73,6 +74,6 @@ def parse_value(value: Any) -> float:
 
 
 def _finite(value: float) -> float:
-    if value - value != 0:
-        raise ValueError("a timestamp must be finite")
+    if not _YEAR_1 <= value < _YEAR_10000:
+        raise ValueError("a timestamp must be within the years 1 to 9999")
     return value

@@ -371,10 +371,14 @@ def compile_check(op: OperationModel) -> Callable[[Json], None]:
     fits = holds(rules, name)
 
     def check(req: Json) -> None:
-        if not fits(req):
+        try:
+            if fits(req):
+                return
             found = Explanation(rules)
             found.walk(name, req, "", "")
-            if found.messages:
-                raise _error(rules, found)
+        except RecursionError as e:
+            raise GenericAwsError("SerializationException", "The request is nested too deeply") from e
+        if found.messages:
+            raise _error(rules, found)
 
     return check

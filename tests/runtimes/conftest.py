@@ -55,19 +55,6 @@ class Cloud:
         return self.runtimes.invoke(spec, Invocation(payload=json.dumps(event).encode(), **settings))
 
 
-def answer(result: InvocationResult) -> Any:
-    """What the function returned, or described as its failure."""
-    return json.loads(result.payload)
-
-
-def lines(result: InvocationResult) -> list[str]:
-    """The function's own log lines: those between START and END."""
-    texts = [text for _, text in result.log]
-    first = next(at for at, text in enumerate(texts) if text.startswith("START "))
-    last = next(at for at, text in enumerate(texts) if text.startswith("END "))
-    return texts[first + 1 : last]
-
-
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with asyncio.Runner() as runner:

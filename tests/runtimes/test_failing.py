@@ -183,6 +183,7 @@ def test_after_a_timeout_the_next_invocation_has_a_new_environment(cloud: Cloud)
         ("sys.exit(3)", "Runtime exited with error: exit status 3"),
         ("sys.exit('over')", "Runtime exited with error: exit status 1"),
         ("sys.exit()", "Runtime exited without providing a reason"),
+        ("exit(4)", "Runtime exited with error: exit status 4"),
         ("os._exit(1)", "Runtime exited with error: exit status 1"),
         ("os.kill(os.getpid(), 9)", "Runtime exited with error: signal: killed"),
         ("os.kill(os.getpid(), 11)", "Runtime exited with error: signal: segmentation fault"),
@@ -256,7 +257,7 @@ def test_an_init_phase_past_its_limit_is_repeated_within_the_time_limit(cloud: C
 def test_a_cancelled_caller_ends_the_environment(cloud: Cloud):
     spec = cloud.function(
         """
-        import os, pathlib, threading
+        import os, threading
         def handler(event, context):
             if event:
                 threading.Event().wait()
@@ -268,8 +269,8 @@ def test_a_cancelled_caller_ends_the_environment(cloud: Cloud):
 
     async def give_up():
         running = asyncio.ensure_future(cloud.start(spec, True))
-        while not cloud.runtimes.stats()["busy"]:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets it begin
+        assert cloud.runtimes.stats()["busy"] == 1
         running.cancel()
         await ends(pid)
         with pytest.raises(asyncio.CancelledError):
@@ -300,7 +301,13 @@ def test_closing_fails_what_still_runs(tmp_path: Path):
 
 def test_a_killed_zygote_fails_what_runs_and_is_replaced(tmp_path: Path):
     (tmp_path / "code").mkdir()
-    source = "import os, threading\ndef handler(e, c):\n    if e:\n        os.kill(os.getppid(), 9)\n        threading.Event().wait()\n"
+    source = (
+        "import os, threading\n"
+        "def handler(e, c):\n"
+        "    if e:\n"
+        "        os.kill(os.getppid(), 9)\n"
+        "        threading.Event().wait()\n"
+    )
     (tmp_path / "code" / "app.py").write_text(source)
     spec = FunctionSpec("arn:f", "f", "$LATEST", "python3.12", "app.handler", tmp_path / "code", timeout_s=60)
 

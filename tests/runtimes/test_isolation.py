@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import jmespath
 import pytest
+
+from cumulet.runtimes import FunctionSpec, Invocation, Runtimes
 
 if TYPE_CHECKING:
     from .conftest import Cloud
@@ -218,12 +221,14 @@ def test_botocore_signs_with_the_virtual_time(cloud: Cloud):
         import boto3
         from botocore.config import Config
         def handler(event, context):
-            return boto3.client("s3", config=Config(signature_version="s3")).generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+            client = boto3.client("s3", config=Config(signature_version=event))
+            return client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
         """,
         credentials=("a", "b", "c"),
         timeout_s=60,
     )
-    expires = re.search(r"Expires=(\d+)", answer(cloud.invoke(spec, now=1e9)))
+    assert "X-Amz-Date=20010909T0146" in answer(cloud.invoke(spec, "s3v4", now=1e9))
+    expires = re.search(r"Expires=(\d+)", answer(cloud.invoke(spec, "s3", now=1e9)))
     assert expires is not None
     assert 1_000_003_600 <= int(expires[1]) < 1_000_003_660
 
@@ -231,3 +236,50 @@ def test_botocore_signs_with_the_virtual_time(cloud: Cloud):
 def test_the_interpreter_is_the_servers(cloud: Cloud):
     spec = cloud.function("import platform\ndef handler(event, context):\n    return platform.python_version()\n")
     assert answer(cloud.invoke(spec)) == platform.python_version()
+
+
+def test_modules_are_compiled_once_for_all_environments_of_a_revision(cloud: Cloud):
+    spec = cloud.function(
+        "import large\ndef handler(event, context):\n    return [large.__cached__, os.path.getmtime(large.__cached__)]\n"
+        "import os\n",
+        {"large.py": "X = 1\n" * 2000},
+    )
+
+    first = answer(cloud.invoke(spec))
+    cloud.runtimes.retire(spec.function_arn)
+    cold = cloud.invoke(spec)
+    assert cold.init_ms is not None
+    assert answer(cold) == first
+    assert not (spec.code_dir / "__pycache__").exists()
+    assert first[0].startswith("/var/bytecode/var/task/")
+
+
+def test_without_mount_namespaces_functions_still_run_apart(tmp_path: Path):
+    code, layer = tmp_path / "code", tmp_path / "layer"
+    (layer / "python").mkdir(parents=True)
+    (layer / "python" / "shared.py").write_text("VALUE = 4\n")
+    code.mkdir()
+    (code / "app.py").write_text(
+        "import os, shared, tempfile, boto3\n"
+        "def handler(event, context):\n"
+        "    return [os.getcwd(), os.environ['LAMBDA_TASK_ROOT'], tempfile.gettempdir(), shared.VALUE, boto3.__file__]\n"
+    )
+
+    async def scenario():
+        runtimes = Runtimes(tmp_path / "scratch", isolate=False)
+        await runtimes.start()
+        specs = [
+            FunctionSpec(f"arn:{name}", name, "$LATEST", "python3.12", "app.handler", code, layer_dirs=(layer,))
+            for name in "ab"
+        ]
+        got = [answer(await runtimes.invoke(spec, Invocation("r", b"{}"))) for spec in specs]
+        for spec in specs:
+            runtimes.retire(spec.function_arn)
+        await runtimes.close()
+        return got
+
+    one, two = asyncio.run(scenario())
+    assert one[:2] == [str(code), str(code)]
+    assert one[2] != two[2] and all(Path(each[2]).is_relative_to(tmp_path / "scratch" / "tmp") for each in (one, two))
+    assert one[3] == 4
+    assert one[4].startswith(str(tmp_path / "scratch"))

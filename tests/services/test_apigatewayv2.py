@@ -93,10 +93,10 @@ def test_a_function_gets_the_whole_event_in_format_2() -> None:
         assert response.status == 200
         assert cloud.invoked == [ARN]
         event = cloud.events[0]
-        assert event.pop("headers") == {
-            "host": "127.0.0.1:4566", "content-type": "application/json", "user-agent": "test/1", "x-two": "1",
-            "x-amzn-trace-id": event_trace(cloud), "x-forwarded-for": "127.0.0.1", "x-forwarded-port": "4566",
-            "x-forwarded-proto": "http"}
+        headers = event.pop("headers")
+        assert headers.pop("x-amzn-trace-id").startswith("Root=1-")
+        assert headers == {"host": "127.0.0.1:4566", "content-type": "application/json", "user-agent": "test/1", "x-two": "1",
+                           "x-forwarded-for": "127.0.0.1", "x-forwarded-port": "4566", "x-forwarded-proto": "http"}
         assert event.pop("requestContext") == {
             "accountId": "000000000000", "apiId": api, "domainName": f"{api}.execute-api.us-east-1.amazonaws.com",
             "domainPrefix": api, "requestId": headers_of(response)["apigw-requestid"], "routeKey": "POST /items/{id}",
@@ -108,18 +108,6 @@ def test_a_function_gets_the_whole_event_in_format_2() -> None:
             "cookies": ["a=1", "b=2"], "queryStringParameters": {"x": "1,2", "y": "é"}, "pathParameters": {"id": "a b"},
             "stageVariables": {"table": "t"}, "body": '{"n":1}', "isBase64Encoded": False}
 
-    def event_trace(cloud: Cloud) -> str:
-        return str(cloud.events[0]["headers"]["x-amzn-trace-id"]) if "headers" in cloud.events[0] else _any
-
-    class _Any(str):
-        __slots__ = ()
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, str) and other.startswith("Root=1-")
-
-        __hash__ = str.__hash__
-
-    _any = _Any("")
     run(body)
 
 
@@ -336,5 +324,18 @@ def test_bad_or_unhonoured_requests_are_refused(operation: str, request_: dict[s
         with pytest.raises(AwsError) as refused:
             await cloud.api(operation, **({} if operation == "CreateApi" else {"ApiId": api}), **request_)
         assert refused.value.http_status == status
+
+    run(body)
+
+
+def test_a_stage_throttles_by_route() -> None:
+    async def body(cloud: Cloud) -> None:
+        api = await cloud.deployed("GET /a", "GET /b")
+        await cloud.api("UpdateStage", ApiId=api, StageName="$default",
+                        RouteSettings={"GET /a": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}})
+        statuses = [(await cloud.get(api, path)).status for path in ("/a", "/a", "/b", "/b")]
+        assert statuses == [200, 429, 200, 200]
+        await cloud.advance(1)
+        assert (await cloud.get(api, "/a")).status == 200
 
     run(body)

@@ -28,7 +28,7 @@ def test_unsigned_chunks_with_a_trailer_are_decoded() -> None:
     assert (decoder.done, decoder.trailers) == (True, {"x-amz-checksum-crc32": "abc="})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.lists(st.integers(1, 30), min_size=1, max_size=8))
 def test_any_split_gives_the_same_bytes(chunks: list[bytes], sizes: list[int]) -> None:
     body = b"".join(f"{len(c):x};chunk-signature=00\r\n".encode() + c + b"\r\n" for c in chunks)

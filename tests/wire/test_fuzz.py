@@ -111,6 +111,14 @@ def test_deep_documents() -> None:
     survive("sns", "Publish", "query", b"A" + b".1" * 100_000 + b"=1")
 
 
+@pytest.mark.parametrize("depth", [50, 200, 400, 900, 5000])
+def test_deep_values_of_recursive_shapes(depth: int) -> None:
+    value = b'{"arrayValues":[' * depth + b'{"longValues":[1]}' + b"]}" * depth
+    for null in (b"", b',"schema":null'):
+        body = b'{"resourceArn":"a","parameters":[{"value":{"arrayValue":' + value + b"}}]" + null + b"}"
+        survive("rds-data", "ExecuteStatement", "rest-json", body)
+
+
 names = st.sampled_from(
     ["Rule", "Object", "Key", "Filter", "And", "Tag", "Expiration", "Days", "Date", "Grant", "Grantee", "ID",
      "Quantity", "Items", "Enabled", "AccessControlList", "ResourceRecordSet", "TTL", "ChangeBatch"]

@@ -56,6 +56,13 @@ def test_timestamps_are_epoch_seconds(text: bytes) -> None:
     assert type(found["Entries"][0]["Time"]) is float
 
 
+@pytest.mark.parametrize("text", [b"1e300", b"1767225600000", b'"soon"', b"true", b'"9999-99-99T00:00:00Z"', b"[]"])
+def test_what_is_no_timestamp_is_refused(text: bytes) -> None:
+    with pytest.raises(AwsError) as caught:
+        parse("events", "PutEvents", b'{"Entries":[{"Time":' + text + b"}]}")
+    assert caught.value.wire_code == "SerializationException"
+
+
 def test_a_result_that_needs_no_conversion_is_written_as_it_is() -> None:
     operation = MODELS.service("dynamodb").operation("Query")
     response = operation.serialize({"Items": msgspec.Raw(b'[{"a":{"N":"1"}}]'), "Count": 1}, "r")

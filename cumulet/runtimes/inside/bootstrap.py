@@ -10,7 +10,6 @@ environment for the next one.
 from __future__ import annotations
 
 import atexit
-import builtins
 import contextlib
 import dataclasses
 import fcntl
@@ -19,6 +18,7 @@ import importlib
 import json
 import os
 import resource
+import site
 import socket
 import sys
 import time
@@ -110,10 +110,16 @@ def resume(channel: int, state: int) -> NoReturn:
         found = json.load(stream)
     os.set_inheritable(channel, False)
     _open_output()
-    for name in ("exit", "quit"):
-        setattr(builtins, name, sys.exit)
+    add_site_builtins()
     _adopt(found["init"], found["place"])
     Function(Channel(channel), found["init"], found["started"], 0).serve()
+
+
+def add_site_builtins() -> None:
+    """Define exit, quit, help and the like, which an interpreter started without site-packages lacks."""
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
 
 
 def _open_output() -> None:
@@ -134,16 +140,23 @@ def _prepare(init: dict[str, Any], home: Home) -> dict[str, Any]:
     """Mounts, folders and limits: what survives an exec. Returns where everything is."""
     spec = init["spec"]
     task_root, layers, tmp = spec["code_dir"], list(spec["layer_dirs"]), "/tmp"
+    bytecode = init["bytecode_dir"]
+    os.makedirs(bytecode, exist_ok=True)
     if home.isolated:
-        task_root, layers = namespace.present(task_root, layers, spec["tmp_mb"], list(home.kept))
+        task_root, layers = namespace.present(task_root, layers, bytecode, spec["tmp_mb"], list(home.kept))
+        bytecode = "/var/bytecode"
     else:
         tmp = init["tmp_dir"]
         os.makedirs(tmp, exist_ok=True)
     os.chdir(task_root)
     namespace.limit(spec["memory_mb"])
-    folders = [task_root, *environ.layer_paths(layers, spec["runtime"])]
-    variables = environ.variables(init, task_root, home.runtime_dir, tmp)
-    return {"folders": folders, "variables": variables, "runtime_dir": home.runtime_dir}
+    return {
+        "folders": [task_root, *environ.layer_paths(layers, spec["runtime"])],
+        "roots": [task_root, *layers],
+        "bytecode": bytecode,
+        "variables": environ.variables(init, task_root, home.runtime_dir, tmp),
+        "runtime_dir": home.runtime_dir,
+    }
 
 
 def _exec_fresh(channel: int, state: dict[str, Any]) -> NoReturn:
@@ -173,6 +186,7 @@ def _adopt(init: dict[str, Any], place: dict[str, Any]) -> None:
     runtime_dir = place["runtime_dir"]
     rest = [path for path in sys.path if path not in {runtime_dir, *place["folders"]}]
     sys.path[:] = [*place["folders"], runtime_dir, *rest]
+    environ.cache_bytecode(place["bytecode"], tuple(path + "/" for path in place["roots"]))
     sys.argv[:] = [runtime_dir + "/bootstrap.py"]
     for name in [name for name in sys.modules if name.partition(".")[0] == "cumulet"]:
         del sys.modules[name]

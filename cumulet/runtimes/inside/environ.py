@@ -7,6 +7,7 @@ private temporary folder, so that no SDK finds the configuration of whoever star
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
@@ -70,6 +71,21 @@ def shadowed(folders: list[str], preloaded: frozenset[str]) -> set[str]:
             if name in tops and (entry.name.endswith((".py", ".so")) or entry.is_dir()):
                 found.add(name)
     return found
+
+
+def cache_bytecode(folder: str, roots: tuple[str, ...]) -> None:
+    """Keep the compiled form of modules below `roots`, which are read-only, in `folder`: imports compile once a revision.
+
+    `sys.pycache_prefix` would do this for the standard library too and so lose what is compiled there already.
+    """
+    external: Any = importlib.import_module("importlib._bootstrap_external")
+    ordinary = external.cache_from_source
+
+    def cache_from_source(path: str, debug_override: bool | None = None, *, optimization: str | None = None) -> str:
+        made: str = ordinary(path, debug_override, optimization=optimization)
+        return folder + made if path.startswith(roots) else made
+
+    external.cache_from_source = cache_from_source
 
 
 def wants_own_interpreter(environment: list[list[str]]) -> bool:

@@ -1,9 +1,9 @@
 """Linux system calls of an execution environment: a private file tree, limits, and death together with its parent.
 
 The zygote moves once into a root of its own: a small tmpfs that shows every directory of the machine and adds the
-mount points `/var/task`, `/var/runtime` and `/opt`. Each environment then copies that mount namespace and binds its
-code, layers and a tmpfs of its own on `/tmp` over it. Everything vanishes with the last process inside; nothing is
-left to clean up.
+mount points `/var/task`, `/var/runtime`, `/var/bytecode` and `/opt`. Each environment then copies that mount
+namespace and binds its code, layers and a tmpfs of its own on `/tmp` over it. Everything vanishes with the last
+process inside; nothing is left to clean up.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ def enter_private_root(runtime_dir: str) -> None:
     _mount("cumulet", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
     _mount(None, "/tmp", None, _MS_UNBINDABLE)  # else it would show again inside what is bound below
     _mirror("/", "/tmp", frozenset({"tmp", "var", "opt"}))
-    for name in ("var", "var/task", "var/runtime", "opt", "tmp"):
+    for name in ("var", "var/task", "var/runtime", "var/bytecode", "opt", "tmp"):
         os.mkdir(f"/tmp/{name}", 0o755)
     if os.path.isdir("/var"):
-        _mirror("/var", "/tmp/var", frozenset({"task", "runtime"}))
+        _mirror("/var", "/tmp/var", frozenset({"task", "runtime", "bytecode"}))
     if os.path.isdir("/opt"):
         _mount("/opt", "/tmp/opt", None, _MS_BIND | _MS_REC)
     _mount(f"/proc/self/fd/{real_tmp}", "/tmp/tmp", None, _MS_BIND | _MS_REC)
@@ -131,7 +131,9 @@ def _bind_read_only(source: str, target: str) -> None:
     _mount(None, target, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags)
 
 
-def present(code_dir: str, layer_dirs: list[str], tmp_mb: int, kept: list[str]) -> tuple[str, list[str]]:
+def present(
+    code_dir: str, layer_dirs: list[str], bytecode_dir: str, tmp_mb: int, kept: list[str]
+) -> tuple[str, list[str]]:
     """Show the code at /var/task, the layers at /opt and an empty /tmp; return where code and layers now are.
 
     `kept` are paths the interpreter still needs: those under /tmp are bound again at the same place in the new /tmp.
@@ -140,6 +142,7 @@ def present(code_dir: str, layer_dirs: list[str], tmp_mb: int, kept: list[str]) 
     held = {path: os.open(path, os.O_PATH) for path in kept if path.startswith("/tmp/") and os.path.isdir(path)}
     held |= {path: os.open(path, os.O_PATH) for path in layer_dirs if path.startswith("/tmp/")}
     _bind_read_only(code_dir, "/var/task")
+    _mount(bytecode_dir, "/var/bytecode", None, _MS_BIND)
     shown = layer_dirs
     if layer_dirs and not any(path.startswith("/opt/") for path in kept):
         try:

@@ -22,13 +22,14 @@ from cumulet.runtimes.frames import CONTROL, EXITED, FORK, FORKED, KILL, UP
 from cumulet.runtimes.inside import bootstrap, namespace, sdk
 
 
-def main(control_fd: int, runtime_dir: str, kept: list[str]) -> None:
+def main(control_fd: int, isolate: bool, runtime_dir: str, kept: list[str]) -> None:
     """Import, freeze, then serve the server's requests until it goes away."""
     gc.disable()
+    bootstrap.add_site_builtins()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
     namespace.adopt_orphans()
-    isolated = namespace.private_root_works(runtime_dir)
+    isolated = isolate and namespace.private_root_works(runtime_dir)
     if isolated:
         namespace.enter_private_root(runtime_dir)
         runtime_dir = "/var/runtime"

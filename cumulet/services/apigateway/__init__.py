@@ -3,6 +3,8 @@
 from cumulet.kernel.service import Service
 from cumulet.services.apigateway import (
     apis,
+    cfn,
+    cfn_parts,
     deployments,
     door,
     gatewayresponses,
@@ -19,4 +21,15 @@ SERVICE = Service(
     "apigateway",
     modules=(apis, resources, methods, integrations, deployments, stages, gatewayresponses, imports, schemas, tags),
     doors={"execute-api": door.execute},
+    resources=(
+        cfn.REST_API,
+        cfn.RESOURCE,
+        cfn.METHOD,
+        cfn.DEPLOYMENT,
+        cfn.STAGE,
+        cfn_parts.GATEWAY_RESPONSE,
+        cfn_parts.MODEL,
+        cfn_parts.REQUEST_VALIDATOR,
+        cfn_parts.ACCOUNT,
+    ),
 )

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
+from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, Result
-from cumulet.services.apigateway import proxy
+from cumulet.kernel.outcome import Result, then
+from cumulet.services.apigateway import backends, proxy
 from cumulet.services.apigateway.answers import plain, refuse
+from cumulet.services.apigateway.compression import Unreadable, packed, unpacked
 from cumulet.services.apigateway.exchange import Exchange, begin
+from cumulet.services.apigateway.integration import serve
 from cumulet.services.apigateway.model import RestApi, Stage, api_key, stage_key
 from cumulet.services.apigateway.routing import deployed, find
+from cumulet.services.apigateway.settling import invoke
+from cumulet.services.apigateway.validation import body_errors, missing_parameters, throttled
 
-PRINCIPAL = "apigateway.amazonaws.com"
 BODY_MAX_BYTES = 10 * 1024 * 1024
-After = Callable[[Context, Any], Any]
 
 
 def execute(ctx: Context, request: HttpRequest) -> Any:
@@ -35,12 +36,24 @@ def execute(ctx: Context, request: HttpRequest) -> Any:
     if api.settings.get("disableExecuteApiEndpoint"):
         return plain(403, "Forbidden", "ForbiddenException", ctx.request_id)
     exchange = begin(ctx, request, api, slash + path)
-    found = find(api.root, exchange.path)
+    if "minimumCompressionSize" not in api.settings:
+        return _routed(ctx, exchange)
+    try:
+        body = unpacked(api.settings, request)
+    except Unreadable:
+        return refuse(exchange, "BAD_REQUEST_BODY", "Could not parse request body into json")
+    if body is not None:
+        request.body = body
+    return then(ctx, _routed(ctx, exchange), lambda c, response: packed(api.settings, request, response))
+
+
+def _routed(ctx: Context, exchange: Exchange) -> Any:
+    found = find(exchange.deployed.root, exchange.path)
     if found is None:
         return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
     exchange.endpoint, exchange.path_parameters = found
-    methods = exchange.endpoint.methods
-    exchange.method_name = request.method if request.method in methods else "ANY"
+    methods, sent = exchange.endpoint.methods, exchange.http.method
+    exchange.method_name = sent if sent in methods else "ANY"
     if exchange.method_name not in methods:
         return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
     exchange.method = methods[exchange.method_name]
@@ -64,10 +77,21 @@ def _admitted(ctx: Context, exchange: Exchange) -> Any:
     body = exchange.http.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:
         return refuse(exchange, "REQUEST_TOO_LARGE", "Request Too Long")
+    if throttled(ctx, exchange):
+        return refuse(exchange, "THROTTLED", "Too Many Requests")
+    missing = missing_parameters(exchange)
+    if missing:
+        return refuse(
+            exchange, "BAD_REQUEST_PARAMETERS", f"Missing required request parameters: [{', '.join(missing)}]"
+        )
+    wrong = body_errors(exchange)
+    if wrong:
+        exchange.error["validationErrorString"] = f"[{', '.join(wrong)}]"
+        return refuse(exchange, "BAD_REQUEST_BODY", "Invalid request body")
     kind = exchange.integration["type"]
     if kind == "AWS_PROXY":
         return _proxied(ctx, exchange)
-    raise AssertionError(f"integration type {kind}")
+    return serve(ctx, exchange, backends.call)
 
 
 def _signed(exchange: Exchange) -> bool:
@@ -84,39 +108,3 @@ def _from_function(ctx: Context, exchange: Exchange, result: Result) -> HttpResp
     if result.get("FunctionError"):
         return refuse(exchange, "INTEGRATION_FAILURE", "Internal server error", 502)
     return proxy.answer(exchange, result.get("Payload") or b"")
-
-
-def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After) -> Any:
-    """Invoke the method's function and go on with `after`; 500 when Lambda refuses, 504 when it took too long."""
-    assert exchange.endpoint is not None
-    arn = exchange.endpoint.functions[exchange.method_name]
-    limit_s = exchange.integration.get("timeoutInMillis", 29000) / 1000
-
-    def done(c: Context, result: Any) -> Any:
-        if c.now - exchange.at > limit_s:
-            return refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
-        return after(c, result)
-
-    stage = exchange.deployed.stage
-    request = {"FunctionName": arn, "InvocationType": "RequestResponse", "Payload": payload}
-    return settled(
-        ctx,
-        lambda: ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account),
-        done,
-        lambda error: refuse(exchange, "API_CONFIGURATION_ERROR", "Internal server error"),
-    )
-
-
-def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callable[[AwsError], Any]) -> Any:
-    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone."""
-    mark = ctx.tx.savepoint()
-    try:
-        outcome = start()
-    except AwsError as error:
-        ctx.tx.rollback(mark)
-        return failed(error)
-    if isinstance(outcome, Effect):
-        settle = outcome.settle
-        outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
-        return outcome
-    return after(ctx, outcome)

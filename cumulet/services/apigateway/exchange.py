@@ -38,6 +38,7 @@ class Exchange:
     query: dict[str, list[str]] = field(default_factory=dict)
     error: dict[str, str] = field(default_factory=dict)
     integration_status: int | None = None
+    override: dict[str, Any] = field(default_factory=dict)  # what templates set with $context.responseOverride
 
     @property
     def integration(self) -> Result:

@@ -6,7 +6,7 @@ of it. Ids of APIs are unique over all accounts, because a request to an API nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cumulet.kernel.context import Context
@@ -28,24 +28,24 @@ class RestApi(Record):
     region: str
     created_at: float
     root_id: str
-    settings: dict[str, Any]
-    tags: dict[str, str] = {}
+    settings: Mapping[str, Any]
+    tags: Mapping[str, str] = {}
 
 
 class Definition(Record):
     """Everything that a deployment copies; ids or names -> the API's own shapes."""
 
-    resources: dict[str, Any]
-    models: dict[str, Any] = {}
-    validators: dict[str, Any] = {}
-    gateway_responses: dict[str, Any] = {}
+    resources: Mapping[str, Any]
+    models: Mapping[str, Any] = {}
+    validators: Mapping[str, Any] = {}
+    gateway_responses: Mapping[str, Any] = {}
 
 
 class Snapshot(Record):
     """A definition as deployed, with the API's settings of that moment."""
 
     definition: Definition
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
 
 class Deployment(Record):
@@ -65,8 +65,8 @@ class Stage(Record):
     created_at: float
     updated_at: float
     revision: str
-    settings: dict[str, Any] = {}
-    tags: dict[str, str] = {}
+    settings: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
 
     @property
     def variables(self) -> dict[str, str]:

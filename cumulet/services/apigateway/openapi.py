@@ -124,9 +124,10 @@ class Importer:
         base = self._document.get("basePath")
         if base is None:
             server = next(iter(self._document.get("servers") or [{"url": "/"}]))
-            base = server.get("variables", {}).get("basePath", {}).get("default") or "/" + server["url"].partition("://")[
-                2
-            ].partition("/")[2]
+            base = (
+                server.get("variables", {}).get("basePath", {}).get("default")
+                or "/" + server["url"].partition("://")[2].partition("/")[2]
+            )
         return "/" + str(base).strip("/") if str(base).strip("/") else ""
 
     def _resolved(self, value: Any) -> Any:
@@ -144,8 +145,15 @@ class Importer:
 
     def _model(self, name: str, schema: Result) -> None:
         text = json.dumps({"$schema": "http://json-schema.org/draft-04/schema#", **schema}, default=str)
-        text = re.sub(r'"#/(?:definitions|components/schemas)/([^"]+)"', r'"https://apigateway.amazonaws.com/models/\1"', text)
-        self._out.models[name] = {"id": self._ids.lower(6), "name": name, "contentType": "application/json", "schema": text}
+        text = re.sub(
+            r'"#/(?:definitions|components/schemas)/([^"]+)"', r'"https://apigateway.amazonaws.com/models/\1"', text
+        )
+        self._out.models[name] = {
+            "id": self._ids.lower(6),
+            "name": name,
+            "contentType": "application/json",
+            "schema": text,
+        }
 
     def _gateway_response(self, kind: str, custom: Result) -> None:
         response: Result = {}
@@ -166,7 +174,9 @@ class Importer:
             above, _, part = path.rpartition("/")
             parent = self._resource(above or "/")
             if parent.get("pathPart", "").endswith("+}"):
-                raise BadRequestException(f"Unable to create resource at path '{path}': the parent is a greedy path variable")
+                raise BadRequestException(
+                    f"Unable to create resource at path '{path}': the parent is a greedy path variable"
+                )
             resource.update(parentId=parent["id"], pathPart=part)
         self._out.resources[path] = resource
         return resource
@@ -187,13 +197,21 @@ class Importer:
                                               f"path '{path}': {error.message}") from error  # fmt: skip
                 resource.setdefault("resourceMethods", {})[method] = made
                 if "methodIntegration" not in made:
-                    self._out.warnings.append(f"No integration defined for method '{method}' on resource at path '{path}'")
+                    self._out.warnings.append(
+                        f"No integration defined for method '{method}' on resource at path '{path}'"
+                    )
 
     def _method(self, name: str, operation: Result, shared: list[Any], resource: Result) -> Result:
-        method: Result = {"httpMethod": name, "apiKeyRequired": False, "authorizationType": self._authorization(operation)}
+        method: Result = {
+            "httpMethod": name,
+            "apiKeyRequired": False,
+            "authorizationType": self._authorization(operation),
+        }
         if operation.get("operationId"):
             method["operationName"] = str(operation["operationId"])
-        self._inputs(method, operation, [self._resolved(one) for one in [*shared, *(operation.get("parameters") or [])]])
+        self._inputs(
+            method, operation, [self._resolved(one) for one in [*shared, *(operation.get("parameters") or [])]]
+        )
         chosen = operation.get("x-amazon-apigateway-request-validator",
                                self._document.get("x-amazon-apigateway-request-validator"))  # fmt: skip
         if chosen is not None:
@@ -223,8 +241,10 @@ class Importer:
                     return "AWS_IAM"
                 if name == "NONE":
                     continue
-                what = "an API key" if scheme.get("type") == "apiKey" and "x-amazon-apigateway-authorizer" not in scheme else (
-                    "an authorizer"
+                what = (
+                    "an API key"
+                    if scheme.get("type") == "apiKey" and "x-amazon-apigateway-authorizer" not in scheme
+                    else ("an authorizer")
                 )
                 raise not_honoured(f"security {name} ({what})")
         return "NONE"
@@ -234,7 +254,9 @@ class Importer:
         for parameter in parameters:
             place = _PLACES.get(parameter.get("in", ""))
             if place:
-                declared[f"method.request.{place}.{parameter['name']}"] = bool(parameter.get("required", place == "path"))
+                declared[f"method.request.{place}.{parameter['name']}"] = bool(
+                    parameter.get("required", place == "path")
+                )
             elif parameter.get("in") == "body" and parameter.get("schema"):
                 for media in operation.get("consumes") or self._document.get("consumes") or ["application/json"]:
                     models[media] = self._schema(parameter["schema"])

@@ -55,12 +55,12 @@ def unescape(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 
-def apply(document: Result, operations: Sequence[Result], fields: Mapping[str, Field]) -> Result:
+def apply(document: Mapping[str, Any], operations: Sequence[Result], fields: Mapping[str, Field]) -> Result:
     """A changed copy of `document`. A `*` in a field's path stands for any one part.
 
     Raises: BadRequestException for a path or an operation that the resource does not know.
     """
-    result = copy.deepcopy(document)
+    result = copy.deepcopy(dict(document))
     for operation in operations:
         op, path = operation.get("op", ""), operation.get("path", "")
         parts = [unescape(part) for part in path.split("/")[1:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -41,10 +41,12 @@ class Deployed:
     """A stage and the API that is deployed on it, ready to serve."""
 
     stage: Stage
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
     definition: Definition
     root: Node
     binary: tuple[str, ...]
+    templates: dict[str, Any] = field(default_factory=dict)  # parsed mapping templates by their source
+    schemas: dict[str, Any] = field(default_factory=dict)  # compiled models by name
 
 
 def deployed(ctx: Context, stage: Stage) -> Deployed:

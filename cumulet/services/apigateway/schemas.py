@@ -53,7 +53,9 @@ def update_model(ctx: Context, req: Result) -> Result:
     fields = {"/schema": Field(ops=("replace",)), "/description": Field()}
     model = patch.apply(old, req.get("patchOperations", []), fields)
     _check_schema(model)
-    ctx.tx.put(definition_key(req["restApiId"]), replace(definition, models={**definition.models, model["name"]: model}))
+    ctx.tx.put(
+        definition_key(req["restApiId"]), replace(definition, models={**definition.models, model["name"]: model})
+    )
     return model
 
 
@@ -63,7 +65,9 @@ def delete_model(ctx: Context, req: Result) -> Result:
     name = _model_of(definition, req["modelName"])["name"]
     for method in _methods(definition):
         if name in method.get("requestModels", {}).values():
-            raise ConflictException(f"Cannot delete model '{name}', is referenced in method request: {method['httpMethod']}")
+            raise ConflictException(
+                f"Cannot delete model '{name}', is referenced in method request: {method['httpMethod']}"
+            )
     left = {key: value for key, value in definition.models.items() if key != name}
     ctx.tx.put(definition_key(req["restApiId"]), replace(definition, models=left))
     return {}
@@ -98,7 +102,9 @@ def update_request_validator(ctx: Context, req: Result) -> Result:
     """Patch a validator. Raises: NotFoundException, BadRequestException. Source: API reference."""
     definition = definition_of(ctx, req["restApiId"])
     fields = {"/name": Field(ops=("replace",)), **{f"/{name}": field for name, field in _VALIDATOR.items()}}
-    validator = patch.apply(_validator_of(definition, req["requestValidatorId"]), req.get("patchOperations", []), fields)
+    validator = patch.apply(
+        _validator_of(definition, req["requestValidatorId"]), req.get("patchOperations", []), fields
+    )
     _save_validator(ctx, req, definition, validator)
     return validator
 

@@ -6,7 +6,6 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
 from cumulet.services.apigateway import patch
-from cumulet.services.apigateway.errors import BadRequestException
 from cumulet.services.apigateway.model import api_at, stage_at, stage_key, stages_of
 from cumulet.services.apigateway.patch import Field
 from cumulet.services.apigateway.staging import check_stage, describe_stage, new_stage
@@ -93,19 +92,16 @@ def delete_stage(ctx: Context, req: Result) -> Result:
 
 
 def _set_methods(document: Result, operations: list[Result]) -> None:
-    """Method settings: the path is `/{resource path, escaped}/{method}/{group}/{name}`, the key `{path}/{method}`."""
+    """Method settings: the path is `/{resource path, escaped}/{method}/{group}/{name}`, the key `{resource path, escaped}/{method}`."""
     settings: Result = {where: dict(value) for where, value in document.get("methodSettings", {}).items()}
     for operation in operations:
-        resource, method, group, name = (patch.unescape(part) for part in operation["path"].split("/")[1:])
-        if (group, name) not in _SETTINGS:
-            patch.apply({}, [operation], _PATCHES)  # raises
-            raise BadRequestException(f"Invalid patch path {operation['path']}")
-        where = f"{resource.strip('/') or '/'}/{method}" if resource != "*" else f"*/{method}"
+        resource, method, group, name = operation["path"].split("/")[1:]
+        patched = patch.apply({}, [operation], _PATCHES)
+        where = f"{resource}/{method}"
         member = _SETTINGS[group, name]
         one = settings.setdefault(where, {})
-        patched = patch.apply({}, [operation], _PATCHES)
         if operation.get("op") == "remove":
             one.pop(member, None)
         else:
-            one[member] = patched[resource][method][group][name]
+            one[member] = patched[patch.unescape(resource)][method][group][name]
     document["methodSettings"] = {where: value for where, value in settings.items() if value}

@@ -13,11 +13,12 @@ from cumulet.kernel.outcome import Effect, Result
 from cumulet.services.apigatewayv2 import cors
 from cumulet.services.apigatewayv2.events import Exchange, answer, event, failure
 from cumulet.services.apigatewayv2.model import Api, Stage, api_key, stage_key
-from cumulet.services.apigatewayv2.routing import Deployed, deployed, find
+from cumulet.services.apigatewayv2.routing import Deployed, Target, deployed, find
 
 PRINCIPAL = "apigateway.amazonaws.com"
 BODY_MAX_BYTES = 10 * 1024 * 1024
 DEFAULT = "$default"
+BURST, RATE_PER_S = 5000, 10000.0  # an account's usual limits, where a stage sets only one of the two
 
 
 def execute(ctx: Context, request: DoorRequest) -> Any:
@@ -63,12 +64,34 @@ def _routed(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any
     body = request.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:
         return failure(413, "Request Entity Too Large", ctx.request_id)
+    if _throttled(ctx, api, target):
+        return failure(429, "Too Many Requests", ctx.request_id)
     if target.function is None:
         return failure(500, "Internal Server Error", ctx.request_id)
     shown = path if api.stage.name == DEFAULT else f"/{api.stage.name}{path}"
     exchange = Exchange(request, api, target, shown, parameters, ctx.request_id, ctx.now, ctx.trace, ctx.access_key,
                         ctx.principal)  # fmt: skip
     return _invoke(ctx, exchange)
+
+
+def _throttled(ctx: Context, api: Deployed, target: Target) -> bool:
+    """Take one token of the route's bucket; True when it is empty. Buckets are this process's and start full."""
+    settings = api.stage.settings
+    limits = {
+        **(settings.get("DefaultRouteSettings") or {}),
+        **(settings.get("RouteSettings") or {}).get(target.key, {}),
+    }
+    if "ThrottlingRateLimit" not in limits and "ThrottlingBurstLimit" not in limits:
+        return False
+    rate, burst = limits.get("ThrottlingRateLimit", RATE_PER_S), float(limits.get("ThrottlingBurstLimit", BURST))
+    buckets: dict[tuple[str, str, str], tuple[float, float]] = ctx.pipeline.volatile.setdefault(
+        "apigatewayv2.buckets", {}
+    )
+    key = (api.stage.api_id, api.stage.name, target.key)
+    tokens, at = buckets.get(key, (burst, ctx.now))
+    tokens = min(burst, tokens + (ctx.now - at) * rate)
+    buckets[key] = (tokens if tokens < 1 else tokens - 1, ctx.now)
+    return bool(tokens < 1)
 
 
 def _signed(request: DoorRequest) -> bool:

@@ -171,8 +171,8 @@ def _headers(exchange: Exchange) -> dict[str, str]:
     if not http.raw_headers:
         return {**http.headers, **_forwarded(exchange)}
     headers: dict[str, str] = {}
-    for name, value in http.raw_headers:
-        name = name.lower()
+    for sent, value in http.raw_headers:
+        name = sent.lower()
         joint = "; " if name == "cookie" else ","
         headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
     headers.update(_forwarded(exchange))

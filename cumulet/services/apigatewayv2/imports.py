@@ -59,7 +59,11 @@ def reimport_api(ctx: Context, req: Result) -> Result:
     """
     api = api_at(ctx, req["ApiId"])
     out = _read(ctx, req)
-    kept = {name: value for name, value in api.settings.items() if name not in ("CorsConfiguration", "Description", "Version")}
+    kept = {
+        name: value
+        for name, value in api.settings.items()
+        if name not in ("CorsConfiguration", "Description", "Version")
+    }
     settings = {**kept, **out.settings}
     check_api(settings)
     api = replace(api, settings=settings, tags={**api.tags, **out.tags})
@@ -157,7 +161,9 @@ class _Importer:
                     raise BadRequestException(f"Invalid reference: {reference}")
                 self._shared[reference] = self._integration(out, found)
             return self._shared[reference]
-        integration: Result = {member: source[name] for name, member in _INTEGRATION.items() if source.get(name) is not None}
+        integration: Result = {
+            member: source[name] for name, member in _INTEGRATION.items() if source.get(name) is not None
+        }
         integration.update(
             IntegrationId=self._ids.lower(7), IntegrationType=str(source.get("type", "")).upper(),
             PayloadFormatVersion=str(source.get("payloadFormatVersion", "1.0")),

@@ -6,7 +6,7 @@ request to an API names nothing but its id. A stage with AutoDeploy gets a new d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cumulet.kernel.context import Context
@@ -26,21 +26,21 @@ class Api(Record):
     account: str
     region: str
     created_at: float
-    settings: dict[str, Any]
-    tags: dict[str, str] = {}
-    stages: list[str] = []
+    settings: Mapping[str, Any]
+    tags: Mapping[str, str] = {}
+    stages: Sequence[str] = ()
 
 
 class Definition(Record):
     """Routes and integrations by id."""
 
-    routes: dict[str, Any] = {}
-    integrations: dict[str, Any] = {}
+    routes: Mapping[str, Any] = {}
+    integrations: Mapping[str, Any] = {}
 
 
 class Snapshot(Record):
     definition: Definition
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
 
 class Deployment(Record):
@@ -63,8 +63,8 @@ class Stage(Record):
     deployment_id: str | None = None
     auto_deploy: bool = False
     managed: bool = False
-    settings: dict[str, Any] = {}
-    tags: dict[str, str] = {}
+    settings: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
 
 
 class Listed(Record):

@@ -7,7 +7,7 @@ before ANY. Source: developer guide, "Create routes for HTTP APIs" (read 2026-11
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -45,7 +45,7 @@ class Deployed:
     """A stage and the API that is deployed on it, ready to serve."""
 
     stage: Stage
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
     root: Node
     default: Target | None
     cors: Result | None
@@ -87,7 +87,7 @@ def _compile(stage: Stage, snapshot: Snapshot) -> Deployed:
     return Deployed(stage, snapshot.settings, root, default, cors, variables)
 
 
-def _target(route: Result, integrations: dict[str, Result], variables: dict[str, str]) -> Target:
+def _target(route: Result, integrations: Mapping[str, Result], variables: dict[str, str]) -> Target:
     signed = route.get("AuthorizationType") == "AWS_IAM"
     integration_id = integration_of(route)
     if integration_id is None:

@@ -49,6 +49,8 @@ def begin_apply(ctx: Context, stack: Stack) -> None:
             record = StackResource(item=item, now=_fresh(ctx, planned), change="create", born=stack.operation,
                                    serial=record.serial if record else 0)  # fmt: skip
         else:
+            if record.change == "replace" and record.before is not None:  # of an update that failed and was kept
+                _set_aside(ctx, stack, record, record.before)
             now = replace(_fresh(ctx, planned), suffix=record.now.suffix, physical_id=record.now.physical_id,
                           properties=record.now.properties, attributes=record.now.attributes)  # fmt: skip
             record = replace(record, now=now, before=record.now, change="")
@@ -123,10 +125,13 @@ def _begin_restore(ctx: Context, stack: Stack) -> None:
             _set_aside(ctx, stack, record, record.now)
             mark(ctx, stack, record, "UPDATE_COMPLETE", now=record.before, before=None, change="", todo="", phase="")
         else:
-            ctx.tx.put(stack.under("resource", record.item), replace(record, now=record.before, before=None, todo="", phase=""))
+            ctx.tx.put(
+                stack.under("resource", record.item), replace(record, now=record.before, before=None, todo="", phase="")
+            )
     waiting = {
         item: [need for need in record.before.needs if need in restoring]
-        for item, record in restoring.items() if record.before is not None
+        for item, record in restoring.items()
+        if record.before is not None
     }
     _schedule(ctx, stack, Schedule(mode="restore", waiting=waiting))
 
@@ -182,7 +187,9 @@ def failed(ctx: Context, stack: Stack, item: str, reason: str = "") -> None:
     assert schedule is not None
     running = [name for name in schedule.running if name != item]
     marks = [*schedule.failed, item] if item else schedule.failed
-    ctx.tx.put(stack.under("schedule"), replace(schedule, running=running, failed=marks, reason=reason or schedule.reason))
+    ctx.tx.put(
+        stack.under("schedule"), replace(schedule, running=running, failed=marks, reason=reason or schedule.reason)
+    )
     proceed(ctx, stack)
 
 
@@ -230,6 +237,13 @@ def _start(ctx: Context, stack: Stack, item: str) -> None:
 def wake_step(ctx: Context, stack: Stack, record: StackResource, at: float) -> None:
     key: Key = (stack.account, stack.region, stack.uid, record.item, record.serial, record.polls)
     ctx.tx.wake(at, "cloudformation.resource", key)
+
+
+def look_now(ctx: Context, stack: Stack, record: StackResource) -> None:
+    """Look at once whether a resource that is waited for is ready; its next poll is void."""
+    record = replace(record, polls=record.polls + 1)
+    ctx.tx.put(stack.under("resource", record.item), record)
+    wake_step(ctx, stack, record, ctx.now)
 
 
 def _stop(ctx: Context, stack: Stack, schedule: Schedule) -> Schedule:
@@ -339,9 +353,7 @@ def _ended(ctx: Context, stack: Stack) -> None:
         parent = stack_at(ctx, stack.parent)
         record = parent and ctx.tx.get(parent.under("resource", stack.parent_item), StackResource)
         if parent and record and record.phase == "wait":
-            record = replace(record, polls=record.polls + 1)
-            ctx.tx.put(parent.under("resource", record.item), record)
-            wake_step(ctx, parent, record, ctx.now)
+            look_now(ctx, parent, record)
 
 
 def _failure(schedule: Schedule, verb: str) -> str:

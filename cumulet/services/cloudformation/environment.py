@@ -40,8 +40,14 @@ class StackEnvironment:
     imports   collects the names of exports that were used
     """
 
-    def __init__(self, ctx: Context, stack: Stack, revision: Revision, data: Mapping[str, Any],
-                 unknown: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        stack: Stack,
+        revision: Revision,
+        data: Mapping[str, Any],
+        unknown: frozenset[str] = frozenset(),
+    ) -> None:
         self.ctx = ctx
         self.stack = stack
         self.revision = revision
@@ -108,7 +114,9 @@ class StackEnvironment:
         if name not in self._conditions:
             body = self.data.get("Conditions", {}).get(name)
             if body is None:
-                raise ValidationError(f"Template format error: Unresolved condition dependency {name} in the Conditions block of the template")
+                raise ValidationError(
+                    f"Template format error: Unresolved condition dependency {name} in the Conditions block of the template"
+                )
             self._conditions[name] = None
             self._conditions[name] = intrinsics.decide(body, self)
         known = self._conditions[name]
@@ -163,7 +171,11 @@ def check_dynamic(ctx: Context, value: Any) -> None:
 def expand(ctx: Context, value: Any) -> Any:
     """`value` with dynamic references replaced; they stay unresolved in what the stack remembers."""
     if isinstance(value, str):
-        return _DYNAMIC.sub(lambda match: _dynamic(ctx, match.group(1), match.group(2)), value) if "{{resolve:" in value else value
+        return (
+            _DYNAMIC.sub(lambda match: _dynamic(ctx, match.group(1), match.group(2)), value)
+            if "{{resolve:" in value
+            else value
+        )
     if isinstance(value, dict):
         return {key: expand(ctx, item) for key, item in value.items()}
     if isinstance(value, list):

@@ -29,8 +29,17 @@ def note(ctx: Context, stack: Stack, event: Event) -> None:
     ctx.tx.put(stack.under("event", ctx.tx.add(stack.under("events"))), event)
 
 
-def mark(ctx: Context, stack: Stack, record: StackResource, status: str, reason: str = "", *,
-         physical_id: str | None = None, secrets: list[str] | None = None, **changes: Any) -> StackResource:
+def mark(
+    ctx: Context,
+    stack: Stack,
+    record: StackResource,
+    status: str,
+    reason: str = "",
+    *,
+    physical_id: str | None = None,
+    secrets: list[str] | None = None,
+    **changes: Any,
+) -> StackResource:
     """The resource in `status`, stored, with its event."""
     record = replace(record, status=status, reason=reason[:_MAX_REASON], at=ctx.now, **changes)
     ctx.tx.put(stack.under("resource", record.item), record)

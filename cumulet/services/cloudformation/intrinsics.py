@@ -119,9 +119,10 @@ def _get_att(argument: Any) -> tuple[str, Any]:
 def _sub(argument: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(argument, str):
         return argument, {}
-    if isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str):
-        if isinstance(argument[1], dict):
-            return argument[0], argument[1]
+    if isinstance(argument, list) and len(argument) == 2:
+        template, given = argument
+        if isinstance(template, str) and isinstance(given, dict):
+            return template, given
     raise ValidationError(
         "Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as "
         "first argument, and an optional second argument to specify a mapping of values to replace in the string"
@@ -173,7 +174,9 @@ def decide(value: Any, env: Environment) -> bool:
         value = resolve(value, env)
     if isinstance(value, bool) or value in ("true", "false"):
         return value in (True, "true")
-    raise ValidationError("Template format error: Conditions can only be boolean operations on parameters and other conditions")
+    raise ValidationError(
+        "Template format error: Conditions can only be boolean operations on parameters and other conditions"
+    )
 
 
 def _equals(argument: Any, env: Environment) -> bool:
@@ -188,7 +191,9 @@ def _equals(argument: Any, env: Environment) -> bool:
 def _all_of(name: str) -> Callable[[Any, Environment], list[bool]]:
     def decided(argument: Any, env: Environment) -> list[bool]:
         if not isinstance(argument, list) or not 2 <= len(argument) <= 10:
-            raise ValidationError(f"Template error: every {name} object requires a list of at least 2 and at most 10 boolean parameters.")
+            raise ValidationError(
+                f"Template error: every {name} object requires a list of at least 2 and at most 10 boolean parameters."
+            )
         return [decide(item, env) for item in argument]
 
     return decided

@@ -43,7 +43,9 @@ def find_stack(ctx: Context, name_or_id: str, deleted: bool = True) -> Stack | N
     return stack_at(ctx, named.uid) if named else None
 
 
-def need_stack(ctx: Context, name_or_id: str, message: str = "Stack with id {} does not exist", deleted: bool = True) -> Stack:
+def need_stack(
+    ctx: Context, name_or_id: str, message: str = "Stack with id {} does not exist", deleted: bool = True
+) -> Stack:
     """Raises: ValidationError."""
     stack = find_stack(ctx, name_or_id, deleted)
     if stack is None:

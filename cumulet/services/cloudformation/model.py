@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import field
+
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record
@@ -64,15 +66,17 @@ class Stack(Record):
     revision: str = ""
     previous: str = ""
     description: str = ""
-    outputs: list[dict[str, str]] = []
+    outputs: list[dict[str, str]] = field(default_factory=list)
     on_failure: str = "ROLLBACK"
     disable_rollback: bool = False
     timeout_at: float | None = None
     timeout_minutes: int | None = None
     termination_protection: bool = False
-    retain: list[str] = []
+    retain: list[str] = field(default_factory=list)
     parent: str = ""  # uid of the stack that this one is nested in, and the item there
     parent_item: str = ""
+    parent_name: str = ""
+    settled: bool = False  # the nesting stack asked for what is already there
     root: str = ""
     change_set: str = ""
     client_token: str = ""
@@ -103,11 +107,12 @@ class Revision(Record):
     id: str
     body: str
     processed: str = ""
-    parameters: dict[str, str] = {}
-    resolved: dict[str, Any] = {}
-    tags: dict[str, str] = {}
-    capabilities: list[str] = []
-    notification_arns: list[str] = []
+    unprocessed: str = ""  # as JSON, while the serverless transform has it
+    parameters: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    capabilities: list[str] = field(default_factory=list)
+    notification_arns: list[str] = field(default_factory=list)
     role_arn: str = ""
 
 
@@ -116,13 +121,13 @@ class Version(Record):
 
     type: str
     physical_id: str = ""
-    properties: dict[str, Any] = {}
-    attributes: dict[str, Any] = {}
+    properties: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     suffix: str = ""
-    needs: list[str] = []
+    needs: list[str] = field(default_factory=list)
     deletion_policy: str = "Delete"
     replace_policy: str = "Delete"
-    imports: list[str] = []
+    imports: list[str] = field(default_factory=list)
 
 
 class StackResource(Record):
@@ -160,9 +165,9 @@ class Schedule(Record):
     """
 
     mode: str
-    waiting: dict[str, list[str]] = {}
-    running: list[str] = []
-    failed: list[str] = []
+    waiting: dict[str, list[str]] = field(default_factory=dict)
+    running: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     reason: str = ""
     then: str = ""
 
@@ -196,7 +201,7 @@ class ChangeSet(Record):
     reason: str = ""
     on_failure: str = ""
     client_token: str = ""
-    changes: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:

@@ -44,7 +44,9 @@ def publish(ctx: Context, stack: Stack) -> Stack:
             exports[name] = output["OutputValue"]
         found.append(output)
     _export(ctx, stack, exports)
-    used = env.imports.union(*(record.now.imports for record in resources_of(ctx, stack) if record.item in plan.resources))
+    used = env.imports.union(
+        *(record.now.imports for record in resources_of(ctx, stack) if record.item in plan.resources)
+    )
     _remember_imports(ctx, stack, used)
     stack = replace(stack, outputs=found)
     ctx.tx.put(stack.key, stack)
@@ -76,7 +78,9 @@ def _export(ctx: Context, stack: Stack, exports: dict[str, str]) -> None:
         owner = ctx.tx.get(_export_key(stack, name), Export)
         if owner is not None and owner.stack != stack.uid:
             other = stack_at(ctx, owner.stack)
-            raise ValidationError(f"Export with name {name} is already exported by stack {other.name if other else owner.stack}.")
+            raise ValidationError(
+                f"Export with name {name} is already exported by stack {other.name if other else owner.stack}."
+            )
         ctx.tx.put(_export_key(stack, name), Export(name=name, value=value, stack=stack.uid))
     for name in set(before) - set(exports):
         ctx.tx.delete(_export_key(stack, name))

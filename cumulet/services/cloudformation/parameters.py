@@ -12,6 +12,7 @@ from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.services.cloudformation.errors import ValidationError
 from cumulet.services.cloudformation.intrinsics import text_of
+from cumulet.services.cloudformation.source import parse
 
 Json = dict[str, Any]
 MASK = "****"
@@ -25,7 +26,9 @@ def declared(data: Json) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, body in data.get("Parameters", {}).items():
         if not isinstance(body, dict) or not isinstance(body.get("Type"), str):
-            raise ValidationError(f"Template format error: Every Parameters object must contain a Type member. ({name})")
+            raise ValidationError(
+                f"Template format error: Every Parameters object must contain a Type member. ({name})"
+            )
         found[name] = body
     return found
 
@@ -44,7 +47,10 @@ def values_for(data: Json, given: list[Json], previous: dict[str, str] | None) -
         name = item["ParameterKey"]
         if item.get("UsePreviousValue"):
             if previous is None or name not in previous:
-                raise ValidationError(f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as true for a parameter key not in the previous template")
+                raise ValidationError(
+                    f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as true for a parameter key not "
+                    "in the previous template"
+                )
             values[name] = previous[name]
         elif "ParameterValue" in item:
             values[name] = item["ParameterValue"]
@@ -79,6 +85,21 @@ def masked(data: Json, values: dict[str, str]) -> dict[str, str]:
         name: MASK if text_of(parameters.get(name, {}).get("NoEcho", False)) == "true" else value
         for name, value in values.items()
     }
+
+
+def shown_parameters(body: str, values: dict[str, str], resolved: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parameters as the API shows them: secrets masked, SSM ones with what they resolve to."""
+    if not values:
+        return []
+    data = parse(body)
+    found = []
+    for key, value in masked(data, values).items():
+        item = {"ParameterKey": key, "ParameterValue": value}
+        if str(data.get("Parameters", {}).get(key, {}).get("Type", "")).startswith("AWS::SSM::Parameter::Value"):
+            present = resolved[key]
+            item["ResolvedValue"] = ",".join(present) if isinstance(present, list) else str(present)
+        found.append(item)
+    return found
 
 
 def secrets_of(data: Json, values: dict[str, str]) -> list[str]:

@@ -55,7 +55,7 @@ def _flow_yaml(text: str, error: json.JSONDecodeError) -> Any:
 
 def _compose(text: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=_Loader)  # type: ignore[no-any-return]
+        return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -97,7 +97,7 @@ def _mapping(node: yaml.MappingNode) -> dict[str, Any]:
     return found
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: Any) -> Any:
     kind = node.tag.removeprefix(_TAG)
     if kind == "null":
         return None

@@ -23,8 +23,6 @@ from cumulet.services.cloudformation.environment import (
     StackEnvironment,
     current_plan,
     expand,
-    plan_for,
-    type_of,
     types_of,
 )
 from cumulet.services.cloudformation.history import mark
@@ -36,6 +34,7 @@ from cumulet.services.cloudformation.model import (
     revision_of,
     stack_at,
 )
+from cumulet.services.cloudformation.template import type_of
 
 log = logging.getLogger("cumulet")
 
@@ -51,7 +50,7 @@ def resource(ctx: Context, key: Key) -> Effect | None:
     stack = stack_at(ctx, str(key[2]))
     if stack is None:
         return None
-    record = ctx.tx.get(stack.under("resource", key[3]), StackResource)
+    record = ctx.tx.get(stack.under("resource", str(key[3])), StackResource)
     if record is None or record.serial != key[4] or record.polls != key[5] or not record.phase:
         return None
     if record.phase == "wait":
@@ -84,8 +83,10 @@ def _apply(ctx: Context, stack: Stack, record: StackResource) -> Effect | None:
         ctx.tx.put(stack.under("resource", record.item), replace(record, todo="", phase=""))
         engine.finished(ctx, stack, record.item)
         return None
-    changed = {name for name in {*before.properties, *properties} if before.properties.get(name) != properties.get(name)}
-    if kind.update is None and changed or changed & kind.replace_on:
+    changed = {
+        name for name in {*before.properties, *properties} if before.properties.get(name) != properties.get(name)
+    }
+    if (kind.update is None and changed) or changed & kind.replace_on:
         fresh = replace(record.now, physical_id="", attributes={}, suffix=ctx.ids.upper(engine.SUFFIX_LENGTH))
         if kind.name in properties and before.properties.get(kind.name or "") == properties[kind.name or ""]:
             _fail(ctx, stack, record, "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
@@ -104,7 +105,9 @@ def _tags_changed(ctx: Context, stack: Stack, kind: Resource) -> bool:
     return revision_of(ctx, stack, stack.revision).tags != revision_of(ctx, stack, stack.previous).tags
 
 
-def _update(ctx: Context, stack: Stack, record: StackResource, kind: Resource, new: Properties, old: Properties) -> Effect | None:
+def _update(
+    ctx: Context, stack: Stack, record: StackResource, kind: Resource, new: Properties, old: Properties
+) -> Effect | None:
     change = kind.update
     if change is None:  # only tags, on a type that cannot take them later
         return _made(ctx, stack, record, Created(record.now.physical_id, record.now.attributes))
@@ -119,7 +122,9 @@ def _restore(ctx: Context, stack: Stack, record: StackResource) -> Effect | None
     kind, before = _kind(ctx, record), record.before
     assert before is not None
     old = record.now.properties
-    record = mark(ctx, stack, replace(record, now=replace(before, physical_id=record.now.physical_id)), "UPDATE_IN_PROGRESS")
+    record = mark(
+        ctx, stack, replace(record, now=replace(before, physical_id=record.now.physical_id)), "UPDATE_IN_PROGRESS"
+    )
     return _update(ctx, stack, record, kind, before.properties, old)
 
 
@@ -140,7 +145,9 @@ def _kind(ctx: Context, record: StackResource) -> Resource:
 # running one
 
 
-def _run(ctx: Context, stack: Stack, record: StackResource, verb: str, act: Callable[..., Any], properties: Properties) -> Effect | None:
+def _run(
+    ctx: Context, stack: Stack, record: StackResource, verb: str, act: Callable[..., Any], properties: Properties
+) -> Effect | None:
     """Call `act`; undo it when it raises; go on at once, or when its effect has settled."""
     kind = _kind(ctx, record)
     undo = ctx.tx.savepoint()
@@ -163,7 +170,7 @@ def _guarded(effect: Effect, uid: str, record: StackResource, verb: str) -> Effe
 
     def settled(ctx: Context, outcome: Any) -> Effect | None:
         stack = stack_at(ctx, uid)
-        present = stack and ctx.tx.get(stack.under("resource", record.item), StackResource)
+        present = None if stack is None else ctx.tx.get(stack.under("resource", record.item), StackResource)
         if stack is None or present is None or present.serial != record.serial:
             return None
         undo = ctx.tx.savepoint()
@@ -223,7 +230,9 @@ def _deleted(ctx: Context, stack: Stack, record: StackResource) -> None:
 
 def _made(ctx: Context, stack: Stack, record: StackResource, created: Created) -> Effect | None:
     """The physical resource is there; wait until it is ready."""
-    now = replace(record.now, physical_id=created.physical_id, attributes={**record.now.attributes, **created.attributes})
+    now = replace(
+        record.now, physical_id=created.physical_id, attributes={**record.now.attributes, **created.attributes}
+    )
     record = replace(record, now=now)
     if record.before is None or record.change == "replace":
         verb = "CREATE_IN_PROGRESS" if record.change == "create" else "UPDATE_IN_PROGRESS"
@@ -242,6 +251,8 @@ def _look(ctx: Context, stack: Stack, record: StackResource) -> None:
     try:
         call, scope = _Caller(ctx, stack, kind.service), scope_of(ctx, stack, record)
         ready = test is None or test(call, record.now.physical_id, scope)
+        if isinstance(ready, Created):
+            record = _renamed(record, ready)
         if ready and kind.attributes is not None and not deleting:
             more = dict(kind.attributes(call, record.now.physical_id, scope))
             record = replace(record, now=replace(record.now, attributes={**record.now.attributes, **more}))
@@ -264,6 +275,14 @@ def _look(ctx: Context, stack: Stack, record: StackResource) -> None:
             record = replace(record, before=None, change="")
         mark(ctx, stack, record, f"{verb}_COMPLETE", todo="", phase="")
         engine.finished(ctx, stack, record.item)
+
+
+def _renamed(record: StackResource, created: Created) -> StackResource:
+    """The resource with the physical id that is known only now; another one than before makes the update a replacement."""
+    before = record.before
+    replaced = record.change == "modify" and before is not None and created.physical_id != before.physical_id
+    now = replace(record.now, physical_id=created.physical_id, attributes=dict(created.attributes))
+    return replace(record, now=now, change="replace" if replaced else record.change)
 
 
 def _fail(ctx: Context, stack: Stack, record: StackResource, reason: str) -> None:
@@ -326,6 +345,3 @@ class _Caller:
         service = service if colon else self._service
         request = self._ctx.pipeline.coerce(service, name, request)
         return self._ctx.call(service, name, request, principal=self._principal)
-
-
-__all__ = ["plan_for", "resource"]

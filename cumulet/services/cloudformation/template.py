@@ -71,8 +71,12 @@ def check_sections(data: Json, text: str) -> None:
         raise ValidationError("Template format error: Description must be a string.")
     if len(description.encode()) > 1024:
         raise ValidationError("Template format error: 'Description' length is greater than 1024.")
-    for section, limit in (("Resources", MAX_RESOURCES), ("Parameters", MAX_PARAMETERS), ("Outputs", MAX_OUTPUTS),
-                           ("Mappings", MAX_MAPPINGS)):
+    for section, limit in (
+        ("Resources", MAX_RESOURCES),
+        ("Parameters", MAX_PARAMETERS),
+        ("Outputs", MAX_OUTPUTS),
+        ("Mappings", MAX_MAPPINGS),
+    ):
         count = len([name for name in data.get(section, {}) if not name.startswith("Fn::")])
         if count > limit:
             raise ValidationError(
@@ -92,10 +96,12 @@ def check_resources(data: Json, text: str) -> None:
                 f"Template format error: Resource name {logical_id} is non alphanumeric.{at_line(text, path)}"
             )
         if not isinstance(body, dict):
-            raise ValidationError(f"Template format error: [{'/'.join(('', *path))}] resource definition is malformed{at_line(text, path)}")
+            raise ValidationError(
+                f"Template format error: [/Resources/{logical_id}] resource definition is malformed{at_line(text, path)}"
+            )
         if not isinstance(body.get("Type"), str):
             raise ValidationError(
-                f"Template format error: [{'/'.join(('', *path))}] Every Resources object must contain a Type member."
+                f"Template format error: [/Resources/{logical_id}] Every Resources object must contain a Type member."
                 f"{at_line(text, path)}"
             )
         unknown = sorted(set(body) - RESOURCE_KEYS)
@@ -104,15 +110,23 @@ def check_resources(data: Json, text: str) -> None:
                 f"Invalid template resource property '{unknown[0]}'{at_line(text, (*path, unknown[0]))}"
             )
         if not isinstance(body.get("Properties", {}), dict):
-            raise ValidationError(f"Template format error: Properties of {logical_id} must be an object{at_line(text, path)}")
+            raise ValidationError(
+                f"Template format error: Properties of {logical_id} must be an object{at_line(text, path)}"
+            )
         for key in ("CreationPolicy", "UpdatePolicy"):
             if body.get(key):
-                raise NotImplementedOnCumulet(f"{key} of {logical_id} is not supported by Cumulet{at_line(text, (*path, key))}.")
-        for key, allowed in (("DeletionPolicy", ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")),
-                             ("UpdateReplacePolicy", ("Delete", "Retain", "Snapshot"))):
+                raise NotImplementedOnCumulet(
+                    f"{key} of {logical_id} is not supported by Cumulet{at_line(text, (*path, key))}."
+                )
+        for key, allowed in (
+            ("DeletionPolicy", ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")),
+            ("UpdateReplacePolicy", ("Delete", "Retain", "Snapshot")),
+        ):
             policy = body.get(key, "Delete")
             if isinstance(policy, str) and policy not in allowed:
-                raise ValidationError(f"Template error: Unrecognized {key} {policy} for resource {logical_id}{at_line(text, (*path, key))}")
+                raise ValidationError(
+                    f"Template error: Unrecognized {key} {policy} for resource {logical_id}{at_line(text, (*path, key))}"
+                )
             if policy == "Snapshot":
                 raise ValidationError(
                     f"Template error: {body['Type']} does not support Snapshot deletion policy{at_line(text, (*path, key))}"
@@ -184,7 +198,8 @@ def check_types(plan: Plan, types: Mapping[str, Resource], text: str) -> None:
             where = at_line(text, ("Resources", planned.logical_id))
             raise ValidationError(
                 f"Properties validation failed for resource {planned.logical_id} with message:\n"
-                + "\n".join(f"#: required key [{name}] not found" for name in missing) + where
+                + "\n".join(f"#: required key [{name}] not found" for name in missing)
+                + where
             )
 
 
@@ -203,7 +218,8 @@ def depends_on(body: Json) -> list[str]:
 def plan_of(data: Json, env: Environment, text: str) -> Plan:
     """The plan, its resources in an order that respects dependencies. Raises: ValidationError."""
     active = {
-        logical_id: body for logical_id, body in data["Resources"].items()
+        logical_id: body
+        for logical_id, body in data["Resources"].items()
         if "Condition" not in body or env.condition(body["Condition"])
     }
     planned: dict[str, Planned] = {}
@@ -217,13 +233,20 @@ def plan_of(data: Json, env: Environment, text: str) -> Plan:
                 needs.add(name)
         policy = text_policy(body.get("DeletionPolicy", "Delete"), env)
         planned[logical_id] = Planned(
-            logical_id, body["Type"], properties, frozenset(needs), policy,
-            text_policy(body.get("UpdateReplacePolicy", "Delete"), env), body.get("Metadata"),
+            logical_id,
+            body["Type"],
+            properties,
+            frozenset(needs),
+            policy,
+            text_policy(body.get("UpdateReplacePolicy", "Delete"), env),
+            body.get("Metadata"),
         )
     outputs: Json = {}
     for name, body in data.get("Outputs", {}).items():
         if not isinstance(body, dict) or "Value" not in body:
-            raise ValidationError(f"Template format error: Every Outputs member must contain a Value object{at_line(text, ('Outputs', name))}")
+            raise ValidationError(
+                f"Template format error: Every Outputs member must contain a Value object{at_line(text, ('Outputs', name))}"
+            )
         if "Condition" in body and not env.condition(body["Condition"]):
             continue
         pruned = intrinsics.prune(body, env.condition)

@@ -17,6 +17,10 @@ class ResourceNotFoundException(AwsError):
     pass
 
 
+class TableNotFoundException(AwsError):
+    pass
+
+
 class ResourceInUseException(AwsError):
     pass
 

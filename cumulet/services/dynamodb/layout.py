@@ -83,7 +83,9 @@ class IndexLayout:
                 continue
             actual = next(iter(value))
             if actual != kind:
-                raise invalid(f"Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {self.index.name}")
+                raise invalid(
+                    f"Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {self.index.name}"
+                )
             if value[kind] == "":
                 raise ValidationException(
                     "One or more parameter values are not valid. A value specified for a secondary index key is not supported. "

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record
 
@@ -66,7 +68,7 @@ class Table(Record):
     indexes: tuple[Index, ...] = ()
     deletion_protection: bool = False
     table_class: str = ""
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     ttl_attribute: str = ""
     ttl_changed_at: float = 0.0
 

@@ -17,16 +17,15 @@ _TTL_OLDEST_S = 5 * 365 * 86400
 _WAKE_GRID_S = 5
 
 
-def put_item_row(ctx: Context, layout: Layout, key: bytes, item: Item, size: int, old: bytes | None,
-                 tally: Tally | None) -> None:
-    """Write an item. `old` is the row it replaces; a table without indexes need not read it.
+def put_item_row(
+    ctx: Context, layout: Layout, key: bytes, item: Item, size: int, old: bytes | None, tally: Tally | None
+) -> None:
+    """Write an item. `old` is the row it replaces; `needs_old` says when it must be read.
 
-    Raises: ValidationException for a wrong index key, ItemCollectionSizeLimitExceededException.
+    Raises: ItemCollectionSizeLimitExceededException.
     """
     row = stored(size, item)
     if layout.indexes:
-        for index in layout.indexes:
-            index.check(item)
         _write_indexes(ctx, layout, key, item, size, row, old, tally)
     if layout.table.ttl_attribute:
         write_expiry(ctx, layout, key, item)
@@ -50,8 +49,16 @@ def delete_item_row(ctx: Context, layout: Layout, key: bytes, old: bytes | None,
     ctx.tx.delete(key)
 
 
-def _write_indexes(ctx: Context, layout: Layout, key: bytes, item: Item | None, size: int, row: bytes | None,
-                   old: bytes | None, tally: Tally | None) -> None:
+def _write_indexes(
+    ctx: Context,
+    layout: Layout,
+    key: bytes,
+    item: Item | None,
+    size: int,
+    row: bytes | None,
+    old: bytes | None,
+    tally: Tally | None,
+) -> None:
     suffix = key[len(layout.prefix) + 2 :]
     was = item_of(old) if old is not None else None
     for index in layout.indexes:
@@ -64,7 +71,9 @@ def _write_indexes(ctx: Context, layout: Layout, key: bytes, item: Item | None, 
                 _count(tally, index, item_size(index.row(was, item_size(old), old)))
         if after is None or new_row is None:
             continue
-        old_row = index.row(was, item_size(old), old) if before == after and was is not None and old is not None else None
+        old_row = (
+            index.row(was, item_size(old), old) if before == after and was is not None and old is not None else None
+        )
         if old_row != new_row:
             if tally is not None:
                 _count(tally, index, max(item_size(new_row), item_size(old_row) if old_row else 0))
@@ -116,3 +125,7 @@ def write_expiry(ctx: Context, layout: Layout, key: bytes, item: Item) -> None:
     ctx.tx.wake(at, "dynamodb.expire", (table.account, table.region, table.name, table.number))
 
 
+def collection_metrics(ctx: Context, layout: Layout, item: Item) -> dict[str, object]:
+    """ItemCollectionMetrics of an item's collection, for tables with local indexes."""
+    gigabytes = float(ctx.tx.counter(collection_key(layout, item)) // 1024**3)
+    return {"ItemCollectionKey": {layout.pk: item[layout.pk]}, "SizeEstimateRangeGB": [gigabytes, gigabytes + 1.0]}

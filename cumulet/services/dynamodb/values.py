@@ -33,8 +33,11 @@ def number_parts(text: str) -> tuple[bool, str, int]:
     """
     match = _number(text)
     if match is None or not (match[2] or match[3]):
-        raise ValidationException(f"The parameter cannot be converted to a numeric value: {text}" if text else
-                                  "The parameter cannot be converted to a numeric value")
+        raise ValidationException(
+            f"The parameter cannot be converted to a numeric value: {text}"
+            if text
+            else "The parameter cannot be converted to a numeric value"
+        )
     whole, fraction, power = match[2].lstrip("0"), match[3] or "", match[4] or "0"
     digits = (whole + fraction).lstrip("0")
     leading = len(whole) if whole else len(digits) - len(fraction)
@@ -45,9 +48,13 @@ def number_parts(text: str) -> tuple[bool, str, int]:
     magnitude = power.lstrip("+-").lstrip("0")
     exponent = leading + sign * (int(magnitude or "0") if len(magnitude) < 9 else 10**9)
     if exponent > 126:
-        raise ValidationException("Number overflow. Attempting to store a number with magnitude larger than supported range")
+        raise ValidationException(
+            "Number overflow. Attempting to store a number with magnitude larger than supported range"
+        )
     if exponent < -129:
-        raise ValidationException("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+        raise ValidationException(
+            "Number underflow. Attempting to store a number with magnitude smaller than supported range"
+        )
     if len(digits) > _DIGITS:
         raise ValidationException("Attempting to store more than 38 significant digits in a Number")
     return match[1] == "-", digits, exponent
@@ -90,11 +97,17 @@ def text_size(text: str) -> int:
 
 def _mismatch(value: Any, wanted: str) -> SerializationException:
     if isinstance(value, list):
-        return SerializationException("Unexpected value type in payload" if wanted == "Structure" else
-                                      "Start of list found where not expected")
+        return SerializationException(
+            "Unexpected value type in payload" if wanted == "Structure" else "Start of list found where not expected"
+        )
     if isinstance(value, dict):
         return SerializationException("Start of structure or map found where not expected.")
-    words = {bool: "TRUE_VALUE" if value is True else "FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE"}
+    words = {
+        bool: "TRUE_VALUE" if value is True else "FALSE_VALUE",
+        int: "NUMBER_VALUE",
+        float: "NUMBER_VALUE",
+        str: "STRING_VALUE",
+    }
     if value is not None and wanted == "Structure":
         return SerializationException("Unexpected value type in payload")
     return SerializationException(f"{words.get(type(value), 'NULL_VALUE')} cannot be converted to {wanted}")
@@ -114,8 +127,11 @@ def canonical_binary(value: Any) -> tuple[int, str]:
     try:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise SerializationException("Base64 encoded length is expected a multiple of 4 bytes but found: "
-                                     f"{len(text)}" if len(text) % 4 else "Invalid Base64 encoding") from error
+        raise SerializationException(
+            f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}"
+            if len(text) % 4
+            else "Invalid Base64 encoding"
+        ) from error
     again = b64encode(raw).decode()
     return len(raw), text if again == text else again
 
@@ -157,7 +173,9 @@ def measure(value: Any, depth: int = 0) -> tuple[int, AttributeValue]:
     known = [(kind, raw) for kind, raw in value.items() if raw is not None and kind in _KINDS]
     if len(known) != 1:
         if not known:
-            raise ValidationException("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+            raise ValidationException(
+                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+            )
         raise ValidationException(
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
         )
@@ -201,7 +219,9 @@ def _measure_map(raw: Any, depth: int) -> tuple[int, AttributeValue]:
     normal: Item = {}
     for name, value in raw.items():
         if value is None:
-            raise ValidationException("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+            raise ValidationException(
+                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+            )
         grown, normal[name] = measure(value, depth)
         size += 1 + text_size(name) + grown
     return size, {"M": normal}

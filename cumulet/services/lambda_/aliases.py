@@ -64,13 +64,13 @@ def update_alias(ctx: Context, req: Json) -> Json:
         raise revision_mismatch("Alias")
     where = Ref(alias.account, alias.region, alias.function)
     number = _number(ctx, where, req["FunctionVersion"]) if "FunctionVersion" in req else alias.version
-    weights = _weights(ctx, where, number, req["RoutingConfig"]) if "RoutingConfig" in req else alias.weights
+    weights = _weights(ctx, where, number, req["RoutingConfig"]) if "RoutingConfig" in req else alias.weights or {}
     if str(number) in weights:
         raise _same_version(alias.version)
     changed = replace(
         alias,
         version=number,
-        weights=weights,
+        weights=weights or None,
         description=req.get("Description", alias.description),
         revision=ctx.ids.uuid(),
     )

@@ -10,6 +10,7 @@ import zipfile
 from typing import Any
 
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
+from cumulet.services.lambda_.errors import ResourceConflictException
 
 _SETTINGS = [
     "Architectures",
@@ -132,9 +133,25 @@ FUNCTION = Resource(
 )
 
 
+def _version_labels(call: Call, name: str) -> set[str]:
+    labels: set[str] = set()
+    marker: dict[str, str] = {}
+    while True:
+        page = call("ListVersionsByFunction", FunctionName=name, **marker)
+        labels |= {version["Version"] for version in page["Versions"]}
+        if "NextMarker" not in page:
+            return labels
+        marker = {"Marker": page["NextMarker"]}
+
+
 def _create_version(call: Call, p: Properties, scope: Scope) -> Created:
     request = {key: p[key] for key in ("CodeSha256", "Description") if key in p}
+    before = _version_labels(call, p["FunctionName"])
     made = call("PublishVersion", FunctionName=p["FunctionName"], **request)
+    if made["Version"] in before:
+        raise ResourceConflictException(
+            f"A version for this Lambda function exists ( {made['Version']} ). Modify the function to create a new version."
+        )
     return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "Version": made["Version"]})
 
 

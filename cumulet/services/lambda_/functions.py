@@ -42,11 +42,10 @@ def create_function(ctx: Context, req: Json) -> Json:
     if where.qualifier or where.account != ctx.account:
         raise InvalidParameterValueException(f"Invalid function name: {req['FunctionName']}")
     check_tags({}, req.get("Tags", {}))
-    if "Runtime" not in req or "Handler" not in req:
-        if req.get("PackageType", "Zip") == "Zip":
-            raise InvalidParameterValueException(
-                "Runtime and Handler are mandatory parameters for functions created with deployment packages."
-            )
+    if ("Runtime" not in req or "Handler" not in req) and req.get("PackageType", "Zip") == "Zip":
+        raise InvalidParameterValueException(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
     function = Function(account=where.account, region=where.region, name=where.name, tags=dict(req.get("Tags", {})))
     if ctx.tx.get(function.key, Function) is not None:
         raise ResourceConflictException(f"Function already exist: {where.name}")
@@ -171,7 +170,7 @@ def delete_function(ctx: Context, req: Json) -> Json:
     prefix = (ROOT, "alias", where.account, where.region, where.name)
     users = [
         alias.arn for _, alias in ctx.tx.scan(prefix, Alias)
-        if version.number == alias.version or version.label in alias.weights
+        if version.number == alias.version or version.label in (alias.weights or {})
     ]  # fmt: skip
     if users:
         raise ResourceConflictException(

@@ -24,7 +24,7 @@ class Function(Record):
     region: str
     name: str
     last_version: int = 0
-    tags: dict[str, str] = {}
+    tags: dict[str, str] | None = None
     reserved: int | None = None
 
     @property
@@ -96,7 +96,7 @@ class Alias(Record):
     version: int
     revision: str
     description: str = ""
-    weights: dict[str, float] = {}
+    weights: dict[str, float] | None = None
 
     @property
     def key(self) -> Key:

@@ -18,7 +18,10 @@ def start_of(req: dict[str, Any]) -> Key | None:
     if not req.get("Marker"):
         return None
     try:
-        return unpack(base64.urlsafe_b64decode(req["Marker"]))
+        found = unpack(base64.b64decode(req["Marker"], altchars=b"-_", validate=True))
+        if len(found) < 3:
+            raise ValueError("too short for a position")
+        return found
     except (ValueError, IndexError) as error:
         raise InvalidParameterValueException(f"Invalid marker: {req['Marker']}") from error
 

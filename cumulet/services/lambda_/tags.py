@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 def list_tags(ctx: Context, req: Json) -> Json:
     """A function's tags. Raises: ResourceNotFoundException. Source: Lambda API_ListTags (read 2026-11)."""
-    return {"Tags": dict(_function(ctx, req).tags)}
+    return {"Tags": dict(_function(ctx, req).tags or {})}
 
 
 def tag_resource(ctx: Context, req: Json) -> Json:
@@ -24,7 +24,7 @@ def tag_resource(ctx: Context, req: Json) -> Json:
     Raises: ResourceNotFoundException, InvalidParameterValueException. Source: Lambda API_TagResource (read 2026-11).
     """
     function = _function(ctx, req)
-    ctx.tx.put(function.key, replace(function, tags=check_tags(function.tags, req["Tags"])))
+    ctx.tx.put(function.key, replace(function, tags=check_tags(function.tags or {}, req["Tags"])))
     return {}
 
 
@@ -35,7 +35,7 @@ def untag_resource(ctx: Context, req: Json) -> Json:
     """
     function = _function(ctx, req)
     gone = set(req["TagKeys"])
-    ctx.tx.put(function.key, replace(function, tags={k: v for k, v in function.tags.items() if k not in gone}))
+    ctx.tx.put(function.key, replace(function, tags={k: v for k, v in (function.tags or {}).items() if k not in gone}))
     return {}
 
 

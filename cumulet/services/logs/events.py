@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from cumulet.kernel.context import Context
@@ -61,7 +62,7 @@ def _check_batch(events: list[tuple[int, str]]) -> None:
     size = sum(len(message.encode()) + _EVENT_OVERHEAD_BYTES for _, message in events)
     if size > _BATCH_LIMIT_BYTES:
         raise InvalidParameterException(f"Upload too large: {size} bytes exceeds limit of {_BATCH_LIMIT_BYTES}")
-    if any(after[0] < before[0] for before, after in zip(events, events[1:], strict=False)):
+    if any(after[0] < before[0] for before, after in pairwise(events)):
         raise InvalidParameterException("Log events in a single PutLogEvents request must be in chronological order.")
     if events[-1][0] - events[0][0] > DAY_MS:
         raise InvalidParameterException(

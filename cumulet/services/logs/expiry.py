@@ -25,8 +25,7 @@ def expire(ctx: Context, key: Key) -> None:
     if stream is None:
         return
     oldest = group.oldest_ms(ctx.now)
-    removed = 0
-    for row, batch in list(ctx.tx.scan(stream.batches, Batch, limit=_AT_ONCE + 1)):
+    for removed, (row, batch) in enumerate(list(ctx.tx.scan(stream.batches, Batch, limit=_AT_ONCE + 1))):
         last = batch.events[-1][0]
         if last >= oldest:
             due = (last + group.retention_days * DAY_MS) / 1000
@@ -36,7 +35,6 @@ def expire(ctx: Context, key: Key) -> None:
             ctx.tx.wake(ctx.now, "logs.expire", key)
             return
         ctx.tx.delete(row)
-        removed += 1
     ctx.tx.put(stream.key, replace(stream, watched=0))
 
 

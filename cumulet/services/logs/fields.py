@@ -12,6 +12,7 @@ from collections.abc import Callable
 from cumulet.services.logs.conditions import Parser, Test, invalid
 
 _FIELD = re.compile(r'"((?:[^"\\]|\\.)*)"|\[([^\]]*)\]|(\S+)')
+_PIECE = re.compile(r'[^,"%]+|"(?:[^"\\]|\\.)*"|%[^%]*%|.', re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
@@ -41,7 +42,13 @@ def compiled_fields(text: str) -> Callable[[str], bool]:
 
 def _split(text: str) -> list[str]:
     """At commas outside quotes and regular expressions."""
-    return re.findall(r'(?:[^,"%]|"(?:[^"\\]|\\.)*"|%[^%]*%)+', text)
+    parts = [""]
+    for piece in _PIECE.findall(text):
+        if piece == ",":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def _condition(part: str) -> Test:

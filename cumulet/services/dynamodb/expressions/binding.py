@@ -67,8 +67,10 @@ class Binding:
     def _take_values(self, values: Item, req: Mapping[str, Any], valued: Sequence[str]) -> None:
         if not any(field in req for field in valued):
             verb = "is" if len(valued) == 1 else "are"
-            raise ValidationException("ExpressionAttributeValues can only be specified when using expressions: "
-                                      f"{' and '.join(valued)} {verb} null")
+            raise ValidationException(
+                "ExpressionAttributeValues can only be specified when using expressions: "
+                f"{' and '.join(valued)} {verb} null"
+            )
         if not values:
             raise ValidationException("ExpressionAttributeValues must not be empty")
         for key, value in values.items():
@@ -86,8 +88,10 @@ class Binding:
         self._used_values |= values
         for ref in sorted(values):
             if ref not in self.values:
-                raise ValidationException(f"Invalid {kind}: An expression attribute value used in expression is not defined; "
-                                          f"attribute value: {ref}")
+                raise ValidationException(
+                    f"Invalid {kind}: An expression attribute value used in expression is not defined; "
+                    f"attribute value: {ref}"
+                )
         for check in checks:
             check(self.values)
 
@@ -120,9 +124,11 @@ class Binding:
         """Raises: ValidationException when a name or a value was not used."""
         if len(self._used_names) < len(self._frozen):
             left = [name for name, _ in self._frozen if name not in self._used_names]
-            raise ValidationException(f"Value provided in ExpressionAttributeNames unused in expressions: keys: {{{', '.join(left)}}}")
+            raise ValidationException(
+                f"Value provided in ExpressionAttributeNames unused in expressions: keys: {{{', '.join(left)}}}"
+            )
         if len(self._used_values) < len(self.values):
             left = [ref for ref in self.values if ref not in self._used_values]
-            raise ValidationException(f"Value provided in ExpressionAttributeValues unused in expressions: keys: {{{', '.join(left)}}}")
-
-
+            raise ValidationException(
+                f"Value provided in ExpressionAttributeValues unused in expressions: keys: {{{', '.join(left)}}}"
+            )

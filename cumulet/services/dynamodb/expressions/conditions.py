@@ -9,7 +9,19 @@ from functools import lru_cache
 
 from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.expressions.lexer import Syntax
-from cumulet.services.dynamodb.expressions.nodes import And, Between, Call, Compare, In, Node, Not, Or, Parenthesized, Path, Value
+from cumulet.services.dynamodb.expressions.nodes import (
+    And,
+    Between,
+    Call,
+    Compare,
+    In,
+    Node,
+    Not,
+    Or,
+    Parenthesized,
+    Path,
+    Value,
+)
 from cumulet.services.dynamodb.expressions.parser import CONDITION_FUNCTIONS, UPDATE_FUNCTIONS, parse_condition
 from cumulet.services.dynamodb.expressions.paths import Resolved, lookup, resolve, shown
 from cumulet.services.dynamodb.model import AttributeValue, Item
@@ -44,8 +56,13 @@ def compile_condition(kind: str, text: str, names: tuple[tuple[str, str], ...]) 
     """Raises: ValidationException."""
     builder = Builder(Syntax(kind, text), dict(names))
     test = builder.test(parse_condition(kind, text))
-    return Condition(test, frozenset(builder.used_names), frozenset(builder.used_values), frozenset(builder.heads),
-                     tuple(builder.checks))
+    return Condition(
+        test,
+        frozenset(builder.used_names),
+        frozenset(builder.used_values),
+        frozenset(builder.heads),
+        tuple(builder.checks),
+    )
 
 
 class Builder:
@@ -92,13 +109,17 @@ class Builder:
         return lambda item, values: _size(inner(item, values))
 
     def not_here(self, function: str) -> ValidationException:
-        where = {"ConditionExpression": "condition", "FilterExpression": "filter"}.get(self.syntax.kind, "key condition")
+        where = {"ConditionExpression": "condition", "FilterExpression": "filter"}.get(
+            self.syntax.kind, "key condition"
+        )
         return self.syntax.error(f"The function is not allowed in a {where} expression; function: {function}")
 
     def count_args(self, node: Call) -> None:
         if len(node.args) != {**CONDITION_FUNCTIONS, **UPDATE_FUNCTIONS}[node.name]:
-            raise self.syntax.error("Incorrect number of operands for operator or function; operator or function: "
-                                    f"{node.name}, number of operands: {len(node.args)}")
+            raise self.syntax.error(
+                "Incorrect number of operands for operator or function; operator or function: "
+                f"{node.name}, number of operands: {len(node.args)}"
+            )
 
     def allow(self, node: Node, function: str, kinds: frozenset[str]) -> None:
         """An operand that is a value must be of these kinds."""
@@ -108,20 +129,25 @@ class Builder:
             def check(values: Values) -> None:
                 kind = kind_of(values[ref])
                 if kind not in kinds:
-                    raise syntax.error("Incorrect operand type for operator or function; operator or function: "
-                                       f"{function}, operand type: {kind}")
+                    raise syntax.error(
+                        "Incorrect operand type for operator or function; operator or function: "
+                        f"{function}, operand type: {kind}"
+                    )
 
             self.checks.append(check)
         elif isinstance(node, Call) and node.name == "size" and "N" not in kinds:
-            raise self.syntax.error("Incorrect operand type for operator or function; operator or function: "
-                                    f"{function}, operand type: N")
+            raise self.syntax.error(
+                f"Incorrect operand type for operator or function; operator or function: {function}, operand type: N"
+            )
 
     def distinct(self, operator: str, first: Node, others: tuple[Node, ...]) -> None:
         if isinstance(first, Path):
             path = self.path(first)
             if any(isinstance(other, Path) and self.path(other) == path for other in others):
-                raise self.syntax.error("The first operand must be distinct from the remaining operands for this operator "
-                                        f"or function; operator: {operator}, first operand: {shown(path)}")
+                raise self.syntax.error(
+                    "The first operand must be distinct from the remaining operands for this operator "
+                    f"or function; operator: {operator}, first operand: {shown(path)}"
+                )
 
     # conditions
 
@@ -144,8 +170,10 @@ class Builder:
                 return self.between(node)
             case In(operand, options):
                 if len(options) > _MAX_IN:
-                    raise self.syntax.error("Incorrect number of operands for operator or function; operator or function: IN, "
-                                            f"number of operands: {len(options) + 1}")
+                    raise self.syntax.error(
+                        "Incorrect number of operands for operator or function; operator or function: IN, "
+                        f"number of operands: {len(options) + 1}"
+                    )
                 self.distinct("IN", operand, options)
                 left_, rights = self.operand(operand), tuple(self.operand(option) for option in options)
                 return lambda item, values: _in(left_(item, values), [right(item, values) for right in rights])
@@ -215,15 +243,18 @@ class Builder:
     def attribute_type(self, first: Node, second: Node) -> Test:
         self.must_be_path(first, "attribute_type")
         if not isinstance(second, Value):
-            raise self.syntax.error("Incorrect operand type for operator or function; operator or function: attribute_type, "
-                                    "operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}")
+            raise self.syntax.error(
+                "Incorrect operand type for operator or function; operator or function: attribute_type, "
+                "operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
+            )
         self.allow(second, "attribute_type", frozenset("S"))
         ref, syntax = second.text, self.syntax
 
         def check(values: Values) -> None:
             if values[ref]["S"] not in _TYPES:
-                raise syntax.error(f"Invalid attribute type name found; type: {values[ref]['S']}, "
-                                   f"valid types: {{{','.join(_TYPES)}}}")
+                raise syntax.error(
+                    f"Invalid attribute type name found; type: {values[ref]['S']}, valid types: {{{','.join(_TYPES)}}}"
+                )
 
         self.checks.append(check)
         value, wanted = self.operand(first), self.operand(second)
@@ -242,7 +273,9 @@ def check_bounds(syntax: Syntax, low: AttributeValue, high: AttributeValue) -> N
     if kind != kind_of(high):
         raise syntax.error(f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
     if ordered(kind, low) > ordered(kind, high):
-        raise syntax.error(f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
+        raise syntax.error(
+            f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}"
+        )
 
 
 def _size(value: AttributeValue | None) -> AttributeValue | None:

@@ -7,7 +7,19 @@ from functools import lru_cache
 
 from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.expressions.lexer import Syntax
-from cumulet.services.dynamodb.expressions.nodes import And, Between, Call, Compare, In, Node, Not, Or, Parenthesized, Path, Value
+from cumulet.services.dynamodb.expressions.nodes import (
+    And,
+    Between,
+    Call,
+    Compare,
+    In,
+    Node,
+    Not,
+    Or,
+    Parenthesized,
+    Path,
+    Value,
+)
 from cumulet.services.dynamodb.expressions.parser import UPDATE_FUNCTIONS, parse_condition
 from cumulet.services.dynamodb.expressions.paths import resolve
 
@@ -86,8 +98,10 @@ class _Reader:
         if name != "begins_with":
             raise self.wrong(name)
         if len(args) != 2:
-            raise self.syntax.error("Incorrect number of operands for operator or function; operator or function: "
-                                    f"begins_with, number of operands: {len(args)}")
+            raise self.syntax.error(
+                "Incorrect number of operands for operator or function; operator or function: "
+                f"begins_with, number of operands: {len(args)}"
+            )
         self.add(name, args[0], (args[1],))
 
     def wrong(self, operator: str) -> ValidationException:
@@ -106,7 +120,8 @@ class _Reader:
             if isinstance(value, Call):
                 raise self.syntax.error("KeyConditionExpressions cannot contain nested operations")
             if not isinstance(value, Value):
-                raise self.syntax.error("Invalid condition in KeyConditionExpression: "
-                                        "Multiple attribute names used in one condition")
+                raise self.syntax.error(
+                    "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
+                )
             refs.append(value.text)
         self.tests.append(KeyTest(str(path[0]), operator, tuple(refs)))

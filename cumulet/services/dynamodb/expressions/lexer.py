@@ -49,8 +49,10 @@ def tokens_of(syntax: Syntax) -> list[Token]:
     """Raises: ValidationException for an empty, an overlong or a malformed expression."""
     text = syntax.text
     if len(text.encode("utf-8", "surrogatepass")) > MAX_EXPRESSION_BYTES:
-        raise syntax.error("Expression size has exceeded the maximum allowed size; "
-                           f"expression size: {len(text.encode('utf-8', 'surrogatepass'))}")
+        raise syntax.error(
+            "Expression size has exceeded the maximum allowed size; "
+            f"expression size: {len(text.encode('utf-8', 'surrogatepass'))}"
+        )
     out: list[Token] = []
     at, end = 0, len(text.rstrip())
     if end == 0:

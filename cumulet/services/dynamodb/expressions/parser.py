@@ -165,7 +165,9 @@ class _Parser:
             return
         if isinstance(inner, Call):
             if inner.name == "size":
-                raise self.syntax.error("The function is not allowed to be used this way in an expression; function: size")
+                raise self.syntax.error(
+                    "The function is not allowed to be used this way in an expression; function: size"
+                )
             return
         raise self.syntax.near(self.tokens, self.at)
 

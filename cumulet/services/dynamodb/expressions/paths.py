@@ -20,8 +20,10 @@ def resolve(syntax: Syntax, path: Path, names: Names, used: set[str]) -> Resolve
     for element in path.elements:
         if isinstance(element, Alias):
             if element.text not in names:
-                raise syntax.error("An expression attribute name used in the document path is not defined; "
-                                   f"attribute name: {element.text}")
+                raise syntax.error(
+                    "An expression attribute name used in the document path is not defined; "
+                    f"attribute name: {element.text}"
+                )
             used.add(element.text)
             out.append(names[element.text])
         else:
@@ -73,8 +75,10 @@ def _any_path(node: Tree) -> Resolved:
 
 
 def _clash(syntax: Syntax, how: str, one: Resolved, two: Resolved) -> Exception:
-    return syntax.error(f"Two document paths {how} with each other; must remove or rewrite one of these paths; "
-                        f"path one: {shown(one)}, path two: {shown(two)}")
+    return syntax.error(
+        f"Two document paths {how} with each other; must remove or rewrite one of these paths; "
+        f"path one: {shown(one)}, path two: {shown(two)}"
+    )
 
 
 def tree_of(paths: Iterable[Resolved]) -> Tree:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from cumulet.services.dynamodb.errors import ValidationException
@@ -60,8 +60,17 @@ def compile_update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
             changes[action.section].append((path, action.value.text))
     hold_apart(builder.syntax, paths)
     heads = frozenset(str(path[0]) for path in paths)
-    return Update(tuple(sets), tuple(removes), tuple(changes["ADD"]), tuple(changes["DELETE"]), tree_of(paths),
-                  frozenset(builder.used_names), frozenset(builder.used_values), heads, tuple(builder.checks))
+    return Update(
+        tuple(sets),
+        tuple(removes),
+        tuple(changes["ADD"]),
+        tuple(changes["DELETE"]),
+        tree_of(paths),
+        frozenset(builder.used_names),
+        frozenset(builder.used_values),
+        heads,
+        tuple(builder.checks),
+    )
 
 
 class _UpdateBuilder(Builder):
@@ -74,8 +83,10 @@ class _UpdateBuilder(Builder):
         def check(values: Values) -> None:
             kind = kind_of(values[ref])
             if kind not in kinds:
-                raise syntax.error(f"Incorrect operand type for operator or function; operator: {section}, operand type: "
-                                   f"{_WORDS[kind]}, typeSet: ALLOWED_FOR_{section}_OPERAND")
+                raise syntax.error(
+                    f"Incorrect operand type for operator or function; operator: {section}, operand type: "
+                    f"{_WORDS[kind]}, typeSet: ALLOWED_FOR_{section}_OPERAND"
+                )
 
         self.checks.append(check)
 
@@ -86,7 +97,9 @@ class _UpdateBuilder(Builder):
             def existing(item: Item, values: Values) -> AttributeValue:
                 found = value(item, values)
                 if found is None:
-                    raise ValidationException("The provided expression refers to an attribute that does not exist in the item")
+                    raise ValidationException(
+                        "The provided expression refers to an attribute that does not exist in the item"
+                    )
                 return copied(found)
 
             return existing
@@ -179,7 +192,7 @@ def apply_update(update: Update, item: Item, values: Values) -> Item:
 def _parent(item: Item, path: Resolved) -> Any:
     """The dict or list that holds a path's last element. Raises: ValidationException when there is none."""
     holder: Any = item
-    for element, following in zip(path, path[1:], strict=False):
+    for element, following in pairwise(path):
         if isinstance(holder, dict):
             value = holder.get(element)
         else:
@@ -238,5 +251,3 @@ def _reduced(found: AttributeValue | None, value: AttributeValue) -> AttributeVa
     gone = set(value[kind])
     left = [element for element in found[kind] if element not in gone]
     return {kind: left} if left else None
-
-

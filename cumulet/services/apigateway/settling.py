@@ -1,0 +1,51 @@
+"""Calls of an exchange that take time: a function is invoked, and what came of it becomes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cumulet.aws.errors import AwsError
+from cumulet.kernel.context import Context
+from cumulet.kernel.outcome import Effect
+from cumulet.services.apigateway.answers import refuse
+from cumulet.services.apigateway.exchange import Exchange
+
+PRINCIPAL = "apigateway.amazonaws.com"
+After = Callable[[Context, Any], Any]
+
+
+def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After, kind: str = "RequestResponse") -> Any:
+    """Invoke the method's function and go on with `after`; 500 when Lambda refuses, 504 when it took too long."""
+    assert exchange.endpoint is not None
+    arn = exchange.endpoint.functions[exchange.method_name]
+    limit_s = exchange.integration.get("timeoutInMillis", 29000) / 1000
+
+    def done(c: Context, result: Any) -> Any:
+        if c.now - exchange.at > limit_s:
+            return refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
+        return after(c, result)
+
+    stage = exchange.deployed.stage
+    request = {"FunctionName": arn, "InvocationType": kind, "Payload": payload}
+    return settled(
+        ctx,
+        lambda: ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account),
+        done,
+        lambda error: refuse(exchange, "API_CONFIGURATION_ERROR", "Internal server error"),
+    )
+
+
+def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callable[[AwsError], Any]) -> Any:
+    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone."""
+    mark = ctx.tx.savepoint()
+    try:
+        outcome = start()
+    except AwsError as error:
+        ctx.tx.rollback(mark)
+        return failed(error)
+    if isinstance(outcome, Effect):
+        settle = outcome.settle
+        outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
+        return outcome
+    return after(ctx, outcome)

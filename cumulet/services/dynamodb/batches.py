@@ -1,0 +1,141 @@
+"""BatchGetItem and BatchWriteItem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cumulet.kernel.context import Context
+from cumulet.services.dynamodb import legacy
+from cumulet.services.dynamodb.capacity import Tally, read_units
+from cumulet.services.dynamodb.changes import Change, prepare_delete, prepare_put
+from cumulet.services.dynamodb.errors import ValidationException
+from cumulet.services.dynamodb.expressions.binding import Binding
+from cumulet.services.dynamodb.expressions.paths import Tree, project
+from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
+from cumulet.services.dynamodb.rows import collection_metrics
+from cumulet.services.dynamodb.values import measured
+
+Json = dict[str, Any]
+_MAX_GETS, _MAX_WRITES = 100, 25
+_ANSWER_BYTES = 16 * 1024 * 1024
+_PROJECTION = ("ProjectionExpression",)
+
+
+def batch_get_item(ctx: Context, req: Json) -> Json:
+    """Read up to 100 items by their keys, from any tables; what exceeds 16 MB comes back as UnprocessedKeys.
+
+    Raises: ValidationException, ResourceNotFoundException.
+    Source: DynamoDB API_BatchGetItem (read 2026-11).
+    """
+    if sum(len(asked["Keys"]) for asked in req["RequestItems"].values()) > _MAX_GETS:
+        raise ValidationException("Too many items requested for the BatchGetItem call")
+    reads = [_GetBatch(ctx, name, asked) for name, asked in req["RequestItems"].items()]
+    level = req.get("ReturnConsumedCapacity", "NONE")
+    responses: dict[str, list[Any]] = {}
+    unprocessed: Json = {}
+    tallies: list[Tally] = []
+    size = 0
+    for read in reads:
+        found, left, size = read.run(ctx, size)
+        responses[read.name] = found
+        if left:
+            unprocessed[read.name] = {**read.asked, "Keys": left}
+        tallies.append(read.tally)
+    out: Json = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    if level != "NONE":
+        out["ConsumedCapacity"] = [tally.answer(level) for tally in tallies]
+    return out
+
+
+class _GetBatch:
+    """What a batch reads of one table."""
+
+    def __init__(self, ctx: Context, name: str, asked: Json) -> None:
+        self.name = name
+        self.asked = asked
+        keys = [measured(key)[1] for key in asked["Keys"]]
+        self.tree = _projection(asked)
+        self.layout = open_table(ctx, name)
+        self.keys = [self.layout.key_of(key) for key in keys]
+        if len(set(self.keys)) < len(self.keys):
+            raise ValidationException("Provided list of item keys contains duplicates")
+        self.tally = Tally(self.layout.table.name)
+
+    def run(self, ctx: Context, size: int) -> tuple[list[Any], list[Json], int]:
+        """(items, keys left over, bytes so far)."""
+        found: list[Any] = []
+        for index, key in enumerate(self.keys):
+            row = ctx.tx.get_bytes(key)
+            grown = item_size(row) if row is not None else 0
+            if size + grown > _ANSWER_BYTES:
+                return found, self.asked["Keys"][index:], size
+            size += grown
+            self.tally.table += read_units(grown, self.asked.get("ConsistentRead", False))
+            if row is not None:
+                found.append(item_raw(row) if self.tree is None else project(item_of(row), self.tree))
+        return found, [], size
+
+
+def _projection(asked: Json) -> Tree | None:
+    legacy.not_both(asked, ("AttributesToGet",), _PROJECTION)
+    binding = Binding(asked, _PROJECTION)
+    tree: Tree | None = None
+    if "ProjectionExpression" in asked:
+        tree = binding.projection(asked["ProjectionExpression"])
+    elif "AttributesToGet" in asked:
+        tree = legacy.projection(asked["AttributesToGet"])
+    binding.finish()
+    return tree
+
+
+def batch_write_item(ctx: Context, req: Json) -> Json:
+    """Put or delete up to 25 items in any tables, without conditions. Here either all are written or the call fails;
+    UnprocessedItems is always empty.
+
+    Raises: ValidationException, ResourceNotFoundException, ItemCollectionSizeLimitExceededException.
+    Source: DynamoDB API_BatchWriteItem (read 2026-11).
+    """
+    if sum(len(requests) for requests in req["RequestItems"].values()) > _MAX_WRITES:
+        raise ValidationException("Too many items requested for the BatchWriteItem call")
+    level = req.get("ReturnConsumedCapacity", "NONE")
+    changes: dict[str, list[Change]] = {}
+    for name, requests in req["RequestItems"].items():
+        changes[name] = [_prepared(ctx, name, request) for request in requests]
+        if len({change.key for change in changes[name]}) < len(requests):
+            raise ValidationException("Provided list of item keys contains duplicates")
+    tallies: list[Tally] = []
+    metrics: dict[str, list[Any]] = {}
+    for name, prepared in changes.items():
+        tally = Tally(prepared[0].layout.table.name)
+        for change in prepared:
+            old = ctx.tx.get_bytes(change.key) if change.needs_old() or level != "NONE" else None
+            change.apply(ctx, old, tally if level != "NONE" else None)
+        tallies.append(tally)
+        if req.get("ReturnItemCollectionMetrics") == "SIZE" and prepared[0].layout.tracked:
+            metrics[name] = _metrics(ctx, prepared[0].layout, prepared)
+    out: Json = {"UnprocessedItems": {}}
+    if level != "NONE":
+        out["ConsumedCapacity"] = [tally.answer(level) for tally in tallies]
+    if metrics:
+        out["ItemCollectionMetrics"] = metrics
+    return out
+
+
+def _prepared(ctx: Context, name: str, request: Json) -> Change:
+    if len(request) != 1:
+        raise ValidationException(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
+            "supported datatypes"
+            if len(request) > 1
+            else "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+        )
+    if "PutRequest" in request:
+        return prepare_put(ctx, {"TableName": name, "Item": request["PutRequest"]["Item"]})
+    return prepare_delete(ctx, {"TableName": name, "Key": request["DeleteRequest"]["Key"]})
+
+
+def _metrics(ctx: Context, layout: Layout, changes: list[Change]) -> list[Any]:
+    seen: dict[str, Any] = {}
+    for change in changes:
+        seen.setdefault(str(change.item[layout.pk]), collection_metrics(ctx, layout, change.item))
+    return list(seen.values())

@@ -1,0 +1,168 @@
+"""Changes of one item, prepared from a request and then applied: what PutItem, UpdateItem, DeleteItem and the items of
+batches and transactions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cumulet.kernel.context import Context
+from cumulet.services.dynamodb import legacy
+from cumulet.services.dynamodb.capacity import Tally
+from cumulet.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException, invalid
+from cumulet.services.dynamodb.expressions.binding import Binding
+from cumulet.services.dynamodb.expressions.paths import Tree, project
+from cumulet.services.dynamodb.expressions.update import Update, apply_update
+from cumulet.services.dynamodb.layout import Layout, item_of, open_table
+from cumulet.services.dynamodb.model import Item
+from cumulet.services.dynamodb.rows import delete_item_row, put_item_row
+from cumulet.services.dynamodb.values import MAX_ITEM_BYTES, measured
+
+PUT, UPDATE, DELETE, CHECK = "put", "update", "delete", "check"
+Test = Callable[[Item], bool]
+_CONDITION = ("ConditionExpression",)
+_UPDATE = ("UpdateExpression", "ConditionExpression")
+
+
+class Change:
+    """One item's change: which item, under which condition, to what."""
+
+    __slots__ = ("edit", "item", "key", "kind", "layout", "size", "test", "tree")
+
+    def __init__(self, kind: str, layout: Layout, key: bytes, item: Item, size: int, test: Test | None) -> None:
+        self.kind = kind
+        self.layout = layout
+        self.key = key
+        self.item = item  # the whole item of a put, else its key
+        self.size = size
+        self.test = test
+        self.edit: Callable[[Item], Item] | None = None
+        self.tree: Tree = {}
+
+    def needs_old(self) -> bool:
+        """Whether the item as it is must be read."""
+        return self.kind != PUT or self.test is not None or bool(self.layout.indexes) or self.layout.tracked
+
+    def check(self, old: bytes | None, show_old: bool) -> None:
+        """Raises: ConditionalCheckFailedException, with the item when `show_old`."""
+        if self.test is None:
+            return
+        item = item_of(old) if old is not None else {}
+        if not self.test(item):
+            members = {"Item": item} if show_old and item else None
+            raise ConditionalCheckFailedException("The conditional request failed", members=members)
+
+    def apply(self, ctx: Context, old: bytes | None, tally: Tally | None) -> Item | None:
+        """Write it; the item as it then is. Raises: ValidationException."""
+        if self.kind == PUT:
+            put_item_row(ctx, self.layout, self.key, self.item, self.size, old, tally)
+            return self.item
+        if self.kind == DELETE:
+            delete_item_row(ctx, self.layout, self.key, old, tally)
+            return None
+        assert self.kind == UPDATE
+        item = item_of(old) if old is not None else dict(self.item)
+        if self.edit is not None:
+            item = self.edit(item)
+        size, item = measured(item)
+        if size > MAX_ITEM_BYTES:
+            raise ValidationException("Item size to update has exceeded the maximum allowed size")
+        for index in self.layout.indexes:
+            _check_updated(index.check, item)
+        put_item_row(ctx, self.layout, self.key, item, size, old, tally)
+        return item
+
+    def touched(self, item: Item) -> Item:
+        """The parts of an item that this update names."""
+        return project(item, self.tree)
+
+
+def _check_updated(check: Callable[[Item], None], item: Item) -> None:
+    try:
+        check(item)
+    except ValidationException as error:
+        if "Type mismatch" not in error.message:
+            raise
+        raise ValidationException(
+            "The update expression attempted to update the secondary index key to unsupported type"
+        ) from error
+
+
+def _test(req: Mapping[str, Any], binding: Binding) -> Test | None:
+    if "ConditionExpression" in req:
+        return binding.test("ConditionExpression", req["ConditionExpression"])
+    if "Expected" in req:
+        return legacy.expected(req)
+    return None
+
+
+def _plain(req: Mapping[str, Any]) -> bool:
+    """Whether a request has no expression of any kind."""
+    return not (
+        "ConditionExpression" in req
+        or "ExpressionAttributeNames" in req
+        or "ExpressionAttributeValues" in req
+        or "Expected" in req
+        or "ConditionalOperator" in req
+    )
+
+
+def prepare_put(ctx: Context, req: Mapping[str, Any]) -> Change:
+    """Raises: ValidationException, ResourceNotFoundException."""
+    test: Test | None = None
+    if _plain(req):
+        size, item = measured(req["Item"])
+    else:
+        legacy.not_both(req, ("Expected", "ConditionalOperator"), _CONDITION)
+        size, item = measured(req["Item"])
+        binding = Binding(req, _CONDITION, _CONDITION)
+        test = _test(req, binding)
+        binding.finish()
+    if size > MAX_ITEM_BYTES:
+        raise ValidationException("Item size has exceeded the maximum allowed size")
+    layout = open_table(ctx, req["TableName"])
+    key = layout.item_key(item)
+    for index in layout.indexes:
+        index.check(item)
+    return Change(PUT, layout, key, item, size, test)
+
+
+def prepare_delete(ctx: Context, req: Mapping[str, Any], kind: str = DELETE) -> Change:
+    """Raises: ValidationException, ResourceNotFoundException."""
+    test: Test | None = None
+    _, key = measured(req["Key"])
+    if not _plain(req):
+        legacy.not_both(req, ("Expected", "ConditionalOperator"), _CONDITION)
+        binding = Binding(req, _CONDITION, _CONDITION)
+        test = _test(req, binding)
+        binding.finish()
+    layout = open_table(ctx, req["TableName"])
+    return Change(kind, layout, layout.key_of(key), key, 0, test)
+
+
+def prepare_update(ctx: Context, req: Mapping[str, Any]) -> Change:
+    """Raises: ValidationException, ResourceNotFoundException."""
+    legacy.not_both(req, ("AttributeUpdates", "Expected", "ConditionalOperator"), _UPDATE)
+    _, key = measured(req["Key"])
+    binding = Binding(req, _UPDATE, _UPDATE)
+    update = binding.update(req["UpdateExpression"]) if "UpdateExpression" in req else None
+    test = _test(req, binding)
+    binding.finish()
+    updates = legacy.attribute_updates(req) if "AttributeUpdates" in req else None
+    layout = open_table(ctx, req["TableName"])
+    change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
+    heads = update.heads if update is not None else frozenset(updates.tree) if updates is not None else frozenset()
+    for name in heads:
+        if name in layout.key_names:
+            raise invalid(f"Cannot update attribute {name}. This attribute is part of the key")
+    if update is not None:
+        change.tree = update.tree
+        change.edit = _editor(update, binding.values)
+    elif updates is not None:
+        change.tree = updates.tree
+        change.edit = updates.apply
+    return change
+
+
+def _editor(update: Update, values: Item) -> Callable[[Item], Item]:
+    return lambda item: apply_update(update, item, values)

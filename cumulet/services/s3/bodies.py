@@ -1,0 +1,138 @@
+"""Bytes of objects: small ones in a row, large ones in blobs, an object a list of such segments."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+
+from cumulet.aws.http import Body, FileBody, ResponseBody
+from cumulet.kernel.context import Context
+from cumulet.kernel.record import Record
+from cumulet.kernel.tx import BLOB_OVER_BYTES
+from cumulet.services.s3.model import Segment
+
+CHUNK = 1024 * 1024
+_OPEN_AHEAD = 100
+
+
+class Bytes(Record):
+    data: bytes
+
+
+def store(ctx: Context, body: Body) -> list[Segment]:
+    """Keep a request's body."""
+    if not isinstance(body, bytes):
+        return [Segment(size=body.size, blob=ctx.tx.adopt_blob(body))]
+    if not body:
+        return []
+    if len(body) > BLOB_OVER_BYTES:
+        return [Segment(size=len(body), blob=ctx.tx.put_blob(body))]
+    row = ctx.ids.hex(32)
+    ctx.tx.put(("s3", "bytes", row), Bytes(data=body))
+    return [Segment(size=len(body), row=row)]
+
+
+def drop(ctx: Context, segments: list[Segment]) -> None:
+    """Forget bytes, when the transaction commits; downloads that are under way keep their open files."""
+    for segment in segments:
+        if segment.row:
+            ctx.tx.delete(("s3", "bytes", segment.row))
+        else:
+            ctx.tx.delete_blob(segment.blob)
+
+
+def copy(ctx: Context, segments: list[Segment], start: int, size: int) -> list[Segment]:
+    """`size` bytes from `start` as segments of their own; files are linked, not copied."""
+    copied = []
+    for segment, offset, length in cut(segments, start, size):
+        if segment.row:
+            copied += store(ctx, _row(ctx, segment)[offset : offset + length])
+        else:
+            copied.append(Segment(size=length, blob=ctx.tx.copy_blob(segment.blob), offset=segment.offset + offset))
+    return copied
+
+
+def cut(segments: list[Segment], start: int, size: int) -> Iterator[tuple[Segment, int, int]]:
+    """(segment, offset in it, length) for the bytes [start, start + size)."""
+    at, end = 0, start + size
+    for segment in segments:
+        low, high = max(start, at), min(end, at + segment.size)
+        if low < high:
+            yield segment, low - at, high - low
+        at += segment.size
+
+
+def chunks(ctx: Context, segments: list[Segment], start: int, size: int) -> Iterator[bytes]:
+    """The bytes [start, start + size), at most 1 MiB at a time, read now."""
+    for segment, offset, length in cut(segments, start, size):
+        if segment.row:
+            yield _row(ctx, segment)[offset : offset + length]
+            continue
+        with ctx.tx.blob_path(segment.blob).open("rb") as file:
+            file.seek(segment.offset + offset)
+            left = length
+            while left:
+                data = file.read(min(CHUNK, left))
+                if not data:
+                    raise OSError(f"blob {segment.blob} is shorter than {segment.offset + offset + length} bytes")
+                left -= len(data)
+                yield data
+
+
+def md5_of(ctx: Context, segments: list[Segment], size: int) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for data in chunks(ctx, segments, 0, size):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _row(ctx: Context, segment: Segment) -> bytes:
+    found = ctx.tx.get(("s3", "bytes", segment.row), Bytes)
+    assert found is not None, f"the bytes {segment.row} are missing"
+    return found.data
+
+
+def body_of(ctx: Context, segments: list[Segment], start: int, size: int) -> ResponseBody:
+    """The bytes [start, start + size) as an answer: bytes for another service, a file or a stream for a client."""
+    pieces = list(cut(segments, start, size))
+    if ctx.span.kind == "call" or all(segment.row for segment, _, _ in pieces):
+        return b"".join(chunks(ctx, segments, start, size))
+    answers: list[bytes | FileBody] = []
+    for segment, offset, length in pieces:
+        if segment.row:
+            answers.append(_row(ctx, segment)[offset : offset + length])
+        else:
+            path = ctx.tx.committed_blob_path(segment.blob)
+            answers.append(FileBody(path, segment.offset + offset, length))
+    return answers[0] if len(answers) == 1 else Joined(answers)
+
+
+class Joined:
+    """An answer of several files, one after the other; called by the front, which sends `size` bytes of it."""
+
+    def __init__(self, pieces: list[bytes | FileBody]) -> None:
+        self.pieces = pieces
+        self.size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
+
+    async def __call__(self) -> AsyncIterator[bytes]:
+        """Opens the files ahead, so that an overwrite in the meantime does not end the download."""
+        opened = {
+            i: piece.path.open("rb") for i, piece in enumerate(self.pieces[:_OPEN_AHEAD]) if isinstance(piece, FileBody)
+        }
+        try:
+            for i, piece in enumerate(self.pieces):
+                if isinstance(piece, bytes):
+                    yield piece
+                    continue
+                with opened.pop(i, None) or piece.path.open("rb") as file:
+                    file.seek(piece.offset)
+                    left = piece.size
+                    while left:
+                        data = file.read(min(CHUNK // 4, left))
+                        if not data:
+                            raise OSError(f"{piece.path} is shorter than it should be")
+                        left -= len(data)
+                        yield data
+        finally:
+            for file in opened.values():
+                file.close()

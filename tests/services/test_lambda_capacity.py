@@ -1,0 +1,160 @@
+"""How many invocations run at once, against a runtime that never ends by itself."""
+
+import asyncio
+import io
+import zipfile
+
+import pytest
+
+from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.service import Service
+from cumulet.runtimes.model import InvocationResult
+from cumulet.services.lambda_ import SERVICE as LAMBDA
+from cumulet.services.lambda_.errors import ServiceException, TooManyRequestsException
+from cumulet.services.logs import SERVICE as LOGS
+from cumulet.testing.inprocess import InProcess
+
+
+def _credentials(ctx, req):
+    return {"AccessKeyId": "key", "SecretAccessKey": "secret", "SessionToken": f"at {ctx.now}", "Expiration": ctx.now + 7200}
+
+
+STS = Service("sts", internals={"cumulet:RoleCredentials": _credentials})
+
+
+class Machine:
+    """A runtime whose invocations end when the test says so."""
+
+    def __init__(self):
+        self.go = asyncio.Event()
+        self.specs = []
+        self.most = self.now = 0
+
+    async def run(self, span, spec, code, layers, invocation):
+        self.specs.append(spec)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await self.go.wait()
+        self.now -= 1
+        return InvocationResult(b"1", None, [], "stream", 1.0, 1, None, 1, "ok")
+
+
+def cloud(machine):
+    return InProcess([LAMBDA, LOGS, STS], {"invoke": machine.run})
+
+
+async def create(running, name="f"):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("index.py", "")
+    request = {"FunctionName": name, "Runtime": "python3.12", "Handler": "index.h", "Code": {"ZipFile": sink.getvalue()},
+               "Role": "arn:aws:iam::000000000000:role/r"}  # fmt: skip
+    await running.call("lambda", "CreateFunction", request)
+
+
+def invocations(running, count, name="f"):
+    return [asyncio.create_task(running.call("lambda", "Invoke", {"FunctionName": name})) for _ in range(count)]
+
+
+async def spin(machine, count):
+    while machine.now < count:
+        await asyncio.sleep(0)
+
+
+def test_an_account_runs_a_thousand_at_once_less_what_is_reserved():
+    async def story():
+        machine = Machine()
+        async with cloud(machine) as running:
+            await create(running)
+            await create(running, "reserved")
+            await running.call("lambda", "PutFunctionConcurrency",
+                               {"FunctionName": "reserved", "ReservedConcurrentExecutions": 100})  # fmt: skip
+            tasks = invocations(running, 900)
+            await spin(machine, 900)
+            with pytest.raises(TooManyRequestsException) as caught:
+                await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            assert caught.value.members["Reason"] == "ConcurrentInvocationLimitExceeded"
+            tasks += invocations(running, 1, "reserved")
+            await spin(machine, 901)
+            machine.go.set()
+            await asyncio.gather(*tasks)
+            assert (await running.call("lambda", "Invoke", {"FunctionName": "f"}))["StatusCode"] == 200
+
+    asyncio.run(story())
+
+
+def test_a_burst_of_events_runs_one_by_one_with_one_reserved_and_none_is_lost():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1})
+            for _ in range(500):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await running.quiet()
+            assert (len(machine.specs), machine.most) == (500, 1)
+
+    asyncio.run(story())
+
+
+def test_a_slot_whose_end_was_never_heard_of_is_free_again_after_the_timeout():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1})
+            await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            table = running.pipeline.volatile["lambda.running"]
+            table.by_function["000000000000", "us-east-1", "f"] = {"lost": running.clock.now() + 63}
+            with pytest.raises(TooManyRequestsException):
+                await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            await running.advance(64)
+            assert (await running.call("lambda", "Invoke", {"FunctionName": "f"}))["StatusCode"] == 200
+
+    asyncio.run(story())
+
+
+def test_one_specification_serves_until_its_credentials_have_an_hour_left():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            for _ in range(3):
+                await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            await running.advance(3599)
+            await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            assert len({id(spec) for spec in machine.specs}) == 1
+            await running.advance(2)
+            await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            assert len({spec.credentials for spec in machine.specs}) == 2
+
+    asyncio.run(story())
+
+
+def test_a_platform_failure_is_an_error_of_the_service_and_a_queued_event_waits_for_better_times():
+    async def story():
+        ill = True
+        ran = []
+
+        async def run(span, spec, code, layers, invocation):
+            if ill:
+                raise EffectFailed("RuntimeStartError", "no interpreter")
+            ran.append(invocation.request_id)
+            return InvocationResult(b"1", None, [], "stream", 1.0, 1, None, 1, "ok")
+
+        async with InProcess([LAMBDA, LOGS, STS], {"invoke": run}) as running:
+            await create(running)
+            with pytest.raises(ServiceException) as caught:
+                await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            assert "no interpreter" in (caught.value.hint or "")
+            assert "no interpreter" not in caught.value.message
+            await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await running.advance(100)
+            ill = False
+            await running.advance(300)
+            assert len(ran) == 1
+
+    asyncio.run(story())
