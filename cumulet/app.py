@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -21,23 +20,32 @@ from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
-from cumulet.runtimes import FunctionSpec, Invocation, InvocationResult, Runtimes, RuntimesClosed, UnsupportedRuntime
+from cumulet.runtimes import (
+    FunctionSpec,
+    Invocation,
+    InvocationResult,
+    Runtimes,
+    RuntimesClosed,
+    RuntimeStartError,
+    UnsupportedRuntime,
+)
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
+from cumulet.runtimes.sam import SamTransformer
+from cumulet.services import apigateway, apigatewayv2, cloudformation, dynamodb, iam, lambda_, logs, s3, sts
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
 
-
-def _there() -> tuple[Service, ...]:  # while the services are being written
-    found = []
-    for name in ("apigateway", "apigatewayv2", "cloudformation", "dynamodb", "iam", "lambda_", "logs", "s3", "sts"):
-        try:
-            found.append(importlib.import_module(f"cumulet.services.{name}").SERVICE)
-        except (ImportError, AttributeError, SyntaxError):
-            continue
-    return tuple(found)
-
-
-SERVICES: tuple[Service, ...] = _there()
+SERVICES: tuple[Service, ...] = (
+    apigateway.SERVICE,
+    apigatewayv2.SERVICE,
+    cloudformation.SERVICE,
+    dynamodb.SERVICE,
+    iam.SERVICE,
+    lambda_.SERVICE,
+    logs.SERVICE,
+    s3.SERVICE,
+    sts.SERVICE,
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,6 @@ class Config:
     virtual: bool = False
     account: str = "000000000000"
     crash_at: str | None = None
-
-
-try:
-    from cumulet.runtimes.sam import SamTransformer
-except ImportError:
-
-    class SamTransformer:  # type: ignore[no-redef]
-        async def transform(self, *args: Any) -> Any:
-            raise EffectFailed("Missing", "no sam yet")
-
-        async def close(self) -> None:
-            return
 
 
 class Cloud:
@@ -135,7 +131,7 @@ class Cloud:
                 now=invocation.now,
             )
             result = await self.runtimes.invoke(ready, traced)
-        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed) as error:
+        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed, RuntimeStartError) as error:
             raise EffectFailed(type(error).__name__, str(error)) from error
         except asyncio.CancelledError:
             raise EffectFailed("RuntimesClosed", "The server is stopping.") from None

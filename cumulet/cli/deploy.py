@@ -219,6 +219,8 @@ class Deployment:
     def _show(self, event: dict[str, Any], template: Template) -> None:
         status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
         if event["LogicalResourceId"] == self.stack and status.endswith("IN_PROGRESS"):
+            if "ROLLBACK" in status and reason:
+                click.secho(f"  {template.where(reason)}: {reason}", fg="red")
             return
         if status.endswith("IN_PROGRESS") and not reason.startswith("Transform"):
             return

@@ -4,11 +4,12 @@ import time
 
 
 class Clock:
-    """`now()` in epoch seconds. Virtual time never goes back."""
+    """`now()` in epoch seconds. Virtual time never goes back, except when the cloud is emptied."""
 
     def __init__(self, virtual: bool = False, start: float | None = None) -> None:
         self.virtual = virtual
         self.jumping = False
+        self._start = start
         self._now = time.time() if start is None else start
 
     def now(self) -> float:
@@ -24,6 +25,10 @@ class Clock:
     def thaw(self) -> None:
         """Back to real time."""
         self.virtual = self.jumping = False
+
+    def restart(self) -> None:
+        """A virtual clock begins anew, at its start or the real time: clients outside sign requests in real time."""
+        self._now = time.time() if self._start is None else self._start
 
     def set(self, at: float) -> None:
         """Raises: ValueError on a real clock."""

@@ -415,6 +415,7 @@ class Pipeline:
                 self._resume(parked)
         await self.store.clear()
         self.tracer.clear()
+        self.clock.restart()
 
     async def close(self) -> None:
         """Stop timers, let running effects end for a moment, settle, close the store."""

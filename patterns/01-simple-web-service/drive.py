@@ -72,7 +72,8 @@ def drive(url: str) -> None:
     ]
     for method, path, body, expected in steps:
         status, answer = request(method, url + path, body)
-        print(f"  {method:<6} {path:<16} {status}  {'' if answer is None else json.dumps(answer)}")
+        text = "" if answer is None else json.dumps(answer)
+        print(f"  {method:<6} {path:<16} {status}  {text if len(text) < 100 else text[:97] + '...'}")
         if status != expected:
             raise SystemExit(f"expected {expected}")
 

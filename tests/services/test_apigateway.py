@@ -55,17 +55,33 @@ class Cloud(InProcess):
     async def api(self, operation: str, /, **request: Any) -> Any:
         return await self.call("apigateway", operation, request)
 
-    async def get(self, api_id: str, rest: str, method: str = "GET", query: str = "", body: bytes = b"",
-                  headers: dict[str, str] | None = None) -> HttpResponse:
+    async def get(
+        self,
+        api_id: str,
+        rest: str,
+        method: str = "GET",
+        query: str = "",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> HttpResponse:
         sent = {"Host": "127.0.0.1:4566", **(headers or {})}
-        return await self.door("execute-api", DoorRequest(
-            method=method, path=f"/_aws/execute-api/{api_id}{rest}", query=query,
-            headers={name.lower(): value for name, value in sent.items()}, raw_headers=list(sent.items()), body=body,
-            target=api_id, rest=rest,
-        ))
+        return await self.door(
+            "execute-api",
+            DoorRequest(
+                method=method,
+                path=f"/_aws/execute-api/{api_id}{rest}",
+                query=query,
+                headers={name.lower(): value for name, value in sent.items()},
+                raw_headers=list(sent.items()),
+                body=body,
+                target=api_id,
+                rest=rest,
+            ),
+        )
 
-    async def deployed(self, *routes: tuple[str, str], stage: str = "prod", variables: dict[str, str] | None = None,
-                       **settings: Any) -> str:
+    async def deployed(
+        self, *routes: tuple[str, str], stage: str = "prod", variables: dict[str, str] | None = None, **settings: Any
+    ) -> str:
         """An API with Lambda proxy routes (method, path), on a stage."""
         api = await self.api("CreateRestApi", name="shop", **settings)
         ids = {"/": api["rootResourceId"]}
@@ -79,7 +95,9 @@ class Cloud(InProcess):
             where = {"restApiId": api["id"], "resourceId": ids[path], "httpMethod": method}
             await self.api("PutMethod", **where, authorizationType="NONE")
             await self.api("PutIntegration", **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=URI)
-        await self.api("CreateDeployment", restApiId=api["id"], stageName=stage, **({"variables": variables} if variables else {}))
+        await self.api(
+            "CreateDeployment", restApiId=api["id"], stageName=stage, **({"variables": variables} if variables else {})
+        )
         return str(api["id"])
 
 
@@ -98,8 +116,14 @@ def headers_of(response: HttpResponse) -> dict[str, str]:
 def test_a_proxy_function_gets_the_whole_event() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("POST", "/items/{id}"), variables={"table": "t1"})
-        response = await cloud.get(api, "/prod/items/a%20b", "POST", "x=1&x=2&y=%C3%A9", b'{"n":1}',
-                                   {"Content-Type": "application/json", "User-Agent": "test/1"})
+        response = await cloud.get(
+            api,
+            "/prod/items/a%20b",
+            "POST",
+            "x=1&x=2&y=%C3%A9",
+            b'{"n":1}',
+            {"Content-Type": "application/json", "User-Agent": "test/1"},
+        )
         assert (response.status, response.body) == (200, b"hi")
         event = cloud.events[0]
         assert event["resource"] == "/items/{id}"
@@ -116,7 +140,9 @@ def test_a_proxy_function_gets_the_whole_event() -> None:
         assert context["stage"] == "prod" and context["apiId"] == api and context["resourcePath"] == "/items/{id}"
         assert context["path"] == "/prod/items/a%20b" and context["accountId"] == "000000000000"
         assert context["domainName"] == f"{api}.execute-api.us-east-1.amazonaws.com"
-        assert context["requestTimeEpoch"] == 1_700_000_000_000 and context["requestTime"] == "14/Nov/2023:22:13:20 +0000"
+        assert (
+            context["requestTimeEpoch"] == 1_700_000_000_000 and context["requestTime"] == "14/Nov/2023:22:13:20 +0000"
+        )
         assert context["identity"]["sourceIp"] == "127.0.0.1" and context["identity"]["userAgent"] == "test/1"
         assert context["requestId"] == headers_of(response)["x-amzn-requestid"]
         assert context["extendedRequestId"] == headers_of(response)["x-amz-apigw-id"]
@@ -131,7 +157,13 @@ def test_what_a_request_lacks_is_null_in_the_event() -> None:
         for rest in ("/prod", "/prod/"):
             assert (await cloud.get(api, rest)).status == 200
             event = cloud.events.pop()
-            for name in ("queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "stageVariables", "body"):
+            for name in (
+                "queryStringParameters",
+                "multiValueQueryStringParameters",
+                "pathParameters",
+                "stageVariables",
+                "body",
+            ):
                 assert event[name] is None
 
     run(body)
@@ -150,7 +182,9 @@ def test_what_a_request_lacks_is_null_in_the_event() -> None:
 )
 def test_literals_go_before_parameters_and_those_before_greedy_ones(path: str, resource: str, parameters: Any) -> None:
     async def body(cloud: Cloud) -> None:
-        api = await cloud.deployed(("GET", "/pets/dog"), ("GET", "/pets/{kind}"), ("ANY", "/{proxy+}"), ("GET", "/pets/dog/toys"))
+        api = await cloud.deployed(
+            ("GET", "/pets/dog"), ("GET", "/pets/{kind}"), ("ANY", "/{proxy+}"), ("GET", "/pets/dog/toys")
+        )
         await cloud.get(api, f"/prod{path}")
         assert (cloud.events[0]["resource"], cloud.events[0]["pathParameters"]) == (resource, parameters)
 
@@ -177,18 +211,36 @@ def test_unknown_paths_methods_stages_and_apis_are_forbidden() -> None:
 def test_a_function_sets_status_headers_and_body() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/"))
-        cloud.answer = {"statusCode": "201", "headers": {"X-A": 1, "Content-Type": "text/csv"},
-                        "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]}, "body": "é"}
+        cloud.answer = {
+            "statusCode": "201",
+            "headers": {"X-A": 1, "Content-Type": "text/csv"},
+            "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]},
+            "body": "é",
+        }
         response = await cloud.get(api, "/prod")
         assert (response.status, response.body) == (201, "é".encode())
-        assert [pair for pair in response.headers if pair[0] == "Set-Cookie"] == [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
+        assert [pair for pair in response.headers if pair[0] == "Set-Cookie"] == [
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+        ]
         assert headers_of(response)["x-a"] == "1" and headers_of(response)["content-type"] == "text/csv"
 
     run(body)
 
 
-@pytest.mark.parametrize("answer", [b"null", b'"text"', b"{}", b"[]", b'{"statusCode": 200, "body": {"a": 1}}',
-                                    b'{"statusCode": "x"}', b'{"statusCode": 200, "headers": {"a": {}}}', b"not json"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"null",
+        b'"text"',
+        b"{}",
+        b"[]",
+        b'{"statusCode": 200, "body": {"a": 1}}',
+        b'{"statusCode": "x"}',
+        b'{"statusCode": 200, "headers": {"a": {}}}',
+        b"not json",
+    ],
+)
 def test_a_malformed_proxy_answer_is_a_502(answer: bytes) -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/"))
@@ -218,10 +270,14 @@ def test_binary_media_types_decide_on_base64_both_ways() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("ANY", "/"), binaryMediaTypes=["image/png"])
         cloud.answer = {"statusCode": 200, "body": "AAEC", "isBase64Encoded": True}
-        response = await cloud.get(api, "/prod", "POST", "", b"\xff\x00", {"Content-Type": "image/png", "Accept": "image/png"})
+        response = await cloud.get(
+            api, "/prod", "POST", "", b"\xff\x00", {"Content-Type": "image/png", "Accept": "image/png"}
+        )
         assert (cloud.events[0]["body"], cloud.events[0]["isBase64Encoded"]) == ("/wA=", True)
         assert response.body == b"\x00\x01\x02"
-        response = await cloud.get(api, "/prod", "POST", "", b"x", {"Content-Type": "text/plain", "Accept": "text/html"})
+        response = await cloud.get(
+            api, "/prod", "POST", "", b"x", {"Content-Type": "text/plain", "Accept": "text/html"}
+        )
         assert (cloud.events[1]["body"], cloud.events[1]["isBase64Encoded"]) == ("x", False)
         assert response.body == b"AAEC"
 
@@ -256,8 +312,12 @@ def test_stage_variables_choose_the_function() -> None:
         await cloud.api("UpdateIntegration", **where, patchOperations=[{"op": "replace", "path": "/uri", "value": uri}])
         await cloud.api("CreateDeployment", restApiId=api, stageName="prod")
         await cloud.get(api, "/prod")
-        await cloud.api("UpdateStage", restApiId=api, stageName="prod",
-                        patchOperations=[{"op": "replace", "path": "/variables/fn", "value": "two"}])
+        await cloud.api(
+            "UpdateStage",
+            restApiId=api,
+            stageName="prod",
+            patchOperations=[{"op": "replace", "path": "/variables/fn", "value": "two"}],
+        )
         await cloud.get(api, "/prod")
         assert [arn.rpartition(":")[2] for arn in cloud.invoked] == ["one", "two"]
 
@@ -267,9 +327,14 @@ def test_stage_variables_choose_the_function() -> None:
 def test_gateway_responses_are_customised_by_type_and_by_default() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/"))
-        await cloud.api("PutGatewayResponse", restApiId=api, responseType="DEFAULT_4XX", statusCode="419",
-                        responseParameters={"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"},
-                        responseTemplates={"application/json": '{"m":$context.error.messageString,"s":"$context.stage"}'})
+        await cloud.api(
+            "PutGatewayResponse",
+            restApiId=api,
+            responseType="DEFAULT_4XX",
+            statusCode="419",
+            responseParameters={"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"},
+            responseTemplates={"application/json": '{"m":$context.error.messageString,"s":"$context.stage"}'},
+        )
         assert (await cloud.get(api, "/prod/x")).status == 403  # not deployed yet
         await cloud.api("CreateDeployment", restApiId=api, stageName="prod")
         response = await cloud.get(api, "/prod/x")
@@ -284,8 +349,13 @@ def test_a_method_with_iam_authorization_wants_a_signature() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/"))
         resource = (await cloud.api("GetRestApi", restApiId=api))["rootResourceId"]
-        await cloud.api("UpdateMethod", restApiId=api, resourceId=resource, httpMethod="GET",
-                        patchOperations=[{"op": "replace", "path": "/authorizationType", "value": "AWS_IAM"}])
+        await cloud.api(
+            "UpdateMethod",
+            restApiId=api,
+            resourceId=resource,
+            httpMethod="GET",
+            patchOperations=[{"op": "replace", "path": "/authorizationType", "value": "AWS_IAM"}],
+        )
         await cloud.api("CreateDeployment", restApiId=api, stageName="prod")
         assert (await cloud.get(api, "/prod")).status == 403
         signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=AK/20231114/us-east-1/execute-api/aws4_request, ..."}
@@ -295,8 +365,15 @@ def test_a_method_with_iam_authorization_wants_a_signature() -> None:
     run(body)
 
 
-@pytest.mark.parametrize("settings", [{"cloneFrom": "x"}, {"policy": "{}"}, {"apiKeySource": "AUTHORIZER"},
-                                      {"endpointConfiguration": {"types": ["PRIVATE"]}}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cloneFrom": "x"},
+        {"policy": "{}"},
+        {"apiKeySource": "AUTHORIZER"},
+        {"endpointConfiguration": {"types": ["PRIVATE"]}},
+    ],
+)
 def test_settings_that_are_not_honoured_are_refused(settings: dict[str, Any]) -> None:
     async def body(cloud: Cloud) -> None:
         with pytest.raises(AwsError) as refused:
@@ -317,8 +394,15 @@ def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
     run(body)
 
 
-async def _one_method(cloud: Cloud, method: dict[str, Any], integration: dict[str, Any], *responses: dict[str, Any],
-                      path: str = "", stage: dict[str, Any] | None = None, **settings: Any) -> str:
+async def _one_method(
+    cloud: Cloud,
+    method: dict[str, Any],
+    integration: dict[str, Any],
+    *responses: dict[str, Any],
+    path: str = "",
+    stage: dict[str, Any] | None = None,
+    **settings: Any,
+) -> str:
     """An API with one POST method, on stage `prod`."""
     made = await cloud.api("CreateRestApi", name="x", **settings)
     resource = made["rootResourceId"]
@@ -339,13 +423,26 @@ def test_a_mock_chooses_its_answer_by_status() -> None:
     async def body(cloud: Cloud) -> None:
         template = '#if($input.params("bad") == "1"){"statusCode": 400}#{else}{"statusCode": 200}#end'
         api = await _one_method(
-            cloud, {}, {"type": "MOCK", "requestTemplates": {"application/json": template}},
-            {"statusCode": "200", "responseTemplates": {"application/json": '{"v":"$stageVariables.v"}', "text/plain": "t"},
-             "responseParameters": {"method.response.header.X-P": "method.request.header.none",
-                                    "method.response.header.X-S": "stageVariables.v"}},
-            {"statusCode": "422", "selectionPattern": "4\\d{2}", "responseTemplates": {
-                "application/json": '#set($context.responseOverride.status = 418)#set($context.responseOverride.header.X-O = "o")x'}},
-            stage={"variables": {"v": "w"}})
+            cloud,
+            {},
+            {"type": "MOCK", "requestTemplates": {"application/json": template}},
+            {
+                "statusCode": "200",
+                "responseTemplates": {"application/json": '{"v":"$stageVariables.v"}', "text/plain": "t"},
+                "responseParameters": {
+                    "method.response.header.X-P": "method.request.header.none",
+                    "method.response.header.X-S": "stageVariables.v",
+                },
+            },
+            {
+                "statusCode": "422",
+                "selectionPattern": "4\\d{2}",
+                "responseTemplates": {
+                    "application/json": '#set($context.responseOverride.status = 418)#set($context.responseOverride.header.X-O = "o")x'
+                },
+            },
+            stage={"variables": {"v": "w"}},
+        )
         response = await cloud.get(api, "/prod", "POST")
         assert (response.status, response.body, headers_of(response)["x-s"]) == (200, b'{"v":"w"}', "w")
         assert "x-p" not in headers_of(response)
@@ -359,10 +456,14 @@ def test_a_mock_chooses_its_answer_by_status() -> None:
 
 def test_a_mock_without_a_status_or_a_matching_answer_is_a_500() -> None:
     async def body(cloud: Cloud) -> None:
-        for template, response in (("{}", {"statusCode": "200"}),
-                                   ('{"statusCode": 200}', {"statusCode": "404", "selectionPattern": "404"}),
-                                   ('#if(true){"statusCode": 200}', {"statusCode": "200"})):
-            api = await _one_method(cloud, {}, {"type": "MOCK", "requestTemplates": {"application/json": template}}, response)
+        for template, response in (
+            ("{}", {"statusCode": "200"}),
+            ('{"statusCode": 200}', {"statusCode": "404", "selectionPattern": "404"}),
+            ('#if(true){"statusCode": 200}', {"statusCode": "200"}),
+        ):
+            api = await _one_method(
+                cloud, {}, {"type": "MOCK", "requestTemplates": {"application/json": template}}, response
+            )
             assert (await cloud.get(api, "/prod", "POST")).status == 500
 
     run(body)
@@ -388,35 +489,64 @@ def test_an_aws_integration_calls_another_services_operation() -> None:
     class More(Cloud):
         def __init__(self) -> None:
             super().__init__()
-            self._services = [*self._services, Service("dynamodb", internals={"PutItem": put_item}),
-                              Service("kinesis", internals={"PutRecord": put_record}),
-                              Service("sqs", internals={"SendMessage": send_message})]
+            self._services = [
+                *self._services,
+                Service("dynamodb", internals={"PutItem": put_item}),
+                Service("kinesis", internals={"PutRecord": put_record}),
+                Service("sqs", internals={"SendMessage": send_message}),
+            ]
 
     async def body(cloud: Cloud) -> None:
         role = "arn:aws:iam::000000000000:role/api"
-        ok = {"statusCode": "200", "responseTemplates": {"application/json": '{"a": "$input.path("$.Attributes.a.S")"}'}}
-        bad = {"statusCode": "400", "selectionPattern": "4\\d\\d", "responseTemplates": {
-            "application/json": '{"m": $input.json("$.message")}'}}
+        ok = {
+            "statusCode": "200",
+            "responseTemplates": {"application/json": '{"a": "$input.path("$.Attributes.a.S")"}'},
+        }
+        bad = {
+            "statusCode": "400",
+            "selectionPattern": "4\\d\\d",
+            "responseTemplates": {"application/json": '{"m": $input.json("$.message")}'},
+        }
         uri = "arn:aws:apigateway:us-east-1:dynamodb:action/PutItem"
         template = '{"TableName": "t"#if($input.path("$.v")), "Item": {"v": {"S": "$input.path("$.v")"}}#end}'
-        api = await _one_method(cloud, {}, {"type": "AWS", "uri": uri, "credentials": role,
-                                            "requestTemplates": {"application/json": template}}, ok, bad)
+        api = await _one_method(
+            cloud,
+            {},
+            {"type": "AWS", "uri": uri, "credentials": role, "requestTemplates": {"application/json": template}},
+            ok,
+            bad,
+        )
         response = await cloud.get(api, "/prod", "POST", body=b'{"v": "x"}')
         assert (response.status, response.body) == (200, b'{"a": "1"}')
         assert seen.pop() == ("PutItem", {"TableName": "t", "Item": {"v": {"S": "x"}}}, role)
         response = await cloud.get(api, "/prod", "POST", body=b"{}")
         assert (response.status, response.body) == (400, b'{"m": "no item"}')
         template = '{"StreamName": "s", "Data": "$util.base64Encode($input.json(\'$\'))", "PartitionKey": "p"}'
-        api = await _one_method(cloud, {}, {"type": "AWS", "uri": "arn:aws:apigateway:us-east-1:kinesis:action/PutRecord",
-                                            "requestTemplates": {"application/json": template}}, {"statusCode": "200"})
+        api = await _one_method(
+            cloud,
+            {},
+            {
+                "type": "AWS",
+                "uri": "arn:aws:apigateway:us-east-1:kinesis:action/PutRecord",
+                "requestTemplates": {"application/json": template},
+            },
+            {"statusCode": "200"},
+        )
         response = await cloud.get(api, "/prod", "POST", body=b'{"n": 1}')
         assert json.loads(response.body) == {"SequenceNumber": "7", "ShardId": "s"}  # type: ignore[arg-type]
         assert seen[-1][1] == {"StreamName": "s", "Data": b'{"n":1}', "PartitionKey": "p"}
         form = "Action=SendMessage&MessageBody=$util.urlEncode($input.body)"
-        api = await _one_method(cloud, {}, {
-            "type": "AWS", "uri": "arn:aws:apigateway:us-east-1:sqs:path/000000000000/q",
-            "requestParameters": {"integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"},
-            "requestTemplates": {"application/json": form}}, {"statusCode": "200"})
+        api = await _one_method(
+            cloud,
+            {},
+            {
+                "type": "AWS",
+                "uri": "arn:aws:apigateway:us-east-1:sqs:path/000000000000/q",
+                "requestParameters": {"integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"},
+                "requestTemplates": {"application/json": form},
+            },
+            {"statusCode": "200"},
+        )
         response = await cloud.get(api, "/prod", "POST", body=b"a & b")
         assert json.loads(response.body)["SendMessageResponse"]["SendMessageResult"] == {"MessageId": "m"}  # type: ignore[arg-type]
         assert seen[-1][1] == {"MessageBody": "a & b", "QueueUrl": "http://127.0.0.1:4566/000000000000/q"}
@@ -431,10 +561,17 @@ def test_an_aws_integration_calls_another_services_operation() -> None:
 def test_a_function_behind_an_aws_integration_may_be_invoked_asynchronously() -> None:
     async def body(cloud: Cloud) -> None:
         api = await _one_method(
-            cloud, {"requestParameters": {"method.request.header.X-How": False}},
-            {"type": "AWS", "uri": URI,
-             "requestParameters": {"integration.request.header.X-Amz-Invocation-Type": "method.request.header.X-How"}},
-            {"statusCode": "202"})
+            cloud,
+            {"requestParameters": {"method.request.header.X-How": False}},
+            {
+                "type": "AWS",
+                "uri": URI,
+                "requestParameters": {
+                    "integration.request.header.X-Amz-Invocation-Type": "method.request.header.X-How"
+                },
+            },
+            {"statusCode": "202"},
+        )
         await cloud.get(api, "/prod", "POST", body=b'{"a": 1}', headers={"X-How": "Event"})
         assert cloud.events == [{"a": 1}] and cloud.kinds == ["Event"]
 
@@ -445,21 +582,49 @@ def test_validators_refuse_what_a_method_requires() -> None:
     async def body(cloud: Cloud) -> None:
         made = await cloud.api("CreateRestApi", name="x")
         one = made["id"]
-        await cloud.api("CreateModel", restApiId=one, name="Name", contentType="application/json",
-                        schema='{"type": "string", "minLength": 2}')
-        await cloud.api("CreateModel", restApiId=one, name="Pet", contentType="application/json", schema=json.dumps({
-            "type": "object", "required": ["name"],
-            "properties": {"name": {"$ref": f"https://apigateway.amazonaws.com/restapis/{one}/models/Name"}}}))
-        validator = await cloud.api("CreateRequestValidator", restApiId=one, name="v", validateRequestBody=True,
-                                    validateRequestParameters=True)
+        await cloud.api(
+            "CreateModel",
+            restApiId=one,
+            name="Name",
+            contentType="application/json",
+            schema='{"type": "string", "minLength": 2}',
+        )
+        await cloud.api(
+            "CreateModel",
+            restApiId=one,
+            name="Pet",
+            contentType="application/json",
+            schema=json.dumps(
+                {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"$ref": f"https://apigateway.amazonaws.com/restapis/{one}/models/Name"}},
+                }
+            ),
+        )
+        validator = await cloud.api(
+            "CreateRequestValidator", restApiId=one, name="v", validateRequestBody=True, validateRequestParameters=True
+        )
         where = {"restApiId": one, "resourceId": made["rootResourceId"], "httpMethod": "POST"}
-        await cloud.api("PutMethod", **where, authorizationType="NONE", requestValidatorId=validator["id"],
-                        requestModels={"application/json": "Pet"},
-                        requestParameters={"method.request.querystring.q": True, "method.request.header.X-H": True,
-                                           "method.request.querystring.o": False})
+        await cloud.api(
+            "PutMethod",
+            **where,
+            authorizationType="NONE",
+            requestValidatorId=validator["id"],
+            requestModels={"application/json": "Pet"},
+            requestParameters={
+                "method.request.querystring.q": True,
+                "method.request.header.X-H": True,
+                "method.request.querystring.o": False,
+            },
+        )
         await cloud.api("PutIntegration", **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=URI)
-        await cloud.api("PutGatewayResponse", restApiId=one, responseType="BAD_REQUEST_BODY", responseTemplates={
-            "application/json": '{"e": "$context.error.validationErrorString"}'})
+        await cloud.api(
+            "PutGatewayResponse",
+            restApiId=one,
+            responseType="BAD_REQUEST_BODY",
+            responseTemplates={"application/json": '{"e": "$context.error.validationErrorString"}'},
+        )
         await cloud.api("CreateDeployment", restApiId=one, stageName="prod")
         response = await cloud.get(one, "/prod", "POST", body=b'{"name": "ab"}')
         assert (response.status, response.body) == (400, b'{"message":"Missing required request parameters: [q, X-H]"}')
@@ -476,9 +641,15 @@ def test_validators_refuse_what_a_method_requires() -> None:
 def test_a_stage_throttles_and_refills_with_time() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/a"), ("GET", "/b"))
-        await cloud.api("UpdateStage", restApiId=api, stageName="prod", patchOperations=[
-            {"op": "replace", "path": "/~1a/GET/throttling/rateLimit", "value": "0.5"},
-            {"op": "replace", "path": "/~1a/GET/throttling/burstLimit", "value": "2"}])
+        await cloud.api(
+            "UpdateStage",
+            restApiId=api,
+            stageName="prod",
+            patchOperations=[
+                {"op": "replace", "path": "/~1a/GET/throttling/rateLimit", "value": "0.5"},
+                {"op": "replace", "path": "/~1a/GET/throttling/burstLimit", "value": "2"},
+            ],
+        )
         assert [(await cloud.get(api, "/prod/a")).status for _ in range(3)] == [200, 200, 429]
         assert (await cloud.get(api, "/prod/b")).status == 200
         await cloud.advance(2)
@@ -491,8 +662,13 @@ def test_an_api_compresses_and_unpacks() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("POST", "/"), minimumCompressionSize=10)
         cloud.answer = {"statusCode": 200, "body": "x" * 100}
-        response = await cloud.get(api, "/prod", "POST", body=gzip.compress(b"hello"),
-                                   headers={"Content-Encoding": "gzip", "Accept-Encoding": "gzip"})
+        response = await cloud.get(
+            api,
+            "/prod",
+            "POST",
+            body=gzip.compress(b"hello"),
+            headers={"Content-Encoding": "gzip", "Accept-Encoding": "gzip"},
+        )
         assert cloud.events[0]["body"] == "hello"
         assert headers_of(response)["content-encoding"] == "gzip"
         assert gzip.decompress(response.body) == b"x" * 100  # type: ignore[arg-type]
@@ -500,7 +676,9 @@ def test_an_api_compresses_and_unpacks() -> None:
         assert response.body == b"x" * 100
         cloud.answer = {"statusCode": 200, "body": "x"}
         assert (await cloud.get(api, "/prod", "POST", headers={"Accept-Encoding": "gzip"})).body == b"x"
-        assert (await cloud.get(api, "/prod", "POST", body=b"no gzip", headers={"Content-Encoding": "gzip"})).status == 400
+        assert (
+            await cloud.get(api, "/prod", "POST", body=b"no gzip", headers={"Content-Encoding": "gzip"})
+        ).status == 400
 
     run(body)
 
@@ -509,13 +687,33 @@ def test_an_api_compresses_and_unpacks() -> None:
     ("operation", "request_", "status"),
     [
         ("UpdateRestApi", {"patchOperations": [{"op": "replace", "path": "/nonsense", "value": "x"}]}, 400),
-        ("UpdateRestApi", {"patchOperations": [{"op": "replace", "path": "/disableExecuteApiEndpoint", "value": "maybe"}]}, 400),
+        (
+            "UpdateRestApi",
+            {"patchOperations": [{"op": "replace", "path": "/disableExecuteApiEndpoint", "value": "maybe"}]},
+            400,
+        ),
         ("UpdateRestApi", {"patchOperations": [{"op": "replace", "path": "/policy", "value": "{}"}]}, 501),
-        ("UpdateStage", {"stageName": "prod", "patchOperations": [{"op": "replace", "path": "/deploymentId", "value": "no"}]}, 404),
-        ("UpdateStage", {"stageName": "prod", "patchOperations": [
-            {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"}]}, 501),
-        ("UpdateStage", {"stageName": "prod", "patchOperations": [
-            {"op": "replace", "path": "/accessLogSettings/format", "value": "x"}]}, 501),
+        (
+            "UpdateStage",
+            {"stageName": "prod", "patchOperations": [{"op": "replace", "path": "/deploymentId", "value": "no"}]},
+            404,
+        ),
+        (
+            "UpdateStage",
+            {
+                "stageName": "prod",
+                "patchOperations": [{"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"}],
+            },
+            501,
+        ),
+        (
+            "UpdateStage",
+            {
+                "stageName": "prod",
+                "patchOperations": [{"op": "replace", "path": "/accessLogSettings/format", "value": "x"}],
+            },
+            501,
+        ),
         ("CreateStage", {"stageName": "prod", "deploymentId": "x"}, 409),
         ("CreateStage", {"stageName": "s", "deploymentId": "x"}, 404),
         ("CreateDeployment", {"canarySettings": {"percentTraffic": 1.0}}, 501),
@@ -524,7 +722,11 @@ def test_an_api_compresses_and_unpacks() -> None:
         ("PutMethod", {"httpMethod": "post", "authorizationType": "NONE"}, 400),
         ("PutMethod", {"httpMethod": "GET", "authorizationType": "NONE"}, 409),
         ("PutIntegration", {"httpMethod": "GET", "type": "HTTP_PROXY", "uri": "https://a.example"}, 501),
-        ("PutIntegration", {"httpMethod": "GET", "type": "AWS_PROXY", "uri": "arn:nonsense", "integrationHttpMethod": "POST"}, 400),
+        (
+            "PutIntegration",
+            {"httpMethod": "GET", "type": "AWS_PROXY", "uri": "arn:nonsense", "integrationHttpMethod": "POST"},
+            400,
+        ),
         ("PutIntegration", {"httpMethod": "GET", "type": "MOCK", "timeoutInMillis": 30000}, 400),
         ("PutIntegration", {"httpMethod": "PUT", "type": "MOCK"}, 404),
         ("CreateResource", {"parentId": "none", "pathPart": "x"}, 404),
@@ -558,5 +760,27 @@ def test_lists_have_pages() -> None:
         first = await cloud.api("GetRestApis", limit=3)
         rest = await cloud.api("GetRestApis", limit=3, position=first["position"])
         assert [item["id"] for item in first["items"] + rest["items"]] == made and "position" not in rest
+
+    run(body)
+
+
+def test_a_method_can_be_tried_without_a_deployment() -> None:
+    async def body(cloud: Cloud) -> None:
+        made = await cloud.api("CreateRestApi", name="x")
+        child = await cloud.api("CreateResource", restApiId=made["id"], parentId=made["rootResourceId"], pathPart="{id}")
+        where = {"restApiId": made["id"], "resourceId": child["id"], "httpMethod": "GET"}
+        await cloud.api("PutMethod", **where, authorizationType="AWS_IAM")
+        with pytest.raises(AwsError, match="No integration defined"):
+            await cloud.api("TestInvokeMethod", **where)
+        await cloud.api("PutIntegration", **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=URI)
+        cloud.answer = {"statusCode": 201, "multiValueHeaders": {"X-A": ["1", "2"]}, "body": "b"}
+        tried = await cloud.api(
+            "TestInvokeMethod", **where, pathWithQueryString="/7?a=b", headers={"X": "y"}, stageVariables={"s": "t"}
+        )
+        assert (tried["status"], tried["body"], tried["multiValueHeaders"]["X-A"]) == (201, "b", ["1", "2"])
+        event = cloud.events[0]
+        assert event["pathParameters"] == {"id": "7"} and event["queryStringParameters"] == {"a": "b"}
+        assert event["headers"]["X"] == "y" and event["stageVariables"] == {"s": "t"}
+        assert event["requestContext"]["stage"] == "test-invoke-stage"
 
     run(body)

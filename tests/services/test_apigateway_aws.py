@@ -57,16 +57,23 @@ def test_a_rest_api_of_every_operation_serves(aws: Any, cloud: Any) -> None:
     one, root = made["id"], made["rootResourceId"]
     assert api.get_rest_api(restApiId=one)["name"] == "shop"
     assert [item["id"] for item in api.get_rest_apis()["items"]] == [one]
-    api.update_rest_api(restApiId=one, patchOperations=[
-        {"op": "replace", "path": "/name", "value": "shop2"}, {"op": "add", "path": "/binaryMediaTypes/image~1gif"},
-        {"op": "replace", "path": "/endpointConfiguration/types/EDGE", "value": "REGIONAL"}])
+    api.update_rest_api(
+        restApiId=one,
+        patchOperations=[
+            {"op": "replace", "path": "/name", "value": "shop2"},
+            {"op": "add", "path": "/binaryMediaTypes/image~1gif"},
+            {"op": "replace", "path": "/endpointConfiguration/types/EDGE", "value": "REGIONAL"},
+        ],
+    )
     changed = api.get_rest_api(restApiId=one)
     assert changed["name"] == "shop2" and changed["binaryMediaTypes"] == ["image/png", "image/gif"]
     assert changed["endpointConfiguration"]["types"] == ["REGIONAL"]
     resource = api.create_resource(restApiId=one, parentId=root, pathPart="items")["id"]
     child = api.create_resource(restApiId=one, parentId=resource, pathPart="{id}")["id"]
     assert api.get_resource(restApiId=one, resourceId=child)["path"] == "/items/{id}"
-    api.update_resource(restApiId=one, resourceId=resource, patchOperations=[{"op": "replace", "path": "/pathPart", "value": "pets"}])
+    api.update_resource(
+        restApiId=one, resourceId=resource, patchOperations=[{"op": "replace", "path": "/pathPart", "value": "pets"}]
+    )
     assert sorted(item["path"] for item in api.get_resources(restApiId=one)["items"]) == ["/", "/pets", "/pets/{id}"]
     where = {"restApiId": one, "resourceId": child, "httpMethod": "GET"}
     api.put_method(**where, authorizationType="NONE", requestParameters={"method.request.path.id": True})
@@ -74,28 +81,49 @@ def test_a_rest_api_of_every_operation_serves(aws: Any, cloud: Any) -> None:
     api.put_integration(**where, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri(arn))
     api.update_integration(**where, patchOperations=[{"op": "replace", "path": "/timeoutInMillis", "value": "5000"}])
     api.put_method_response(**where, statusCode="200", responseParameters={"method.response.header.X": False})
-    api.update_method_response(**where, statusCode="200", patchOperations=[
-        {"op": "add", "path": "/responseParameters/method.response.header.Y", "value": "true"}])
+    api.update_method_response(
+        **where,
+        statusCode="200",
+        patchOperations=[{"op": "add", "path": "/responseParameters/method.response.header.Y", "value": "true"}],
+    )
     api.put_integration_response(**where, statusCode="200", selectionPattern="")
-    api.update_integration_response(**where, statusCode="200", patchOperations=[
-        {"op": "add", "path": "/responseParameters/method.response.header.X", "value": "'1'"}])
+    api.update_integration_response(
+        **where,
+        statusCode="200",
+        patchOperations=[{"op": "add", "path": "/responseParameters/method.response.header.X", "value": "'1'"}],
+    )
     method = api.get_method(**where)
     assert method["operationName"] == "getPet" and method["methodIntegration"]["timeoutInMillis"] == 5000
-    assert api.get_integration(**where)["integrationResponses"]["200"]["responseParameters"] == {"method.response.header.X": "'1'"}
+    assert api.get_integration(**where)["integrationResponses"]["200"]["responseParameters"] == {
+        "method.response.header.X": "'1'"
+    }
     assert api.get_method_response(**where, statusCode="200")["responseParameters"] == {
-        "method.response.header.X": False, "method.response.header.Y": True}
+        "method.response.header.X": False,
+        "method.response.header.Y": True,
+    }
     assert api.get_integration_response(**where, statusCode="200")["statusCode"] == "200"
     deployment = api.create_deployment(restApiId=one, description="first")["id"]
     api.create_stage(restApiId=one, stageName="dev", deploymentId=deployment, variables={"k": "v"}, tags={"s": "t"})
-    api.update_stage(restApiId=one, stageName="dev", patchOperations=[
-        {"op": "replace", "path": "/description", "value": "x"}, {"op": "replace", "path": "/*/*/throttling/burstLimit", "value": "10"}])
+    api.update_stage(
+        restApiId=one,
+        stageName="dev",
+        patchOperations=[
+            {"op": "replace", "path": "/description", "value": "x"},
+            {"op": "replace", "path": "/*/*/throttling/burstLimit", "value": "10"},
+        ],
+    )
     stage = api.get_stage(restApiId=one, stageName="dev")
     assert stage["methodSettings"]["*/*"]["throttlingBurstLimit"] == 10 and stage["description"] == "x"
     assert api.get_stages(restApiId=one)["item"][0]["stageName"] == "dev"
-    assert api.get_deployment(restApiId=one, deploymentId=deployment, embed=["apisummary"])["apiSummary"]["/pets/{id}"]["GET"]
+    assert api.get_deployment(restApiId=one, deploymentId=deployment, embed=["apisummary"])["apiSummary"]["/pets/{id}"][
+        "GET"
+    ]
     assert api.get_deployments(restApiId=one)["items"][0]["description"] == "first"
-    api.update_deployment(restApiId=one, deploymentId=deployment, patchOperations=[
-        {"op": "replace", "path": "/description", "value": "second"}])
+    api.update_deployment(
+        restApiId=one,
+        deploymentId=deployment,
+        patchOperations=[{"op": "replace", "path": "/description", "value": "second"}],
+    )
     status, headers, body = fetch(f"{cloud.endpoint}/_aws/execute-api/{one}/dev/pets/7?q=1")
     event = json.loads(body)
     assert status == 200 and event["pathParameters"] == {"id": "7"} and event["stageVariables"] == {"k": "v"}
@@ -124,23 +152,33 @@ def test_models_validators_gateway_responses_and_the_account(aws: Any) -> None:
     api = aws("apigateway")
     one = api.create_rest_api(name="x")["id"]
     api.create_model(restApiId=one, name="Pet", contentType="application/json", schema='{"type": "object"}')
-    api.update_model(restApiId=one, modelName="Pet", patchOperations=[{"op": "replace", "path": "/schema", "value": "{}"}])
+    api.update_model(
+        restApiId=one, modelName="Pet", patchOperations=[{"op": "replace", "path": "/schema", "value": "{}"}]
+    )
     assert api.get_model(restApiId=one, modelName="Pet")["schema"] == "{}"
     assert [item["name"] for item in api.get_models(restApiId=one)["items"]] == ["Pet"]
     with pytest.raises(api.exceptions.ConflictException):
         api.create_model(restApiId=one, name="Pet", contentType="application/json")
     api.delete_model(restApiId=one, modelName="Pet")
     validator = api.create_request_validator(restApiId=one, name="v", validateRequestBody=True)["id"]
-    api.update_request_validator(restApiId=one, requestValidatorId=validator, patchOperations=[
-        {"op": "replace", "path": "/validateRequestParameters", "value": "true"}])
+    api.update_request_validator(
+        restApiId=one,
+        requestValidatorId=validator,
+        patchOperations=[{"op": "replace", "path": "/validateRequestParameters", "value": "true"}],
+    )
     assert api.get_request_validator(restApiId=one, requestValidatorId=validator)["validateRequestParameters"] is True
     assert len(api.get_request_validators(restApiId=one)["items"]) == 1
     api.delete_request_validator(restApiId=one, requestValidatorId=validator)
     api.put_gateway_response(restApiId=one, responseType="THROTTLED", statusCode="418")
-    api.update_gateway_response(restApiId=one, responseType="THROTTLED", patchOperations=[
-        {"op": "replace", "path": "/statusCode", "value": "420"}])
+    api.update_gateway_response(
+        restApiId=one,
+        responseType="THROTTLED",
+        patchOperations=[{"op": "replace", "path": "/statusCode", "value": "420"}],
+    )
     assert api.get_gateway_response(restApiId=one, responseType="THROTTLED")["statusCode"] == "420"
-    kinds = {item["responseType"]: item["defaultResponse"] for item in api.get_gateway_responses(restApiId=one)["items"]}
+    kinds = {
+        item["responseType"]: item["defaultResponse"] for item in api.get_gateway_responses(restApiId=one)["items"]
+    }
     assert kinds["THROTTLED"] is False and kinds["UNAUTHORIZED"] is True and len(kinds) == 21
     api.delete_gateway_response(restApiId=one, responseType="THROTTLED")
     role = "arn:aws:iam::000000000000:role/logs"
@@ -181,9 +219,13 @@ paths:
 
 def test_an_imported_api_serves_and_is_overwritten(aws: Any, cloud: Any) -> None:
     arn, api = function(aws, "f"), aws("apigateway")
-    made = api.import_rest_api(body=SWAGGER.replace("URI", uri(arn)).encode(), parameters={"endpointConfigurationTypes": "REGIONAL"})
+    made = api.import_rest_api(
+        body=SWAGGER.replace("URI", uri(arn)).encode(), parameters={"endpointConfigurationTypes": "REGIONAL"}
+    )
     one = made["id"]
-    assert made["name"] == "imported" and made["version"] == "3" and made["endpointConfiguration"]["types"] == ["REGIONAL"]
+    assert (
+        made["name"] == "imported" and made["version"] == "3" and made["endpointConfiguration"]["types"] == ["REGIONAL"]
+    )
     api.create_deployment(restApiId=one, stageName="dev")
     base = f"{cloud.endpoint}/_aws/execute-api/{one}/dev"
     assert json.loads(fetch(f"{base}/pets/1")[2])["resource"] == "/pets/{id}"
@@ -192,8 +234,19 @@ def test_an_imported_api_serves_and_is_overwritten(aws: Any, cloud: Any) -> None
     assert (status, headers["access-control-allow-origin"], json.loads(body)) == (200, "*", {"for": "1"})
     status, headers, _ = fetch(f"{base}/none")
     assert (status, headers["x-g"]) == (418, "g")
-    merged = json.dumps({"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": {
-        "/more": {"get": {"x-amazon-apigateway-integration": {"type": "AWS_PROXY", "httpMethod": "POST", "uri": uri(arn)}}}}})
+    merged = json.dumps(
+        {
+            "openapi": "3.0.1",
+            "info": {"title": "t", "version": "1"},
+            "paths": {
+                "/more": {
+                    "get": {
+                        "x-amazon-apigateway-integration": {"type": "AWS_PROXY", "httpMethod": "POST", "uri": uri(arn)}
+                    }
+                }
+            },
+        }
+    )
     api.put_rest_api(restApiId=one, mode="merge", body=merged.encode())
     assert {item["path"] for item in api.get_resources(restApiId=one)["items"]} == {"/", "/pets", "/pets/{id}", "/more"}
     api.put_rest_api(restApiId=one, mode="overwrite", body=merged.encode())
@@ -208,17 +261,30 @@ def test_lambda_and_service_integrations_map_requests_and_answers(aws: Any, clou
     where = {"restApiId": one["id"], "resourceId": one["rootResourceId"], "httpMethod": "POST"}
     api.put_method(**where, authorizationType="NONE")
     api.put_integration(
-        **where, type="AWS", integrationHttpMethod="POST", uri=uri(arn), passthroughBehavior="NEVER",
-        requestTemplates={"application/json": '#set($in = $input.path("$"))\n{"name": "$in.name", "q": "$input.params(\'q\')", '
-                                              '"stage": "$context.stage", "raw": $input.json("$.list"), "fail": $in.fail}'})
+        **where,
+        type="AWS",
+        integrationHttpMethod="POST",
+        uri=uri(arn),
+        passthroughBehavior="NEVER",
+        requestTemplates={
+            "application/json": '#set($in = $input.path("$"))\n{"name": "$in.name", "q": "$input.params(\'q\')", '
+            '"stage": "$context.stage", "raw": $input.json("$.list"), "fail": $in.fail}'
+        },
+    )
     for status in ("200", "404"):
         api.put_method_response(**where, statusCode=status, responseParameters={"method.response.header.X-Name": False})
     api.put_integration_response(
-        **where, statusCode="200", responseParameters={"method.response.header.X-Name": "integration.response.body.got.name"},
-        responseTemplates={"application/json": '{"wrapped": $input.json("$.got")}'})
+        **where,
+        statusCode="200",
+        responseParameters={"method.response.header.X-Name": "integration.response.body.got.name"},
+        responseTemplates={"application/json": '{"wrapped": $input.json("$.got")}'},
+    )
     api.put_integration_response(
-        **where, statusCode="404", selectionPattern="not found.*", responseTemplates={
-            "application/json": '{"error": "$input.path("$.errorMessage")"}'})
+        **where,
+        statusCode="404",
+        selectionPattern="not found.*",
+        responseTemplates={"application/json": '{"error": "$input.path("$.errorMessage")"}'},
+    )
     api.create_deployment(restApiId=one["id"], stageName="dev")
     url, sent = f"{cloud.endpoint}/_aws/execute-api/{one['id']}/dev?q=1", {"Content-Type": "application/json"}
     status, headers, body = fetch(url, "POST", b'{"name": "a", "list": [1, {"b": 2}], "fail": false}', sent)
@@ -231,8 +297,12 @@ def test_lambda_and_service_integrations_map_requests_and_answers(aws: Any, clou
 
 def test_an_http_api_of_every_operation_serves(aws: Any, cloud: Any) -> None:
     arn, api = function(aws, "f"), aws("apigatewayv2")
-    one = api.create_api(Name="h", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["*"]}, Tags={"a": "b"})["ApiId"]
-    integration = api.create_integration(ApiId=one, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0")
+    one = api.create_api(Name="h", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["*"]}, Tags={"a": "b"})[
+        "ApiId"
+    ]
+    integration = api.create_integration(
+        ApiId=one, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+    )
     integration_id = integration["IntegrationId"]
     api.update_integration(ApiId=one, IntegrationId=integration_id, TimeoutInMillis=2000)
     assert api.get_integration(ApiId=one, IntegrationId=integration_id)["TimeoutInMillis"] == 2000
@@ -248,13 +318,17 @@ def test_an_http_api_of_every_operation_serves(aws: Any, cloud: Any) -> None:
     api.update_deployment(ApiId=one, DeploymentId=manual, Description="n")
     assert api.get_deployment(ApiId=one, DeploymentId=manual)["Description"] == "n"
     assert len(api.get_deployments(ApiId=one)["Items"]) == 2
-    for url, headers in ((f"{cloud.endpoint}/_aws/execute-api/{one}/pets/1?a=b", {}),
-                         (f"{cloud.endpoint}/_aws/execute-api/{one}/$default/pets/1?a=b", {}),
-                         (f"{cloud.endpoint}/pets/1?a=b", {"Host": f"{one}.execute-api.us-east-1.localhost:4566"})):
+    for url, headers in (
+        (f"{cloud.endpoint}/_aws/execute-api/{one}/pets/1?a=b", {}),
+        (f"{cloud.endpoint}/_aws/execute-api/{one}/$default/pets/1?a=b", {}),
+        (f"{cloud.endpoint}/pets/1?a=b", {"Host": f"{one}.execute-api.us-east-1.localhost:4566"}),
+    ):
         status, got, body = fetch(url, headers={"Origin": "http://o", **headers})
         event = json.loads(body)
         assert status == 200 and event["rawPath"] == "/pets/1" and event["pathParameters"] == {"id": "1"}
-        assert got["access-control-allow-origin"] == "*" and got["apigw-requestid"] == event["requestContext"]["requestId"]
+        assert (
+            got["access-control-allow-origin"] == "*" and got["apigw-requestid"] == event["requestContext"]["requestId"]
+        )
     assert fetch(f"{cloud.endpoint}/_aws/execute-api/{one}/pets/1?fail=1")[0] == 500
     api.update_api(ApiId=one, Name="i")
     api.delete_cors_configuration(ApiId=one)
@@ -278,13 +352,25 @@ def test_an_http_api_of_every_operation_serves(aws: Any, cloud: Any) -> None:
 def test_an_imported_http_api_serves(aws: Any, cloud: Any) -> None:
     arn, api = function(aws, "f"), aws("apigatewayv2")
     document = {
-        "openapi": "3.0.1", "info": {"title": "h", "version": "1"},
-        "x-amazon-apigateway-cors": {"allowOrigins": ["https://a.example"]}, "tags": [{"name": "t", "x-amazon-apigateway-tag-value": "u"}],
-        "paths": {"/a/{b}": {"get": {"x-amazon-apigateway-integration": {"$ref": "#/components/x-amazon-apigateway-integrations/f"}}},
-                  "$default": {"x-amazon-apigateway-any-method": {"x-amazon-apigateway-integration": {
-                      "$ref": "#/components/x-amazon-apigateway-integrations/f"}}}},
-        "components": {"x-amazon-apigateway-integrations": {
-            "f": {"type": "AWS_PROXY", "httpMethod": "POST", "uri": uri(arn), "payloadFormatVersion": "2.0"}}},
+        "openapi": "3.0.1",
+        "info": {"title": "h", "version": "1"},
+        "x-amazon-apigateway-cors": {"allowOrigins": ["https://a.example"]},
+        "tags": [{"name": "t", "x-amazon-apigateway-tag-value": "u"}],
+        "paths": {
+            "/a/{b}": {
+                "get": {"x-amazon-apigateway-integration": {"$ref": "#/components/x-amazon-apigateway-integrations/f"}}
+            },
+            "$default": {
+                "x-amazon-apigateway-any-method": {
+                    "x-amazon-apigateway-integration": {"$ref": "#/components/x-amazon-apigateway-integrations/f"}
+                }
+            },
+        },
+        "components": {
+            "x-amazon-apigateway-integrations": {
+                "f": {"type": "AWS_PROXY", "httpMethod": "POST", "uri": uri(arn), "payloadFormatVersion": "2.0"}
+            }
+        },
     }
     made = api.import_api(Body=json.dumps(document))
     one = made["ApiId"]
@@ -347,8 +433,11 @@ def test_what_sam_makes_of_api_events_deploys_serves_and_goes(aws: Any, cloud: A
     assert json.loads(fetch(f"{base}/{out['OwnHttp']}/x/1")[2]) == {"k": "GET /x/{id}"}
     assert json.loads(fetch(f"{base}/{out['Http']}/dev/y", "POST", b"")[2]) == {"k": "POST /y"}
     assert out["Url"] == f"https://{out['Http']}.execute-api.us-east-1.amazonaws.com"
-    formation.update_stack(StackName="s", TemplateBody=SAM.replace("/x/{id}", "/z/{id}"),
-                           Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+    formation.update_stack(
+        StackName="s",
+        TemplateBody=SAM.replace("/x/{id}", "/z/{id}"),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
     cloud.quiet()
     assert formation.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
     assert json.loads(fetch(f"{base}/{out['Own']}/Prod/z/1")[2]) == {"k": "/z/{id}"}
@@ -446,15 +535,24 @@ def test_plain_templates_deploy_change_and_go(aws: Any, cloud: Any) -> None:
     assert aws("apigateway").get_account()["cloudwatchRoleArn"].endswith("role/logs")
     tags = aws("apigateway").get_rest_api(restApiId=out["Api"])["tags"]
     assert tags["a"] == "b" and tags["aws:cloudformation:stack-name"] == "p"
-    status, headers, body = fetch(f"{cloud.endpoint}/_aws/execute-api/{out['Http']}/dev/pets", headers={"Origin": "http://o"})
-    assert status == 200 and json.loads(body)["stageVariables"] == {"x": "1"} and headers["access-control-allow-origin"] == "*"
-    changed = template.replace("FIRST", "SECOND").replace("Deployed", "Deployed2").replace("RouteKey: GET", "RouteKey: ANY")
+    status, headers, body = fetch(
+        f"{cloud.endpoint}/_aws/execute-api/{out['Http']}/dev/pets", headers={"Origin": "http://o"}
+    )
+    assert (
+        status == 200
+        and json.loads(body)["stageVariables"] == {"x": "1"}
+        and headers["access-control-allow-origin"] == "*"
+    )
+    changed = (
+        template.replace("FIRST", "SECOND").replace("Deployed", "Deployed2").replace("RouteKey: GET", "RouteKey: ANY")
+    )
     changed = changed.replace("Variables: {n: 1}", "Variables: {m: 1}").replace(", ThrottlingBurstLimit: 50", "")
     formation.update_stack(StackName="p", TemplateBody=changed)
     cloud.quiet()
     events = formation.describe_stack_events(StackName="p")["StackEvents"]
     assert formation.describe_stacks(StackName="p")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE", [
-        event.get("ResourceStatusReason") for event in events]
+        event.get("ResourceStatusReason") for event in events
+    ]
     assert fetch(url, "POST", b'{"name": "a"}', sent)[2] == b"SECOND"
     stage = aws("apigateway").get_stage(restApiId=out["Api"], stageName="dev")
     assert stage["variables"] == {"m": "1"} and "throttlingBurstLimit" not in stage["methodSettings"]["*/*"]
@@ -466,18 +564,33 @@ def test_plain_templates_deploy_change_and_go(aws: Any, cloud: Any) -> None:
 
 def test_a_rest_api_puts_and_gets_items_without_a_function(aws: Any, cloud: Any) -> None:
     table = aws("dynamodb")
-    table.create_table(TableName="items", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                       AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    table.create_table(
+        TableName="items",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
     cloud.quiet()
     role = "arn:aws:iam::000000000000:role/api"
 
     def integration(operation: str, request: str, answer: str) -> dict[str, Any]:
-        return {"responses": {"200": {"description": ""}, "400": {"description": ""}}, "x-amazon-apigateway-integration": {
-            "type": "aws", "httpMethod": "POST", "uri": f"arn:aws:apigateway:us-east-1:dynamodb:action/{operation}",
-            "credentials": role, "requestTemplates": {"application/json": request},
-            "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": answer}},
-                          "4\\d{2}": {"statusCode": "400", "responseTemplates": {
-                              "application/json": '{"type": "$input.path("$.__type")"}'}}}}}
+        return {
+            "responses": {"200": {"description": ""}, "400": {"description": ""}},
+            "x-amazon-apigateway-integration": {
+                "type": "aws",
+                "httpMethod": "POST",
+                "uri": f"arn:aws:apigateway:us-east-1:dynamodb:action/{operation}",
+                "credentials": role,
+                "requestTemplates": {"application/json": request},
+                "responses": {
+                    "default": {"statusCode": "200", "responseTemplates": {"application/json": answer}},
+                    "4\\d{2}": {
+                        "statusCode": "400",
+                        "responseTemplates": {"application/json": '{"type": "$input.path("$.__type")"}'},
+                    },
+                },
+            },
+        }
 
     document = {"openapi": "3.0.1", "info": {"title": "items", "version": "1"}, "paths": {
         "/{id}": {

@@ -38,7 +38,10 @@ def made(source: str, **variables: Any) -> str:
         ("#set($l = [])#set($ok = $l.add('a'))$l.size() $l.get(0) $ok", "1 a true"),
         ("#set($x = 7 / 2 + 7 % 4 * 2 - (1 + 1))$x", "7"),
         ("#set($x = -7 / 2)$x", "-3"),
-        ("$s.toUpperCase().substring(1,3) $s.length() $s.replaceAll('(l+)', '<$1>') $s.split('l')", "EL 5 he<ll>o [he, , o]"),
+        (
+            "$s.toUpperCase().substring(1,3) $s.length() $s.replaceAll('(l+)', '<$1>') $s.split('l')",
+            "EL 5 he<ll>o [he, , o]",
+        ),
         ("$s.indexOf('l') $s.contains('ell') $s.isEmpty() $s.equals('hello')", "2 true false true"),
         ("a## comment\nb#* multi\nline *#c#[[ $raw #if ]]#", "ab c".replace(" ", "") + " $raw #if "),
         (r"\$a \#if", r"$a #if"),
@@ -56,7 +59,9 @@ def test_templates_run_as_velocity_does(source: str, expected: str) -> None:
     assert made(source, a={"b": 1}, list=["x", "y", "z"], s="hello", j=j) == expected
 
 
-@pytest.mark.parametrize("source", ["#if(true)", "#set($x)", "#foreach($x of $y)#end", "#macro(x)#end", "#set($x = 'a)", "$a.b(", "#else"])
+@pytest.mark.parametrize(
+    "source", ["#if(true)", "#set($x)", "#foreach($x of $y)#end", "#macro(x)#end", "#set($x = 'a)", "$a.b(", "#else"]
+)
 def test_bad_templates_are_refused(source: str) -> None:
     with pytest.raises(TemplateError):
         Template(source)
@@ -105,4 +110,4 @@ def test_bad_json_paths_are_refused() -> None:
 
 
 def test_json_prints_as_json() -> None:
-    assert json.loads(made("$x", x=from_json({"é": [1, "a\"b", {"c": 1.5}]}))) == {"é": [1, 'a"b', {"c": 1.5}]}
+    assert json.loads(made("$x", x=from_json({"é": [1, 'a"b', {"c": 1.5}]}))) == {"é": [1, 'a"b', {"c": 1.5}]}

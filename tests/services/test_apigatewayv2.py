@@ -52,21 +52,48 @@ class Cloud(InProcess):
     async def api(self, operation: str, /, **request: Any) -> Any:
         return await self.call("apigatewayv2", operation, request)
 
-    async def get(self, api_id: str, rest: str, method: str = "GET", query: str = "", body: bytes = b"",
-                  headers: dict[str, str] | None = None) -> HttpResponse:
+    async def get(
+        self,
+        api_id: str,
+        rest: str,
+        method: str = "GET",
+        query: str = "",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> HttpResponse:
         sent = {"Host": "127.0.0.1:4566", **(headers or {})}
-        return await self.door("execute-api", DoorRequest(
-            method=method, path=f"/_aws/execute-api/{api_id}{rest}", query=query,
-            headers={name.lower(): value for name, value in sent.items()}, raw_headers=list(sent.items()), body=body,
-            target=api_id, rest=rest,
-        ))
+        return await self.door(
+            "execute-api",
+            DoorRequest(
+                method=method,
+                path=f"/_aws/execute-api/{api_id}{rest}",
+                query=query,
+                headers={name.lower(): value for name, value in sent.items()},
+                raw_headers=list(sent.items()),
+                body=body,
+                target=api_id,
+                rest=rest,
+            ),
+        )
 
-    async def deployed(self, *keys: str, stage: str = "$default", version: str = "2.0", variables: dict[str, str] | None = None,
-                       uri: str = ARN, **settings: Any) -> str:
+    async def deployed(
+        self,
+        *keys: str,
+        stage: str = "$default",
+        version: str = "2.0",
+        variables: dict[str, str] | None = None,
+        uri: str = ARN,
+        **settings: Any,
+    ) -> str:
         """An API with routes to one function, on a stage that deploys automatically."""
         api = str((await self.api("CreateApi", Name="shop", ProtocolType="HTTP", **settings))["ApiId"])
-        one = await self.api("CreateIntegration", ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=uri,
-                             PayloadFormatVersion=version)
+        one = await self.api(
+            "CreateIntegration",
+            ApiId=api,
+            IntegrationType="AWS_PROXY",
+            IntegrationUri=uri,
+            PayloadFormatVersion=version,
+        )
         for key in keys:
             await self.api("CreateRoute", ApiId=api, RouteKey=key, Target=f"integrations/{one['IntegrationId']}")
         await self.api("CreateStage", ApiId=api, StageName=stage, AutoDeploy=True, StageVariables=variables or {})
@@ -88,25 +115,58 @@ def headers_of(response: HttpResponse) -> dict[str, str]:
 def test_a_function_gets_the_whole_event_in_format_2() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed("POST /items/{id}", variables={"table": "t"})
-        response = await cloud.get(api, "/items/a%20b", "POST", "x=1&x=2&y=%C3%A9", b'{"n":1}', {
-            "Content-Type": "application/json", "Cookie": "a=1; b=2", "User-Agent": "test/1", "X-Two": "1"})
+        response = await cloud.get(
+            api,
+            "/items/a%20b",
+            "POST",
+            "x=1&x=2&y=%C3%A9",
+            b'{"n":1}',
+            {"Content-Type": "application/json", "Cookie": "a=1; b=2", "User-Agent": "test/1", "X-Two": "1"},
+        )
         assert response.status == 200
         assert cloud.invoked == [ARN]
         event = cloud.events[0]
         headers = event.pop("headers")
         assert headers.pop("x-amzn-trace-id").startswith("Root=1-")
-        assert headers == {"host": "127.0.0.1:4566", "content-type": "application/json", "user-agent": "test/1", "x-two": "1",
-                           "x-forwarded-for": "127.0.0.1", "x-forwarded-port": "4566", "x-forwarded-proto": "http"}
+        assert headers == {
+            "host": "127.0.0.1:4566",
+            "content-type": "application/json",
+            "user-agent": "test/1",
+            "x-two": "1",
+            "x-forwarded-for": "127.0.0.1",
+            "x-forwarded-port": "4566",
+            "x-forwarded-proto": "http",
+        }
         assert event.pop("requestContext") == {
-            "accountId": "000000000000", "apiId": api, "domainName": f"{api}.execute-api.us-east-1.amazonaws.com",
-            "domainPrefix": api, "requestId": headers_of(response)["apigw-requestid"], "routeKey": "POST /items/{id}",
-            "stage": "$default", "time": "14/Nov/2023:22:13:20 +0000", "timeEpoch": 1_700_000_000_000,
-            "http": {"method": "POST", "path": "/items/a%20b", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
-                     "userAgent": "test/1"}}
+            "accountId": "000000000000",
+            "apiId": api,
+            "domainName": f"{api}.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": api,
+            "requestId": headers_of(response)["apigw-requestid"],
+            "routeKey": "POST /items/{id}",
+            "stage": "$default",
+            "time": "14/Nov/2023:22:13:20 +0000",
+            "timeEpoch": 1_700_000_000_000,
+            "http": {
+                "method": "POST",
+                "path": "/items/a%20b",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "test/1",
+            },
+        }
         assert event == {
-            "version": "2.0", "routeKey": "POST /items/{id}", "rawPath": "/items/a%20b", "rawQueryString": "x=1&x=2&y=%C3%A9",
-            "cookies": ["a=1", "b=2"], "queryStringParameters": {"x": "1,2", "y": "é"}, "pathParameters": {"id": "a b"},
-            "stageVariables": {"table": "t"}, "body": '{"n":1}', "isBase64Encoded": False}
+            "version": "2.0",
+            "routeKey": "POST /items/{id}",
+            "rawPath": "/items/a%20b",
+            "rawQueryString": "x=1&x=2&y=%C3%A9",
+            "cookies": ["a=1", "b=2"],
+            "queryStringParameters": {"x": "1,2", "y": "é"},
+            "pathParameters": {"id": "a b"},
+            "stageVariables": {"table": "t"},
+            "body": '{"n":1}',
+            "isBase64Encoded": False,
+        }
 
     run(body)
 
@@ -117,7 +177,14 @@ def test_what_a_request_lacks_is_absent_in_format_2() -> None:
         for rest in ("", "/", "/$default", "/$default/", "/%24default/"):
             assert (await cloud.get(api, rest)).status == 200
             assert set(cloud.events.pop()) == {
-                "version", "routeKey", "rawPath", "rawQueryString", "headers", "requestContext", "isBase64Encoded"}
+                "version",
+                "routeKey",
+                "rawPath",
+                "rawQueryString",
+                "headers",
+                "requestContext",
+                "isBase64Encoded",
+            }
 
     run(body)
 
@@ -125,12 +192,24 @@ def test_what_a_request_lacks_is_absent_in_format_2() -> None:
 def test_format_1_has_nulls_and_multi_values() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed("GET /a/{b}", version="1.0", stage="dev")
-        cloud.answer = {"statusCode": 200, "multiValueHeaders": {"X-A": ["1", "2"]}, "headers": {"X-A": "0"}, "body": "b"}
+        cloud.answer = {
+            "statusCode": 200,
+            "multiValueHeaders": {"X-A": ["1", "2"]},
+            "headers": {"X-A": "0"},
+            "body": "b",
+        }
         response = await cloud.get(api, "/dev/a/1", query="x=1&x=2")
         assert [value for name, value in response.headers if name == "X-A"] == ["1", "2"]
         event = cloud.events[0]
-        assert (event["version"], event["resource"], event["path"], event["body"]) == ("1.0", "/a/{b}", "/dev/a/1", None)
-        assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"]} and event["queryStringParameters"] == {"x": "2"}
+        assert (event["version"], event["resource"], event["path"], event["body"]) == (
+            "1.0",
+            "/a/{b}",
+            "/dev/a/1",
+            None,
+        )
+        assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"]} and event["queryStringParameters"] == {
+            "x": "2"
+        }
         assert event["pathParameters"] == {"b": "1"} and event["stageVariables"] is None
         assert event["requestContext"]["resourceId"] == "GET /a/{b}"
         cloud.answer = {"no": "status"}
@@ -153,8 +232,14 @@ def test_format_1_has_nulls_and_multi_values() -> None:
 )
 def test_the_most_specific_route_answers(method: str, path: str, key: str) -> None:
     async def body(cloud: Cloud) -> None:
-        api = await cloud.deployed("GET /pets/dog/1", "GET /pets/dog/{id}", "GET /pets/{proxy+}", "ANY /{proxy+}",
-                                   "ANY /pets/dog/1", "$default")
+        api = await cloud.deployed(
+            "GET /pets/dog/1",
+            "GET /pets/dog/{id}",
+            "GET /pets/{proxy+}",
+            "ANY /{proxy+}",
+            "ANY /pets/dog/1",
+            "$default",
+        )
         await cloud.get(api, path, method)
         assert cloud.events[0]["routeKey"] == key
 
@@ -164,8 +249,12 @@ def test_the_most_specific_route_answers(method: str, path: str, key: str) -> No
 def test_what_is_not_there_is_not_found() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed("GET /pets", stage="dev")
-        for target, rest, method, status in ((api, "/dev/none", "GET", 404), (api, "/dev/pets", "PUT", 404),
-                                             (api, "/pets", "GET", 404), ("nosuchapi0", "/pets", "GET", 403)):
+        for target, rest, method, status in (
+            (api, "/dev/none", "GET", 404),
+            (api, "/dev/pets", "PUT", 404),
+            (api, "/pets", "GET", 404),
+            ("nosuchapi0", "/pets", "GET", 403),
+        ):
             assert (await cloud.get(target, rest, method)).status == status
         response = await cloud.get(api, "/dev/none")
         assert response.body == b'{"message":"Not Found"}'
@@ -182,8 +271,12 @@ def test_what_is_not_there_is_not_found() -> None:
         (b'"text"', 200, "application/json", b'"text"'),
         (b'{"statusCode": 201}', 201, None, b""),
         (b'{"statusCode": 200, "body": "x"}', 200, "text/plain; charset=utf-8", b"x"),
-        (b'{"statusCode": 200, "body": "AAE=", "isBase64Encoded": true, "headers": {"content-type": "image/png"}}', 200,
-         "image/png", b"\x00\x01"),
+        (
+            b'{"statusCode": 200, "body": "AAE=", "isBase64Encoded": true, "headers": {"content-type": "image/png"}}',
+            200,
+            "image/png",
+            b"\x00\x01",
+        ),
         (b'{"statusCode": 200, "body": {"a": 1}}', 500, "application/json", b'{"message":"Internal Server Error"}'),
         (b'{"statusCode": "abc"}', 500, "application/json", b'{"message":"Internal Server Error"}'),
     ],
@@ -193,7 +286,11 @@ def test_answers_in_format_2_are_inferred(answer: bytes, status: int, content_ty
         api = await cloud.deployed("GET /")
         cloud.answer = answer
         response = await cloud.get(api, "/")
-        assert (response.status, headers_of(response).get("content-type"), response.body) == (status, content_type, sent)
+        assert (response.status, headers_of(response).get("content-type"), response.body) == (
+            status,
+            content_type,
+            sent,
+        )
 
     run(body)
 
@@ -209,9 +306,16 @@ def test_cookies_of_an_answer_are_set() -> None:
     run(body)
 
 
-@pytest.mark.parametrize(("kind", "encoded"), [("application/json", False), ("text/csv; charset=utf-8", False),
-                                               ("application/vnd.api+json", False), ("image/png", True),
-                                               ("application/x-www-form-urlencoded", True)])
+@pytest.mark.parametrize(
+    ("kind", "encoded"),
+    [
+        ("application/json", False),
+        ("text/csv; charset=utf-8", False),
+        ("application/vnd.api+json", False),
+        ("image/png", True),
+        ("application/x-www-form-urlencoded", True),
+    ],
+)
 def test_the_content_type_decides_on_base64(kind: str, encoded: bool) -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed("POST /")
@@ -239,8 +343,14 @@ def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
 
 def test_cors_is_answered_by_the_api() -> None:
     async def body(cloud: Cloud) -> None:
-        cors = {"AllowOrigins": ["https://a.example"], "AllowMethods": ["GET", "POST"], "AllowHeaders": ["X-One"], "MaxAge": 10,
-                "ExposeHeaders": ["x-out"], "AllowCredentials": True}
+        cors = {
+            "AllowOrigins": ["https://a.example"],
+            "AllowMethods": ["GET", "POST"],
+            "AllowHeaders": ["X-One"],
+            "MaxAge": 10,
+            "ExposeHeaders": ["x-out"],
+            "AllowCredentials": True,
+        }
         api = await cloud.deployed("GET /", CorsConfiguration=cors)
         asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
         response = await cloud.get(api, "/anything", "OPTIONS", headers=asked)
@@ -254,7 +364,10 @@ def test_cors_is_answered_by_the_api() -> None:
         assert "access-control-allow-origin" not in headers_of(await cloud.get(api, "/", "OPTIONS", headers=asked))
         cloud.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "evil"}, "body": ""}
         found = headers_of(await cloud.get(api, "/", headers={"Origin": "https://a.example"}))
-        assert (found["access-control-allow-origin"], found["access-control-expose-headers"]) == ("https://a.example", "x-out")
+        assert (found["access-control-allow-origin"], found["access-control-expose-headers"]) == (
+            "https://a.example",
+            "x-out",
+        )
         assert "access-control-allow-origin" not in headers_of(await cloud.get(api, "/"))
 
     run(body)
@@ -275,8 +388,12 @@ def test_a_stage_without_auto_deploy_keeps_its_deployment() -> None:
         await cloud.api("CreateStage", ApiId=api, StageName="manual")
         assert (await cloud.get(api, "/manual/a")).status == 404
         one = await cloud.api("CreateDeployment", ApiId=api, StageName="manual")
-        await cloud.api("CreateRoute", ApiId=api, RouteKey="GET /b",
-                        Target=(await cloud.api("GetRoutes", ApiId=api))["Items"][0]["Target"])
+        await cloud.api(
+            "CreateRoute",
+            ApiId=api,
+            RouteKey="GET /b",
+            Target=(await cloud.api("GetRoutes", ApiId=api))["Items"][0]["Target"],
+        )
         statuses = [(await cloud.get(api, path)).status for path in ("/manual/a", "/manual/b", "/auto/a", "/auto/b")]
         assert statuses == [200, 404, 200, 200]
         with pytest.raises(AwsError, match="Active stages"):
@@ -331,11 +448,17 @@ def test_bad_or_unhonoured_requests_are_refused(operation: str, request_: dict[s
 def test_a_stage_throttles_by_route() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed("GET /a", "GET /b")
-        await cloud.api("UpdateStage", ApiId=api, StageName="$default",
-                        RouteSettings={"GET /a": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}})
+        await cloud.api(
+            "UpdateStage",
+            ApiId=api,
+            StageName="$default",
+            RouteSettings={"GET /a": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}},
+        )
         statuses = [(await cloud.get(api, path)).status for path in ("/a", "/a", "/b", "/b")]
         assert statuses == [200, 429, 200, 200]
         await cloud.advance(1)
         assert (await cloud.get(api, "/a")).status == 200
+        await cloud.api("DeleteRouteSettings", ApiId=api, StageName="$default", RouteKey="GET /a")
+        assert [(await cloud.get(api, "/a")).status for _ in range(3)] == [200, 200, 200]
 
     run(body)

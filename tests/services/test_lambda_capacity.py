@@ -28,12 +28,15 @@ class Machine:
     def __init__(self):
         self.go = asyncio.Event()
         self.specs = []
-        self.most = self.now = 0
+        self.most = self.now = self.awaited = 0
+        self.there = asyncio.Event()
 
     async def run(self, span, spec, code, layers, invocation):
         self.specs.append(spec)
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.now == self.awaited:
+            self.there.set()
         await self.go.wait()
         self.now -= 1
         return InvocationResult(b"1", None, [], "stream", 1.0, 1, None, 1, "ok")
@@ -56,9 +59,11 @@ def invocations(running, count, name="f"):
     return [asyncio.create_task(running.call("lambda", "Invoke", {"FunctionName": name})) for _ in range(count)]
 
 
-async def spin(machine, count):
-    while machine.now < count:
-        await asyncio.sleep(0)
+async def together(machine, count):
+    """Until so many run at once."""
+    machine.awaited = count
+    machine.there.clear()
+    await machine.there.wait()
 
 
 def test_an_account_runs_a_thousand_at_once_less_what_is_reserved():
@@ -70,12 +75,12 @@ def test_an_account_runs_a_thousand_at_once_less_what_is_reserved():
             await running.call("lambda", "PutFunctionConcurrency",
                                {"FunctionName": "reserved", "ReservedConcurrentExecutions": 100})  # fmt: skip
             tasks = invocations(running, 900)
-            await spin(machine, 900)
+            await together(machine, 900)
             with pytest.raises(TooManyRequestsException) as caught:
                 await running.call("lambda", "Invoke", {"FunctionName": "f"})
             assert caught.value.members["Reason"] == "ConcurrentInvocationLimitExceeded"
             tasks += invocations(running, 1, "reserved")
-            await spin(machine, 901)
+            await together(machine, 901)
             machine.go.set()
             await asyncio.gather(*tasks)
             assert (await running.call("lambda", "Invoke", {"FunctionName": "f"}))["StatusCode"] == 200
@@ -94,6 +99,25 @@ def test_a_burst_of_events_runs_one_by_one_with_one_reserved_and_none_is_lost():
                 await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
             await running.quiet()
             assert (len(machine.specs), machine.most) == (500, 1)
+
+    asyncio.run(story())
+
+
+def test_a_burst_of_events_begins_small_and_spreads_out_when_the_work_is_long():
+    async def story():
+        machine = Machine()
+        async with cloud(machine) as running:
+            await create(running)
+            for _ in range(200):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await together(machine, 32)
+            for seconds, expected in ((1.0, 64), (2.0, 128), (4.0, 200)):
+                running.clock.set(running.clock.now() + seconds)
+                running.pipeline.timers.fire()
+                await together(machine, expected)
+            machine.go.set()
+            await running.quiet()
+            assert (len(machine.specs), machine.most) == (200, 200)
 
     asyncio.run(story())
 

@@ -117,7 +117,8 @@ def test_a_name_is_taken_once(client):
 )
 def test_settings_over_their_limits_are_refused(client, settings, message):
     code, text, status = refused(lambda: create(client, **settings))
-    assert (code, status) == ("InvalidParameterValueException", 400)
+    beyond = "ValidationException" if message.startswith("less") else "InvalidParameterValueException"
+    assert (code, status) == (beyond, 400)
     assert message in text
     assert client.list_functions()["Functions"] == []
 
@@ -158,6 +159,26 @@ def test_a_runtime_that_does_not_run_here_is_refused_with_those_that_do(client, 
 @pytest.mark.parametrize("runtime", [f"python3.{minor}" for minor in range(6, 15)])
 def test_python_runtimes_are_accepted(client, runtime):
     assert create(client, Runtime=runtime)["Runtime"] == runtime
+
+
+def test_a_package_of_50_mb_is_taken_and_a_larger_one_refused(client):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("index.py"), ECHO)
+        archive.writestr(zipfile.ZipInfo("large"), bytes(50 * 1024 * 1024 - 400))
+    settings = {"FunctionName": "f", "Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler"}
+    assert client.create_function(Code={"ZipFile": sink.getvalue()}, **settings)["CodeSize"] == len(sink.getvalue())
+    assert client.invoke(FunctionName="f", Payload=b"1")["Payload"].read() == b"1"
+    code, message, status = refused(client.update_function_code, FunctionName="f", ZipFile=sink.getvalue() + bytes(400))
+    assert (code, status) == ("RequestEntityTooLargeException", 413)
+    assert message.startswith("Request must be smaller than")
+
+
+def test_a_function_without_code_signing_says_so(client):
+    create(client)
+    answer = client.get_function_code_signing_config(FunctionName="f")
+    assert answer["FunctionName"] == "f"
+    assert not answer.get("CodeSigningConfigArn")
 
 
 def test_what_is_no_zip_is_refused(client):

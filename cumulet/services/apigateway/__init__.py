@@ -15,11 +15,24 @@ from cumulet.services.apigateway import (
     schemas,
     stages,
     tags,
+    trials,
 )
 
 SERVICE = Service(
     "apigateway",
-    modules=(apis, resources, methods, integrations, deployments, stages, gatewayresponses, imports, schemas, tags),
+    modules=(
+        apis,
+        resources,
+        methods,
+        integrations,
+        deployments,
+        stages,
+        gatewayresponses,
+        imports,
+        schemas,
+        tags,
+        trials,
+    ),
     doors={"execute-api": door.execute},
     resources=(
         cfn.REST_API,

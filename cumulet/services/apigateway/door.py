@@ -57,7 +57,9 @@ def _routed(ctx: Context, exchange: Exchange) -> Any:
     if exchange.method_name not in methods:
         return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
     exchange.method = methods[exchange.method_name]
-    return _admitted(ctx, exchange)
+    if exchange.method.get("authorizationType") == "AWS_IAM" and not _signed(exchange):
+        return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
+    return answered(ctx, exchange)
 
 
 def _no_stage(ctx: Context, request: DoorRequest) -> Any:
@@ -70,10 +72,8 @@ def _no_stage(ctx: Context, request: DoorRequest) -> Any:
     return plain(403, "Forbidden", "ForbiddenException", ctx.request_id)
 
 
-def _admitted(ctx: Context, exchange: Exchange) -> Any:
-    """Authorization and limits, then the integration."""
-    if exchange.method.get("authorizationType") == "AWS_IAM" and not _signed(exchange):
-        return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
+def answered(ctx: Context, exchange: Exchange) -> Any:
+    """The response, or an Effect that ends in it: limits and validation first, then the integration."""
     body = exchange.http.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:
         return refuse(exchange, "REQUEST_TOO_LARGE", "Request Too Long")

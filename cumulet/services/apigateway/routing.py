@@ -57,7 +57,7 @@ def deployed(ctx: Context, stage: Stage) -> Deployed:
     if found is None or found.stage.revision != stage.revision:
         snapshot = ctx.tx.get(snapshot_key(stage.api_id, stage.deployment_id), Snapshot)
         assert snapshot is not None
-        found = _compile(stage, snapshot)
+        found = compiled(stage, snapshot)
         if len(cache) >= _CACHED:
             del cache[next(iter(cache))]
         cache[key] = found
@@ -71,7 +71,8 @@ def with_variables(text: str, variables: dict[str, str]) -> str:
     return _VARIABLE.sub(lambda match: variables.get(match.group(1) or match.group(2), ""), text)
 
 
-def _compile(stage: Stage, snapshot: Snapshot) -> Deployed:
+def compiled(stage: Stage, snapshot: Snapshot) -> Deployed:
+    """A snapshot made ready to serve on a stage."""
     root = Node()
     for resource in snapshot.definition.resources.values():
         methods = resource.get("resourceMethods")

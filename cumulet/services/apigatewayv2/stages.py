@@ -98,6 +98,17 @@ def delete_stage(ctx: Context, req: Result) -> Result:
     return {}
 
 
+def delete_route_settings(ctx: Context, req: Result) -> Result:
+    """Take away one route's settings. Raises: NotFoundException. Source: API reference, DeleteRouteSettings."""
+    stage = stage_at(ctx, req["ApiId"], req["StageName"])
+    settings = dict(stage.settings.get("RouteSettings") or {})
+    if settings.pop(req["RouteKey"], None) is None:
+        raise NotFoundException("Invalid Route key specified", members={"ResourceType": "RouteSettings"})
+    kept = {**stage.settings, "RouteSettings": settings}
+    ctx.tx.put(stage_key(stage.api_id, stage.name), replace(stage, settings=kept, revision=ctx.ids.hex(16)))
+    return {}
+
+
 def create_deployment(ctx: Context, req: Result) -> Result:
     """Copy the API as it is now; with `StageName`, put that stage on the copy.
 

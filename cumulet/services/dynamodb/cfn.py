@@ -99,10 +99,10 @@ def _update(call: Call, new: Properties, old: Properties, scope: Scope) -> Creat
     if updates:
         request["GlobalSecondaryIndexUpdates"] = updates
         request["AttributeDefinitions"] = new["AttributeDefinitions"]
+    _retag(call, table["TableArn"], new, scope)
+    _expire(call, name, new)  # before the table is UPDATING
     if request:
         call("UpdateTable", TableName=name, **request)
-    _retag(call, table["TableArn"], new, scope)
-    _expire(call, name, new)
     return _created(call, name)
 
 

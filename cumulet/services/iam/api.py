@@ -5,13 +5,103 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 
-class CreateRoleRequest(TypedDict):
-    Path: NotRequired[str]
+class AddRoleToInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
     RoleName: str
-    AssumeRolePolicyDocument: str
-    Description: NotRequired[str]
-    MaxSessionDuration: NotRequired[int]
-    PermissionsBoundary: NotRequired[str]
+
+
+class AddRoleToInstanceProfileResult(TypedDict):
+    pass
+
+
+class AddUserToGroupRequest(TypedDict):
+    GroupName: str
+    UserName: str
+
+
+class AddUserToGroupResult(TypedDict):
+    pass
+
+
+class AttachGroupPolicyRequest(TypedDict):
+    GroupName: str
+    PolicyArn: str
+
+
+class AttachGroupPolicyResult(TypedDict):
+    pass
+
+
+class AttachRolePolicyRequest(TypedDict):
+    RoleName: str
+    PolicyArn: str
+
+
+class AttachRolePolicyResult(TypedDict):
+    pass
+
+
+class AttachUserPolicyRequest(TypedDict):
+    UserName: str
+    PolicyArn: str
+
+
+class AttachUserPolicyResult(TypedDict):
+    pass
+
+
+class CreateAccessKeyRequest(TypedDict):
+    UserName: NotRequired[str]
+
+
+CreateAccessKeyResult = TypedDict(
+    "CreateAccessKeyResult",
+    {
+        "AccessKey": "AccessKey",
+    },
+)
+
+
+class AccessKey(TypedDict):
+    UserName: str
+    AccessKeyId: str
+    Status: str
+    SecretAccessKey: str
+    CreateDate: NotRequired[float]
+
+
+class CreateAccountAliasRequest(TypedDict):
+    AccountAlias: str
+
+
+class CreateAccountAliasResult(TypedDict):
+    pass
+
+
+class CreateGroupRequest(TypedDict):
+    Path: NotRequired[str]
+    GroupName: str
+
+
+CreateGroupResult = TypedDict(
+    "CreateGroupResult",
+    {
+        "Group": "Group",
+    },
+)
+
+
+class Group(TypedDict):
+    Path: str
+    GroupName: str
+    GroupId: str
+    Arn: str
+    CreateDate: float
+
+
+class CreateInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+    Path: NotRequired[str]
     Tags: NotRequired[list[Tag]]
 
 
@@ -20,12 +110,22 @@ class Tag(TypedDict):
     Value: str
 
 
-CreateRoleResult = TypedDict(
-    "CreateRoleResult",
+CreateInstanceProfileResult = TypedDict(
+    "CreateInstanceProfileResult",
     {
-        "Role": "Role",
+        "InstanceProfile": "InstanceProfile",
     },
 )
+
+
+class InstanceProfile(TypedDict):
+    Path: str
+    InstanceProfileName: str
+    InstanceProfileId: str
+    Arn: str
+    CreateDate: float
+    Roles: list[Role]
+    Tags: NotRequired[list[Tag]]
 
 
 Role = TypedDict(
@@ -62,6 +162,76 @@ class SourceRoleTemplate(TypedDict):
     TemplateMinorVersion: int
 
 
+class CreatePolicyRequest(TypedDict):
+    PolicyName: str
+    Path: NotRequired[str]
+    PolicyDocument: str
+    Description: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+CreatePolicyResult = TypedDict(
+    "CreatePolicyResult",
+    {
+        "Policy": "NotRequired[Policy]",
+    },
+)
+
+
+class Policy(TypedDict):
+    PolicyName: NotRequired[str]
+    PolicyId: NotRequired[str]
+    Arn: NotRequired[str]
+    Path: NotRequired[str]
+    DefaultVersionId: NotRequired[str]
+    AttachmentCount: NotRequired[int]
+    PermissionsBoundaryUsageCount: NotRequired[int]
+    IsAttachable: NotRequired[bool]
+    Description: NotRequired[str]
+    CreateDate: NotRequired[float]
+    UpdateDate: NotRequired[float]
+    Tags: NotRequired[list[Tag]]
+
+
+class CreatePolicyVersionRequest(TypedDict):
+    PolicyArn: str
+    PolicyDocument: str
+    SetAsDefault: NotRequired[bool]
+
+
+CreatePolicyVersionResult = TypedDict(
+    "CreatePolicyVersionResult",
+    {
+        "PolicyVersion": "NotRequired[PolicyVersion]",
+    },
+)
+
+
+class PolicyVersion(TypedDict):
+    Document: NotRequired[str]
+    VersionId: NotRequired[str]
+    IsDefaultVersion: NotRequired[bool]
+    CreateDate: NotRequired[float]
+
+
+class CreateRoleRequest(TypedDict):
+    Path: NotRequired[str]
+    RoleName: str
+    AssumeRolePolicyDocument: str
+    Description: NotRequired[str]
+    MaxSessionDuration: NotRequired[int]
+    PermissionsBoundary: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+CreateRoleResult = TypedDict(
+    "CreateRoleResult",
+    {
+        "Role": "Role",
+    },
+)
+
+
 class CreateServiceLinkedRoleRequest(TypedDict):
     AWSServiceName: str
     Description: NotRequired[str]
@@ -74,6 +244,91 @@ CreateServiceLinkedRoleResult = TypedDict(
         "Role": "NotRequired[Role]",
     },
 )
+
+
+class CreateUserRequest(TypedDict):
+    Path: NotRequired[str]
+    UserName: str
+    PermissionsBoundary: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+CreateUserResult = TypedDict(
+    "CreateUserResult",
+    {
+        "User": "NotRequired[User]",
+    },
+)
+
+
+class User(TypedDict):
+    Path: str
+    UserName: str
+    UserId: str
+    Arn: str
+    CreateDate: float
+    PasswordLastUsed: NotRequired[float]
+    PermissionsBoundary: NotRequired[AttachedPermissionsBoundary]
+    Tags: NotRequired[list[Tag]]
+
+
+class DeleteAccessKeyRequest(TypedDict):
+    UserName: NotRequired[str]
+    AccessKeyId: str
+
+
+class DeleteAccessKeyResult(TypedDict):
+    pass
+
+
+class DeleteAccountAliasRequest(TypedDict):
+    AccountAlias: str
+
+
+class DeleteAccountAliasResult(TypedDict):
+    pass
+
+
+class DeleteGroupRequest(TypedDict):
+    GroupName: str
+
+
+class DeleteGroupResult(TypedDict):
+    pass
+
+
+class DeleteGroupPolicyRequest(TypedDict):
+    GroupName: str
+    PolicyName: str
+
+
+class DeleteGroupPolicyResult(TypedDict):
+    pass
+
+
+class DeleteInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+
+
+class DeleteInstanceProfileResult(TypedDict):
+    pass
+
+
+class DeletePolicyRequest(TypedDict):
+    PolicyArn: str
+
+
+class DeletePolicyResult(TypedDict):
+    pass
+
+
+class DeletePolicyVersionRequest(TypedDict):
+    PolicyArn: str
+    VersionId: str
+
+
+class DeletePolicyVersionResult(TypedDict):
+    pass
 
 
 class DeleteRoleRequest(TypedDict):
@@ -92,12 +347,100 @@ class DeleteRolePermissionsBoundaryResult(TypedDict):
     pass
 
 
+class DeleteRolePolicyRequest(TypedDict):
+    RoleName: str
+    PolicyName: str
+
+
+class DeleteRolePolicyResult(TypedDict):
+    pass
+
+
 class DeleteServiceLinkedRoleRequest(TypedDict):
     RoleName: str
 
 
 class DeleteServiceLinkedRoleResult(TypedDict):
     DeletionTaskId: str
+
+
+class DeleteUserRequest(TypedDict):
+    UserName: str
+
+
+class DeleteUserResult(TypedDict):
+    pass
+
+
+class DeleteUserPermissionsBoundaryRequest(TypedDict):
+    UserName: str
+
+
+class DeleteUserPermissionsBoundaryResult(TypedDict):
+    pass
+
+
+class DeleteUserPolicyRequest(TypedDict):
+    UserName: str
+    PolicyName: str
+
+
+class DeleteUserPolicyResult(TypedDict):
+    pass
+
+
+class DetachGroupPolicyRequest(TypedDict):
+    GroupName: str
+    PolicyArn: str
+
+
+class DetachGroupPolicyResult(TypedDict):
+    pass
+
+
+class DetachRolePolicyRequest(TypedDict):
+    RoleName: str
+    PolicyArn: str
+
+
+class DetachRolePolicyResult(TypedDict):
+    pass
+
+
+class DetachUserPolicyRequest(TypedDict):
+    UserName: str
+    PolicyArn: str
+
+
+class DetachUserPolicyResult(TypedDict):
+    pass
+
+
+class GetAccessKeyLastUsedRequest(TypedDict):
+    AccessKeyId: str
+
+
+GetAccessKeyLastUsedResult = TypedDict(
+    "GetAccessKeyLastUsedResult",
+    {
+        "UserName": "NotRequired[str]",
+        "AccessKeyLastUsed": "NotRequired[AccessKeyLastUsed]",
+    },
+)
+
+
+class AccessKeyLastUsed(TypedDict):
+    LastUsedDate: NotRequired[float]
+    ServiceName: str
+    Region: str
+
+
+class GetAccountSummaryRequest(TypedDict):
+    pass
+
+
+class GetAccountSummaryResult(TypedDict):
+    SummaryMap: NotRequired[dict[str, int]]
 
 
 class GetGroupRequest(TypedDict):
@@ -117,23 +460,52 @@ GetGroupResult = TypedDict(
 )
 
 
-class Group(TypedDict):
-    Path: str
+class GetGroupPolicyRequest(TypedDict):
     GroupName: str
-    GroupId: str
-    Arn: str
-    CreateDate: float
+    PolicyName: str
 
 
-class User(TypedDict):
-    Path: str
-    UserName: str
-    UserId: str
-    Arn: str
-    CreateDate: float
-    PasswordLastUsed: NotRequired[float]
-    PermissionsBoundary: NotRequired[AttachedPermissionsBoundary]
-    Tags: NotRequired[list[Tag]]
+class GetGroupPolicyResult(TypedDict):
+    GroupName: str
+    PolicyName: str
+    PolicyDocument: str
+
+
+class GetInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+
+
+GetInstanceProfileResult = TypedDict(
+    "GetInstanceProfileResult",
+    {
+        "InstanceProfile": "InstanceProfile",
+    },
+)
+
+
+class GetPolicyRequest(TypedDict):
+    PolicyArn: str
+
+
+GetPolicyResult = TypedDict(
+    "GetPolicyResult",
+    {
+        "Policy": "NotRequired[Policy]",
+    },
+)
+
+
+class GetPolicyVersionRequest(TypedDict):
+    PolicyArn: str
+    VersionId: str
+
+
+GetPolicyVersionResult = TypedDict(
+    "GetPolicyVersionResult",
+    {
+        "PolicyVersion": "NotRequired[PolicyVersion]",
+    },
+)
 
 
 class GetRoleRequest(TypedDict):
@@ -146,6 +518,17 @@ GetRoleResult = TypedDict(
         "Role": "Role",
     },
 )
+
+
+class GetRolePolicyRequest(TypedDict):
+    RoleName: str
+    PolicyName: str
+
+
+class GetRolePolicyResult(TypedDict):
+    RoleName: str
+    PolicyName: str
+    PolicyDocument: str
 
 
 class GetServiceLinkedRoleDeletionStatusRequest(TypedDict):
@@ -179,6 +562,238 @@ GetUserResult = TypedDict(
 )
 
 
+class GetUserPolicyRequest(TypedDict):
+    UserName: str
+    PolicyName: str
+
+
+class GetUserPolicyResult(TypedDict):
+    UserName: str
+    PolicyName: str
+    PolicyDocument: str
+
+
+class ListAccessKeysRequest(TypedDict):
+    UserName: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+ListAccessKeysResult = TypedDict(
+    "ListAccessKeysResult",
+    {
+        "AccessKeyMetadata": "list[AccessKeyMetadata]",
+        "IsTruncated": "NotRequired[bool]",
+        "Marker": "NotRequired[str]",
+    },
+)
+
+
+class AccessKeyMetadata(TypedDict):
+    UserName: NotRequired[str]
+    AccessKeyId: NotRequired[str]
+    Status: NotRequired[str]
+    CreateDate: NotRequired[float]
+
+
+class ListAccountAliasesRequest(TypedDict):
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListAccountAliasesResult(TypedDict):
+    AccountAliases: list[str]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListAttachedGroupPoliciesRequest(TypedDict):
+    GroupName: str
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListAttachedGroupPoliciesResult(TypedDict):
+    AttachedPolicies: NotRequired[list[AttachedPolicy]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class AttachedPolicy(TypedDict):
+    PolicyName: NotRequired[str]
+    PolicyArn: NotRequired[str]
+
+
+class ListAttachedRolePoliciesRequest(TypedDict):
+    RoleName: str
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListAttachedRolePoliciesResult(TypedDict):
+    AttachedPolicies: NotRequired[list[AttachedPolicy]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListAttachedUserPoliciesRequest(TypedDict):
+    UserName: str
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListAttachedUserPoliciesResult(TypedDict):
+    AttachedPolicies: NotRequired[list[AttachedPolicy]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListEntitiesForPolicyRequest(TypedDict):
+    PolicyArn: str
+    EntityFilter: NotRequired[str]
+    PathPrefix: NotRequired[str]
+    PolicyUsageFilter: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListEntitiesForPolicyResult(TypedDict):
+    PolicyGroups: NotRequired[list[PolicyGroup]]
+    PolicyUsers: NotRequired[list[PolicyUser]]
+    PolicyRoles: NotRequired[list[PolicyRole]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class PolicyGroup(TypedDict):
+    GroupName: NotRequired[str]
+    GroupId: NotRequired[str]
+
+
+class PolicyUser(TypedDict):
+    UserName: NotRequired[str]
+    UserId: NotRequired[str]
+
+
+class PolicyRole(TypedDict):
+    RoleName: NotRequired[str]
+    RoleId: NotRequired[str]
+
+
+class ListGroupPoliciesRequest(TypedDict):
+    GroupName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListGroupPoliciesResult(TypedDict):
+    PolicyNames: list[str]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListGroupsRequest(TypedDict):
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListGroupsResult(TypedDict):
+    Groups: list[Group]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListGroupsForUserRequest(TypedDict):
+    UserName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListGroupsForUserResult(TypedDict):
+    Groups: list[Group]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListInstanceProfilesRequest(TypedDict):
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListInstanceProfilesResult(TypedDict):
+    InstanceProfiles: list[InstanceProfile]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListInstanceProfilesForRoleRequest(TypedDict):
+    RoleName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListInstanceProfilesForRoleResult(TypedDict):
+    InstanceProfiles: list[InstanceProfile]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListPoliciesRequest(TypedDict):
+    Scope: NotRequired[str]
+    OnlyAttached: NotRequired[bool]
+    PathPrefix: NotRequired[str]
+    PolicyUsageFilter: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListPoliciesResult(TypedDict):
+    Policies: NotRequired[list[Policy]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListPolicyTagsRequest(TypedDict):
+    PolicyArn: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListPolicyTagsResult(TypedDict):
+    Tags: list[Tag]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListPolicyVersionsRequest(TypedDict):
+    PolicyArn: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListPolicyVersionsResult(TypedDict):
+    Versions: NotRequired[list[PolicyVersion]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListRolePoliciesRequest(TypedDict):
+    RoleName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListRolePoliciesResult(TypedDict):
+    PolicyNames: list[str]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
 class ListRoleTagsRequest(TypedDict):
     RoleName: str
     Marker: NotRequired[str]
@@ -203,12 +818,123 @@ class ListRolesResult(TypedDict):
     Marker: NotRequired[str]
 
 
+class ListUserPoliciesRequest(TypedDict):
+    UserName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListUserPoliciesResult(TypedDict):
+    PolicyNames: list[str]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListUserTagsRequest(TypedDict):
+    UserName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListUserTagsResult(TypedDict):
+    Tags: list[Tag]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class ListUsersRequest(TypedDict):
+    PathPrefix: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListUsersResult(TypedDict):
+    Users: list[User]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class PutGroupPolicyRequest(TypedDict):
+    GroupName: str
+    PolicyName: str
+    PolicyDocument: str
+
+
+class PutGroupPolicyResult(TypedDict):
+    pass
+
+
 class PutRolePermissionsBoundaryRequest(TypedDict):
     RoleName: str
     PermissionsBoundary: str
 
 
 class PutRolePermissionsBoundaryResult(TypedDict):
+    pass
+
+
+class PutRolePolicyRequest(TypedDict):
+    RoleName: str
+    PolicyName: str
+    PolicyDocument: str
+
+
+class PutRolePolicyResult(TypedDict):
+    pass
+
+
+class PutUserPermissionsBoundaryRequest(TypedDict):
+    UserName: str
+    PermissionsBoundary: str
+
+
+class PutUserPermissionsBoundaryResult(TypedDict):
+    pass
+
+
+class PutUserPolicyRequest(TypedDict):
+    UserName: str
+    PolicyName: str
+    PolicyDocument: str
+
+
+class PutUserPolicyResult(TypedDict):
+    pass
+
+
+class RemoveRoleFromInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+    RoleName: str
+
+
+class RemoveRoleFromInstanceProfileResult(TypedDict):
+    pass
+
+
+class RemoveUserFromGroupRequest(TypedDict):
+    GroupName: str
+    UserName: str
+
+
+class RemoveUserFromGroupResult(TypedDict):
+    pass
+
+
+class SetDefaultPolicyVersionRequest(TypedDict):
+    PolicyArn: str
+    VersionId: str
+
+
+class SetDefaultPolicyVersionResult(TypedDict):
+    pass
+
+
+class TagPolicyRequest(TypedDict):
+    PolicyArn: str
+    Tags: list[Tag]
+
+
+class TagPolicyResult(TypedDict):
     pass
 
 
@@ -221,6 +947,24 @@ class TagRoleResult(TypedDict):
     pass
 
 
+class TagUserRequest(TypedDict):
+    UserName: str
+    Tags: list[Tag]
+
+
+class TagUserResult(TypedDict):
+    pass
+
+
+class UntagPolicyRequest(TypedDict):
+    PolicyArn: str
+    TagKeys: list[str]
+
+
+class UntagPolicyResult(TypedDict):
+    pass
+
+
 class UntagRoleRequest(TypedDict):
     RoleName: str
     TagKeys: list[str]
@@ -230,12 +974,41 @@ class UntagRoleResult(TypedDict):
     pass
 
 
+class UntagUserRequest(TypedDict):
+    UserName: str
+    TagKeys: list[str]
+
+
+class UntagUserResult(TypedDict):
+    pass
+
+
+class UpdateAccessKeyRequest(TypedDict):
+    UserName: NotRequired[str]
+    AccessKeyId: str
+    Status: str
+
+
+class UpdateAccessKeyResult(TypedDict):
+    pass
+
+
 class UpdateAssumeRolePolicyRequest(TypedDict):
     RoleName: str
     PolicyDocument: str
 
 
 class UpdateAssumeRolePolicyResult(TypedDict):
+    pass
+
+
+class UpdateGroupRequest(TypedDict):
+    GroupName: str
+    NewPath: NotRequired[str]
+    NewGroupName: NotRequired[str]
+
+
+class UpdateGroupResult(TypedDict):
     pass
 
 
@@ -260,3 +1033,13 @@ UpdateRoleDescriptionResult = TypedDict(
         "Role": "NotRequired[Role]",
     },
 )
+
+
+class UpdateUserRequest(TypedDict):
+    UserName: str
+    NewPath: NotRequired[str]
+    NewUserName: NotRequired[str]
+
+
+class UpdateUserResult(TypedDict):
+    pass

@@ -86,6 +86,11 @@ def release(ctx: Context, slot: Slot, request_id: str) -> None:
             ctx.tx.wake(ctx.now, "lambda.promote", (*slot, first))
 
 
+def count(ctx: Context, slot: Slot) -> int:
+    """How many invocations of this function are in progress."""
+    return len(running(ctx).by_function.get(slot, ()))
+
+
 def is_running(ctx: Context, slot: Slot, request_id: str) -> bool:
     """Whether this very invocation is in progress."""
     return request_id in running(ctx).by_function.get(slot, ())

@@ -138,6 +138,14 @@ def get_function_configuration(ctx: Context, req: Json) -> Json:
     return configuration(where.version(ctx), where.qualifier)
 
 
+def get_function_code_signing_config(ctx: Context, req: Json) -> Json:
+    """That a function has no code signing configuration: none can be set here.
+
+    Raises: ResourceNotFoundException. Source: Lambda API_GetFunctionCodeSigningConfig (read 2026-11).
+    """
+    return {"FunctionName": ref(ctx, req["FunctionName"]).function(ctx).name}
+
+
 def list_functions(ctx: Context, req: Json) -> Json:
     """The functions of the account in this region, by name, 50 at a time; with FunctionVersion=ALL every version.
 

@@ -9,7 +9,7 @@ import msgspec
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.lambda_.errors import InvalidParameterValueException
+from cumulet.services.lambda_.errors import InvalidParameterValueException, ValidationException
 from cumulet.services.lambda_.model import LATEST, LayerUse, LayerVersion, Version, base64_sha256, timestamp
 from cumulet.services.lambda_.packages import UNZIPPED_LIMIT_BYTES
 
@@ -124,7 +124,7 @@ def _runtime(runtime: str) -> str:
 
 def _at_most(member: str, value: int, limit: int) -> int:
     if value > limit:
-        raise InvalidParameterValueException(
+        raise ValidationException(
             f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value "
             f"less than or equal to {limit}"
         )

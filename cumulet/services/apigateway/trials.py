@@ -1,0 +1,79 @@
+"""TestInvokeMethod: one method of the definition as it stands, without a deployment and without authorization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cumulet.aws.http import DoorRequest, HttpResponse
+from cumulet.kernel.context import Context
+from cumulet.kernel.outcome import Result, then
+from cumulet.kernel.record import replace
+from cumulet.services.apigateway.door import answered
+from cumulet.services.apigateway.errors import BadRequestException
+from cumulet.services.apigateway.exchange import begin
+from cumulet.services.apigateway.model import (
+    Definition,
+    Snapshot,
+    Stage,
+    api_at,
+    definition_of,
+    integration_of,
+    method_of,
+    resource_of,
+)
+from cumulet.services.apigateway.routing import compiled, find
+
+STAGE = "test-invoke-stage"
+
+
+def test_invoke_method(ctx: Context, req: Result) -> Any:
+    """Run a method as a request to it would: validation, mapping, integration. Authorization is left out, as on AWS.
+
+    Raises: NotFoundException, BadRequestException. Source: API Gateway API reference, TestInvokeMethod (read 2026-11).
+    """
+    if req.get("clientCertificateId"):
+        raise BadRequestException("Invalid client certificate identifier specified")
+    api, definition = api_at(ctx, req["restApiId"]), definition_of(ctx, req["restApiId"])
+    resource, name = resource_of(definition, req["resourceId"]), req["httpMethod"]
+    integration_of(definition, resource["id"], name)
+    only = {**resource, "resourceMethods": {name: method_of(definition, resource["id"], name)}}
+    stage = Stage(
+        api_id=api.id, account=api.account, region=api.region, name=STAGE, deployment_id="", created_at=ctx.now,
+        updated_at=ctx.now, revision="", settings={"variables": req.get("stageVariables") or {}},
+    )  # fmt: skip
+    path, _, query = (req.get("pathWithQueryString") or resource["path"]).partition("?")
+    trimmed: Definition = replace(definition, resources={resource["id"]: only})
+    deployed = compiled(stage, Snapshot(definition=trimmed, settings=api.settings))
+    exchange = begin(ctx, _request(req, path, query, "GET" if name == "ANY" else name), deployed, path)
+    found = find(deployed.root, path)
+    if found is None:
+        raise BadRequestException(f"Invalid path: {path} is no path of the resource {resource['path']}")
+    exchange.endpoint, exchange.path_parameters = found
+    exchange.method_name, exchange.method = name, exchange.endpoint.methods[name]
+    began = ctx.now
+    return then(ctx, answered(ctx, exchange), lambda c, response: _result(c, response, exchange.request_id, began))
+
+
+def _request(req: Result, path: str, query: str, method: str) -> DoorRequest:
+    sent = list((req.get("headers") or {}).items())
+    sent.extend((name, value) for name, values in (req.get("multiValueHeaders") or {}).items() for value in values)
+    headers: dict[str, str] = {}
+    for name, value in sent:
+        headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+    body = (req.get("body") or "").encode()
+    return DoorRequest(method, path, query, headers, body, sent, source_ip="test-invoke-source-ip")
+
+
+def _result(ctx: Context, response: HttpResponse, request_id: str, began: float) -> Result:
+    multi: dict[str, list[str]] = {}
+    for name, value in response.headers:
+        multi.setdefault(name, []).append(value)
+    assert isinstance(response.body, bytes)
+    return {
+        "status": response.status,
+        "body": response.body.decode("utf-8", "replace"),
+        "headers": {name: values[-1] for name, values in multi.items()},
+        "multiValueHeaders": multi,
+        "latency": int((ctx.now - began) * 1000),
+        "log": f"Execution log for request {request_id}\nMethod completed with status: {response.status}\n",
+    }

@@ -1,0 +1,90 @@
+"""AWS::DynamoDB::Table: created, updated and refused through CloudFormation."""
+
+import json
+
+import pytest
+
+TABLE = {
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "BillingMode": "PAY_PER_REQUEST",
+    "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": True},
+    "Tags": [{"Key": "team", "Value": "blue"}],
+}
+
+
+@pytest.fixture
+def deploy(aws, server):
+    cfn = aws("cloudformation")
+
+    def run(properties, update=False):
+        body = {
+            "Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": properties}},
+            "Outputs": {"Name": {"Value": {"Ref": "T"}}, "Arn": {"Value": {"Fn::GetAtt": ["T", "Arn"]}}},
+        }
+        call = cfn.update_stack if update else cfn.create_stack
+        call(StackName="s", TemplateBody=json.dumps(body))
+        server.quiet()
+        server.run(server.cloud.pipeline.advance(120))
+        stack = cfn.describe_stacks(StackName="s")["Stacks"][0]
+        events = [event.get("ResourceStatusReason", "") for event in cfn.describe_stack_events(StackName="s")["StackEvents"]]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+        return stack["StackStatus"], outputs, events
+
+    return run
+
+
+def test_a_table_comes_changes_and_goes_with_its_stack(aws, deploy, server):
+    db = aws("dynamodb")
+    status, outputs, events = deploy(TABLE)
+    assert status == "CREATE_COMPLETE", events
+    assert outputs["Name"].startswith("s-T-")
+    assert outputs["Arn"] == f"arn:aws:dynamodb:us-east-1:000000000000:table/{outputs['Name']}"
+    described = db.describe_time_to_live(TableName=outputs["Name"])["TimeToLiveDescription"]
+    assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    db.put_item(TableName=outputs["Name"], Item={"id": {"S": "a"}, "g": {"S": "x"}})
+    index = {
+        "IndexName": "by-g",
+        "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    changed = {
+        **TABLE,
+        "AttributeDefinitions": [*TABLE["AttributeDefinitions"], {"AttributeName": "g", "AttributeType": "S"}],
+        "GlobalSecondaryIndexes": [index],
+        "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": False},
+        "Tags": [{"Key": "team", "Value": "red"}],
+    }
+    status, again, events = deploy(changed, update=True)
+    assert (status, again["Name"]) == ("UPDATE_COMPLETE", outputs["Name"]), events
+    assert db.scan(TableName=outputs["Name"], IndexName="by-g")["Count"] == 1
+    assert db.describe_time_to_live(TableName=outputs["Name"])["TimeToLiveDescription"] == {"TimeToLiveStatus": "DISABLED"}
+    tags = {tag["Key"]: tag["Value"] for tag in db.list_tags_of_resource(ResourceArn=outputs["Arn"])["Tags"]}
+    assert tags["team"] == "red"
+    aws("cloudformation").delete_stack(StackName="s")
+    server.run(server.cloud.pipeline.advance(120))
+    assert db.list_tables()["TableNames"] == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"SSESpecification": {"SSEEnabled": True}},
+        {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
+        {"ContributorInsightsSpecification": {"Enabled": True}},
+    ],
+)
+def test_settings_that_are_not_honoured_fail_the_stack_by_name(aws, deploy, setting):
+    status, _, events = deploy({**TABLE, **setting})
+    assert status.startswith("ROLLBACK")
+    assert any(next(iter(setting)) in reason for reason in events)
+    assert aws("dynamodb").list_tables()["TableNames"] == []
+
+
+def test_settings_that_are_off_are_taken(deploy):
+    off = {
+        "SSESpecification": {"SSEEnabled": False},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": "false"},
+    }
+    status, _, events = deploy({**TABLE, **off})
+    assert status == "CREATE_COMPLETE", events
