@@ -23,7 +23,7 @@ from cumulet.wire import Match, Models, OperationModel, Router
 __all__ = ["Gateway", "Hooks", "Identity"]
 
 Reply = Callable[[HttpResponse], None]
-_REPORT = "please report it at https://github.com/cumulet/cumulet/issues"
+_REPORT = "this is a bug in Cumulet: please report it with this traceback"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import field
+
 from cumulet.aws.errors import GenericAwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
@@ -18,7 +20,7 @@ class Thing(Record):
     name: str
     value: Any
     made: float
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def create_thing(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def deploy(aws, server):
         server.quiet()
         server.run(server.cloud.pipeline.advance(120))
         stack = cfn.describe_stacks(StackName="s")["Stacks"][0]
-        events = [event.get("ResourceStatusReason", "") for event in cfn.describe_stack_events(StackName="s")["StackEvents"]]
+        events = [
+            event.get("ResourceStatusReason", "") for event in cfn.describe_stack_events(StackName="s")["StackEvents"]
+        ]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
         return stack["StackStatus"], outputs, events
 
@@ -58,7 +60,9 @@ def test_a_table_comes_changes_and_goes_with_its_stack(aws, deploy, server):
     status, again, events = deploy(changed, update=True)
     assert (status, again["Name"]) == ("UPDATE_COMPLETE", outputs["Name"]), events
     assert db.scan(TableName=outputs["Name"], IndexName="by-g")["Count"] == 1
-    assert db.describe_time_to_live(TableName=outputs["Name"])["TimeToLiveDescription"] == {"TimeToLiveStatus": "DISABLED"}
+    assert db.describe_time_to_live(TableName=outputs["Name"])["TimeToLiveDescription"] == {
+        "TimeToLiveStatus": "DISABLED"
+    }
     tags = {tag["Key"]: tag["Value"] for tag in db.list_tags_of_resource(ResourceArn=outputs["Arn"])["Tags"]}
     assert tags["team"] == "red"
     aws("cloudformation").delete_stack(StackName="s")

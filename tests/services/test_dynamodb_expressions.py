@@ -99,7 +99,10 @@ def test_conditions_hold_as_documented(text, answer):
         ("size = :n5", "Attribute name is a reserved keyword; reserved keyword: size"),
         ("Name = :n5", "Attribute name is a reserved keyword; reserved keyword: Name"),
         ("foo(n)", "Invalid function name; function: foo"),
-        ("attribute_exists(:n5)", "Operator or function requires a document path; operator or function: attribute_exists"),
+        (
+            "attribute_exists(:n5)",
+            "Operator or function requires a document path; operator or function: attribute_exists",
+        ),
         (
             "begins_with(n)",
             "Incorrect number of operands for operator or function; operator or function: begins_with, number of operands: 1",
@@ -119,7 +122,10 @@ def test_conditions_hold_as_documented(text, answer):
             "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "
             "lower bound operand: AttributeValue: {N:10}, upper bound operand: AttributeValue: {N:5}",
         ),
-        ("#unknown = :n5", "An expression attribute name used in the document path is not defined; attribute name: #unknown"),
+        (
+            "#unknown = :n5",
+            "An expression attribute name used in the document path is not defined; attribute name: #unknown",
+        ),
         ("n = :unknown", "An expression attribute value used in expression is not defined; attribute value: :unknown"),
         ("size(n)", "The function is not allowed to be used this way in an expression; function: size"),
         ("if_not_exists(n, :n5)", "The function is not allowed in a condition expression; function: if_not_exists"),
@@ -166,7 +172,9 @@ def test_a_copied_attribute_is_its_own():
 
 def test_addition_is_exact_to_38_digits():
     values = {":v": {"N": "0.00000000000000000000000000000000000001"}}
-    assert updated("SET neg = neg + :v", {"neg": {"N": "0.1"}}, values)["neg"] == {"N": "0.10000000000000000000000000000000000001"}
+    assert updated("SET neg = neg + :v", {"neg": {"N": "0.1"}}, values)["neg"] == {
+        "N": "0.10000000000000000000000000000000000001"
+    }
     with pytest.raises(AwsError, match="more than 38 significant digits"):
         updated("SET neg = neg + :v", {"neg": {"N": "10"}}, values)
 
@@ -221,7 +229,10 @@ def test_projections_pick_nested_parts():
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"ExpressionAttributeNames": {"#a": "b"}}, "ExpressionAttributeNames can only be specified when using expressions"),
+        (
+            {"ExpressionAttributeNames": {"#a": "b"}},
+            "ExpressionAttributeNames can only be specified when using expressions",
+        ),
         (
             {"ExpressionAttributeValues": {":a": {"S": "b"}}},
             "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null",
@@ -231,7 +242,10 @@ def test_projections_pick_nested_parts():
             "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a}",
         ),
         (
-            {"ConditionExpression": "attribute_exists(pk)", "ExpressionAttributeValues": {":a": {"S": "b"}, ":b": {"S": ""}}},
+            {
+                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeValues": {":a": {"S": "b"}, ":b": {"S": ""}},
+            },
             "Value provided in ExpressionAttributeValues unused in expressions: keys: {:a, :b}",
         ),
         (
@@ -277,7 +291,9 @@ def test_no_expression_breaks_anything(words, update):
         assert error.message
 
 
-ATOMS = st.sampled_from(["n = :n5", "n < :n6", "attribute_exists(nope)", "contains(ss, :a)", "neg BETWEEN :zero AND :one"])
+ATOMS = st.sampled_from(
+    ["n = :n5", "n < :n6", "attribute_exists(nope)", "contains(ss, :a)", "neg BETWEEN :zero AND :one"]
+)
 TREES = st.recursive(
     ATOMS.map(lambda a: (a, a)),
     lambda inner: st.one_of(
@@ -302,3 +318,11 @@ def test_and_or_not_are_pythons(tree):
         return (value(node[0]) and value(node[2])) if node[1] == "and" else (value(node[0]) or value(node[2]))
 
     assert holds(text) is value(shape)
+
+
+def test_the_deepest_expressions_are_answered_and_deeper_ones_refused():
+    assert holds(" AND ".join(["n = :n5"] * 150))
+    assert holds("NOT " * 90 + "n = :n5")
+    for text in ("(" * 2000 + "n = :n5", "NOT (" * 101 + "n = :n5" + ")" * 101, " OR ".join(["n = :n5"] * 152)):
+        with pytest.raises(AwsError):
+            holds(text)

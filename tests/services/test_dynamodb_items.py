@@ -135,8 +135,14 @@ def test_deletion_protection_holds_until_it_is_off(db):
             {"AttributeDefinitions": [{"AttributeName": n, "AttributeType": "S"} for n in "ab"]},
             "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
         ),
-        ({"KeySchema": [{"AttributeName": "a", "KeyType": "RANGE"}]}, "The first KeySchemaElement is not a HASH key type"),
-        ({"BillingMode": "PROVISIONED"}, "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is"),
+        (
+            {"KeySchema": [{"AttributeName": "a", "KeyType": "RANGE"}]},
+            "The first KeySchemaElement is not a HASH key type",
+        ),
+        (
+            {"BillingMode": "PROVISIONED"},
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is",
+        ),
         (
             {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}},
             "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
@@ -174,7 +180,9 @@ def test_billing_and_throughput_change(db):
     same = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
     assert "will not change" in invalid(db.update_table, TableName="paid", ProvisionedThroughput=same)
     more = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1}
-    assert db.update_table(TableName="paid", ProvisionedThroughput=more)["TableDescription"]["TableStatus"] == "UPDATING"
+    assert (
+        db.update_table(TableName="paid", ProvisionedThroughput=more)["TableDescription"]["TableStatus"] == "UPDATING"
+    )
     db.get_waiter("table_exists").wait(TableName="paid", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
     assert db.describe_table(TableName="paid")["Table"]["ProvisionedThroughput"]["ReadCapacityUnits"] == 5
     db.update_table(TableName="paid", BillingMode="PAY_PER_REQUEST")
@@ -267,7 +275,10 @@ def test_numbers_out_of_range_are_refused(table, number, words):
         ({"BS": []}, "One or more parameter values were invalid: Binary sets should not be empty"),
         ({"SS": ["a", "a"]}, "One or more parameter values were invalid: Input collection [a, a] contains duplicates."),
         ({"NS": ["1", "1.0"]}, "Input collection contains duplicates"),
-        ({"NULL": False}, "One or more parameter values were invalid: Null attribute value types must have the value of true"),
+        (
+            {"NULL": False},
+            "One or more parameter values were invalid: Null attribute value types must have the value of true",
+        ),
         ({}, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
     ],
 )
@@ -318,7 +329,9 @@ def test_a_key_must_fit_the_schema(table):
     words = "One or more parameter values were invalid: Type mismatch for key pk expected: S actual: N"
     assert say({"pk": {"N": "1"}}) == words
     for key in ({}, {"pk": {"N": "1"}}, {"pk": {"S": "1"}, "x": {"S": "1"}}):
-        assert invalid(table.get_item, TableName="things", Key=key) == "The provided key element does not match the schema"
+        assert (
+            invalid(table.get_item, TableName="things", Key=key) == "The provided key element does not match the schema"
+        )
 
 
 def test_items_of_a_missing_table_are_not_found(db):
@@ -384,7 +397,9 @@ def test_capacity_is_counted_as_aws_does(table):
     item = {"pk": {"S": "k"}, "v": {"S": "x" * 5000}}
 
     def units(call, **arguments):
-        return call(TableName="things", ReturnConsumedCapacity="TOTAL", **arguments)["ConsumedCapacity"]["CapacityUnits"]
+        return call(TableName="things", ReturnConsumedCapacity="TOTAL", **arguments)["ConsumedCapacity"][
+            "CapacityUnits"
+        ]
 
     key = {"Key": {"pk": {"S": "k"}}}
     assert units(table.get_item, **key) == 0.5
@@ -424,7 +439,10 @@ def test_expired_items_go_and_others_stay(table, clock):
 
 def test_items_that_were_there_before_expire_too(table, clock):
     for i in range(600 // 25):
-        rows = [{"PutRequest": {"Item": {"pk": {"S": f"{i}-{j}"}, "until": {"N": str(int(clock.now()) + 60)}}}} for j in range(25)]
+        rows = [
+            {"PutRequest": {"Item": {"pk": {"S": f"{i}-{j}"}, "until": {"N": str(int(clock.now()) + 60)}}}}
+            for j in range(25)
+        ]
         table.batch_write_item(RequestItems={"things": rows})
     table.update_time_to_live(TableName="things", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
     words = "TimeToLive is already enabled"

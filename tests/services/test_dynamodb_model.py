@@ -105,7 +105,7 @@ class Checked:
     async def update(self, p, s, rest, gone):
         rest = {n: v for n, v in rest.items() if n != gone}
         sets = [f"{n} = :{n}" for n in rest if n != "n"]
-        text = (f"SET {', '.join(sets)} " if sets else "") + (f"ADD n :n " if "n" in rest else "") + f"REMOVE {gone}"
+        text = (f"SET {', '.join(sets)} " if sets else "") + ("ADD n :n " if "n" in rest else "") + f"REMOVE {gone}"
         values = {"ExpressionAttributeValues": {f":{n}": attribute(v) for n, v in rest.items()}} if rest else {}
         answer = await self.call("UpdateItem", Key=key(p, s), UpdateExpression=text, ReturnValues="ALL_NEW", **values)
         item = dict(self.items.get((p, s), key(p, s)))
@@ -166,7 +166,9 @@ class Checked:
         for segment in range(total):
             found += await self.pages("Scan", limit, Segment=segment, TotalSegments=total)
         assert ordered(found, "p", "s") == ordered(self.items.values(), "p", "s")
-        positive = await self.call("Scan", FilterExpression="n > :z", ExpressionAttributeValues={":z": {"N": "0"}}, Select="COUNT")
+        positive = await self.call(
+            "Scan", FilterExpression="n > :z", ExpressionAttributeValues={":z": {"N": "0"}}, Select="COUNT"
+        )
         assert positive["Count"] == sum(int(i.get("n", {"N": "0"})["N"]) > 0 for i in self.items.values())
 
 
@@ -188,9 +190,9 @@ def test_the_service_agrees_with_dicts(actions):
     asyncio.run(run(actions))
 
 
-NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**12), max_value=10**12) | st.builds(
-    lambda m, e: Decimal(m).scaleb(e), st.integers(-(10**30), 10**30), st.integers(-100, 90)
-)
+NUMBERS = st.decimals(
+    allow_nan=False, allow_infinity=False, places=3, min_value=-(10**12), max_value=10**12
+) | st.builds(lambda m, e: Decimal(m).scaleb(e), st.integers(-(10**30), 10**30), st.integers(-100, 90))
 
 
 @given(NUMBERS, NUMBERS)
@@ -228,8 +230,12 @@ def test_measuring_an_item_twice_changes_nothing_more(item):
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL", "Q"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL", "Q"]), inner, max_size=2
+        )
+    ),
     max_leaves=8,
 )
 

@@ -50,7 +50,11 @@ def table(db):
 
 
 def put(db, pk, sk, **more):
-    item = {"pk": {"S": pk}, "sk": {"N": str(sk)}, **{n: v if isinstance(v, dict) else {"S": v} for n, v in more.items()}}
+    item = {
+        "pk": {"S": pk},
+        "sk": {"N": str(sk)},
+        **{n: v if isinstance(v, dict) else {"S": v} for n, v in more.items()},
+    }
     return db.put_item(TableName="things", Item=item, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
 
 
@@ -64,7 +68,9 @@ def numbers(answer):
 
 def query(db, condition, **more):
     arguments = {n: more.pop(n) for n in list(more) if n[0].isupper()}
-    return db.query(TableName="things", KeyConditionExpression=condition, ExpressionAttributeValues=values(**more), **arguments)
+    return db.query(
+        TableName="things", KeyConditionExpression=condition, ExpressionAttributeValues=values(**more), **arguments
+    )
 
 
 def invalid(call, **arguments):
@@ -187,7 +193,9 @@ def test_start_keys_are_checked(table):
     words = "The provided starting key is outside query boundaries based on provided conditions"
     call = {"TableName": "things", "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": values(p="a")}
     assert invalid(table.query, **call, ExclusiveStartKey={"pk": {"S": "b"}, "sk": {"N": "1"}}) == words
-    assert "starting key is invalid" in invalid(table.query, **call, ExclusiveStartKey={"pk": {"S": "a"}, "x": {"N": "1"}})
+    assert "starting key is invalid" in invalid(
+        table.query, **call, ExclusiveStartKey={"pk": {"S": "a"}, "x": {"N": "1"}}
+    )
     words = "Exclusive Start Key must have same size as table's key schema"
     assert invalid(table.query, **call, ExclusiveStartKey={"pk": {"S": "a"}}) == words
 
@@ -263,7 +271,9 @@ def test_index_reads_have_rules(table):
 
 def test_index_keys_must_have_their_type(table):
     item = {"pk": {"S": "a"}, "sk": {"N": "1"}}
-    words = "One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N IndexName: by-g"
+    words = (
+        "One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N IndexName: by-g"
+    )
     assert invalid(table.put_item, TableName="things", Item={**item, "g": {"N": "1"}}) == words
     assert "cannot contain an empty string value. IndexName: by-g, IndexKey: g" in invalid(
         table.put_item, TableName="things", Item={**item, "g": {"S": ""}}
@@ -283,7 +293,10 @@ def test_an_index_is_filled_when_it_is_created_and_gone_when_deleted(db, clock):
     make(db, "things")
     for n in range(600):
         if n % 25 == 0:
-            rows = [{"PutRequest": {"Item": {"pk": {"S": str(i)}, "sk": {"N": "1"}, "late": {"S": f"{i % 3}"}}}} for i in range(n, n + 25)]
+            rows = [
+                {"PutRequest": {"Item": {"pk": {"S": str(i)}, "sk": {"N": "1"}, "late": {"S": f"{i % 3}"}}}}
+                for i in range(n, n + 25)
+            ]
             db.batch_write_item(RequestItems={"things": rows})
     put(db, "sparse", 1)
     answer = db.update_table(
@@ -303,7 +316,9 @@ def test_an_index_is_filled_when_it_is_created_and_gone_when_deleted(db, clock):
 
 
 def test_item_collections_are_measured_for_local_indexes(table):
-    out = table.put_item(TableName="things", Item={"pk": {"S": "a"}, "sk": {"N": "1"}}, ReturnItemCollectionMetrics="SIZE")
+    out = table.put_item(
+        TableName="things", Item={"pk": {"S": "a"}, "sk": {"N": "1"}}, ReturnItemCollectionMetrics="SIZE"
+    )
     assert out["ItemCollectionMetrics"] == {"ItemCollectionKey": {"pk": {"S": "a"}}, "SizeEstimateRangeGB": [0.0, 1.0]}
 
 
@@ -314,7 +329,10 @@ def test_item_collections_are_measured_for_local_indexes(table):
 def test_segments_divide_a_table(table, total):
     for n in range(100):
         if n % 25 == 0:
-            rows = [{"PutRequest": {"Item": {"pk": {"S": f"p{i}"}, "sk": {"N": "1"}, "g": {"S": f"{i}"}}}} for i in range(n, n + 25)]
+            rows = [
+                {"PutRequest": {"Item": {"pk": {"S": f"p{i}"}, "sk": {"N": "1"}, "g": {"S": f"{i}"}}}}
+                for i in range(n, n + 25)
+            ]
             table.batch_write_item(RequestItems={"things": rows})
     for where in ({}, {"IndexName": "by-g"}):
         found = []
@@ -342,7 +360,9 @@ def test_segments_are_checked(table):
 
 def test_batches_write_and_read(table):
     keys = [{"pk": {"S": f"p{n}"}, "sk": {"N": "1"}} for n in range(5)]
-    table.batch_write_item(RequestItems={"things": [{"PutRequest": {"Item": {**key, "x": {"S": "y"}}}} for key in keys]})
+    table.batch_write_item(
+        RequestItems={"things": [{"PutRequest": {"Item": {**key, "x": {"S": "y"}}}} for key in keys]}
+    )
     out = table.batch_write_item(RequestItems={"things": [{"DeleteRequest": {"Key": keys[0]}}]})
     assert out["UnprocessedItems"] == {}
     found = table.batch_get_item(
@@ -371,7 +391,9 @@ def test_batches_are_checked(table):
     twice = [{"PutRequest": {"Item": key}}, {"DeleteRequest": {"Key": key}}]
     assert invalid(table.batch_write_item, RequestItems={"things": twice}) == words
     with pytest.raises(table.exceptions.ResourceNotFoundException):
-        table.batch_write_item(RequestItems={"things": [{"PutRequest": {"Item": key}}], "nope": [{"PutRequest": {"Item": key}}]})
+        table.batch_write_item(
+            RequestItems={"things": [{"PutRequest": {"Item": key}}], "nope": [{"PutRequest": {"Item": key}}]}
+        )
     assert table.scan(TableName="things")["Count"] == 0
 
 
@@ -405,7 +427,12 @@ def test_a_transaction_writes_all_or_nothing(table):
     with pytest.raises(table.exceptions.TransactionCanceledException) as caught:
         table.transact_write_items(TransactItems=actions)
     reasons = caught.value.response["CancellationReasons"]
-    assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]
+    assert [reason["Code"] for reason in reasons] == [
+        "None",
+        "ConditionalCheckFailed",
+        "None",
+        "ConditionalCheckFailed",
+    ]
     assert reasons[1]["Item"]["n"] == {"N": "2"}
     assert caught.value.response["Error"]["Message"] == (
         "Transaction cancelled, please refer cancellation reasons for specific reasons "
@@ -446,7 +473,9 @@ def test_a_token_makes_a_transaction_idempotent_for_ten_minutes(table, clock):
 
 
 def test_transactions_consume_twice(table):
-    out = table.transact_write_items(TransactItems=[{"Put": item_of("a", x={"S": "y" * 1500})}], ReturnConsumedCapacity="TOTAL")
+    out = table.transact_write_items(
+        TransactItems=[{"Put": item_of("a", x={"S": "y" * 1500})}], ReturnConsumedCapacity="TOTAL"
+    )
     assert out["ConsumedCapacity"][0]["CapacityUnits"] == 4.0
     out = table.transact_get_items(TransactItems=[{"Get": key_of("a")}], ReturnConsumedCapacity="TOTAL")
     assert out["ConsumedCapacity"][0]["CapacityUnits"] == 2.0
@@ -475,7 +504,10 @@ def test_legacy_conditions_updates_and_filters_still_work(table):
     assert table.query(TableName="things", KeyConditions=conditions, QueryFilter=more)["Count"] == 1
     more["t"]["ComparisonOperator"] = "NOT_CONTAINS"
     assert table.query(TableName="things", KeyConditions=conditions, QueryFilter=more)["Count"] == 0
-    either = {"n": {"ComparisonOperator": "GT", "AttributeValueList": [{"N": "9"}]}, "t": {"ComparisonOperator": "NOT_NULL"}}
+    either = {
+        "n": {"ComparisonOperator": "GT", "AttributeValueList": [{"N": "9"}]},
+        "t": {"ComparisonOperator": "NOT_NULL"},
+    }
     assert table.scan(TableName="things", ScanFilter=either, ConditionalOperator="OR")["Count"] == 1
     assert table.scan(TableName="things", ScanFilter=either)["Count"] == 0
 

@@ -16,11 +16,12 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from cumulet.aws.errors import AwsError
+from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import FileBody
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result
+from cumulet.kernel.outcome import Result, Wait
 from cumulet.services.apigateway.checks import service_of
+from cumulet.services.apigateway.errors import not_honoured
 from cumulet.services.apigateway.exchange import Exchange
 from cumulet.services.apigateway.integration import Answered, error_backend
 from cumulet.services.apigateway.mapping import Backend
@@ -56,9 +57,15 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
         return after(ctx, error_backend(400, "SerializationException", str(error)))
 
     def start() -> Any:
-        arguments_ = _blobs(service, operation, ctx.pipeline.coerce(service, operation, arguments))
-        return ctx.call(service, operation, arguments_, principal=credentials or PRINCIPAL, region=stage.region,
-                        account=stage.account)  # fmt: skip
+        try:
+            typed = ctx.pipeline.coerce(service, operation, arguments)
+        except (KeyError, OSError) as error:  # no such service or operation in AWS's models
+            raise NotImplementedOnCumulet(f"{service}.{operation} is no operation that Cumulet knows.") from error
+        outcome = ctx.call(service, operation, _blobs(service, operation, typed), principal=credentials or PRINCIPAL,
+                           region=stage.region, account=stage.account)  # fmt: skip
+        if isinstance(outcome, Wait):
+            raise not_honoured(f"long polling with {service}.{operation}")
+        return outcome
 
     return settled(
         ctx,
@@ -120,7 +127,11 @@ def _document(body: str) -> Result:
     if not text:
         return {}
     if text[0] != "{":
-        return {name: value for name, value in parse_qsl(text, keep_blank_values=True) if name != "Version"}
+        form = {name: value for name, value in parse_qsl(text, keep_blank_values=True) if name != "Version"}
+        nested = next((name for name in form if "." in name), None)
+        if nested is not None:
+            raise ValueError(f"The form member {nested} is not implemented by Cumulet; send JSON")
+        return form
     found = json.loads(text)
     assert isinstance(found, dict)
     return found

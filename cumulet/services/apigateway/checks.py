@@ -70,8 +70,10 @@ def check_integration(integration: Result) -> None:
         raise not_honoured("responseTransferMode STREAM")
     if integration.get("integrationTarget"):
         raise not_honoured("integrationTarget")
-    if integration.get("contentHandling") and kind == "AWS_PROXY":
-        raise not_honoured("contentHandling of a proxy integration")
+    if integration.get("contentHandling") == "CONVERT_TO_BINARY" and kind == "AWS_PROXY":
+        raise not_honoured(
+            "contentHandling CONVERT_TO_BINARY of a proxy integration"
+        )  # to text is what proxies do anyway
     if integration.get("passthroughBehavior", "NEVER") not in _PASSTHROUGH:
         raise BadRequestException("Invalid passthrough behavior specified")
     timeout_ms = integration.get("timeoutInMillis", TIMEOUT_MAX_MS)

@@ -14,6 +14,7 @@ from typing import Any
 from cumulet.services.apigateway.vtl_values import (
     TemplateError,
     arithmetic,
+    bounded,
     call,
     equal,
     index,
@@ -36,7 +37,8 @@ _NUMBER = re.compile(r"\d+\.\d+|\d+")
 _COMPARE = {"==": "==", "!=": "!=", "<=": "<=", ">=": ">=", "<": "<", ">": ">", "eq": "==", "ne": "!=", "le": "<=",
             "ge": ">=", "lt": "<", "gt": ">"}  # fmt: skip
 _EMPTY_ROOTS = frozenset(("input", "context", "stageVariables", "util"))  # print nothing where they are null
-LOOPS_MAX = 1000
+LOOPS_MAX, TURNS_MAX = 1000, 100_000
+_TURNS = "#turns"  # no template can name it
 
 
 class _Break(Exception):  # no error: it leaves a loop
@@ -51,7 +53,10 @@ class Template:
     """A parsed template. Raises: TemplateError."""
 
     def __init__(self, source: str) -> None:
-        self._nodes = _Parser(source).template()
+        try:
+            self._nodes = _Parser(source).template()
+        except RecursionError as error:
+            raise TemplateError("the template is nested too deeply") from error
 
     def run(self, variables: Scope) -> str:
         """The text that the template makes. Raises: TemplateError."""
@@ -257,6 +262,9 @@ class _Parser:
             kept = {key: scope.get(key) for key in (name, "foreach", "velocityCount")}
             for at, item in enumerate(list(items)):
                 last = at == len(items) - 1
+                scope[_TURNS] = scope.get(_TURNS, 0) + 1
+                if scope[_TURNS] > TURNS_MAX:
+                    raise TemplateError(f"all #foreach together run at most {TURNS_MAX} times")
                 scope[name], scope["velocityCount"] = item, at + 1
                 scope["foreach"] = {"index": at, "count": at + 1, "hasNext": not last, "first": at == 0, "last": last,
                                     "parent": kept["foreach"]}  # fmt: skip
@@ -419,7 +427,7 @@ class _Parser:
             out: list[str] = []
             for node in nodes:
                 node(scope, out)
-            return "".join(out)
+            return bounded("".join(out))
 
         return run
 

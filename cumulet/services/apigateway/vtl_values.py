@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Method = Callable[..., Any]
+TEXT_MAX = 10 * 1024 * 1024
 
 
 class TemplateError(Exception):
@@ -54,6 +55,13 @@ def from_json(value: Any) -> Any:
 def to_json(value: Any) -> str:
     """JSON text without spaces."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=render)
+
+
+def bounded(text: str) -> str:
+    """The text itself. Raises: TemplateError when it is longer than any payload may be."""
+    if len(text) > TEXT_MAX:
+        raise TemplateError("the template makes too much text")
+    return text
 
 
 def render(value: Any) -> str:
@@ -101,7 +109,7 @@ def order(left: Any, right: Any) -> int | None:
 def arithmetic(operator: str, left: Any, right: Any) -> Any:
     """Integers stay integers, division cuts towards zero, `+` also joins text; None for what cannot be."""
     if operator == "+" and (isinstance(left, str) or isinstance(right, str)):
-        return render(left) + render(right)
+        return bounded(render(left) + render(right))
     if not (_is_number(left) and _is_number(right)):
         return None
     if operator == "+":
@@ -240,7 +248,8 @@ def call(value: Any, name: str, args: list[Any]) -> Any:
     if value is None or method is None:
         return None
     try:
-        return method(value, *args)
+        found = method(value, *args)
+        return bounded(found) if isinstance(found, str) else found
     except (TypeError, IndexError, ValueError, AttributeError, re.error):
         return None
 

@@ -341,7 +341,10 @@ class _Caller:
         self._principal = stack.principal
 
     def __call__(self, operation: str, /, **request: Any) -> Any:
-        service, colon, name = operation.rpartition(":")
-        service = service if colon else self._service
+        if operation.startswith("cumulet:"):
+            return self._ctx.call(self._service, operation, request, principal=self._principal)
+        service, colon, name = operation.partition(":")
+        if not colon:
+            service, name = self._service, operation
         request = self._ctx.pipeline.coerce(service, name, request)
         return self._ctx.call(service, name, request, principal=self._principal)

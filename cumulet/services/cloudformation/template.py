@@ -56,14 +56,14 @@ def check_sections(data: Json, text: str) -> None:
     """Raises: ValidationError for what is no template; NotImplementedOnCumulet for sections that are not honoured."""
     unknown = sorted(set(data) - SECTIONS)
     if unknown:
-        where = at_line(text, (unknown[0], "")) if unknown else ""
+        where = at_line(text, (unknown[0],))
         raise ValidationError(f"Invalid template property or properties [{', '.join(unknown)}]{where}")
     version = data.get("AWSTemplateFormatVersion", "2010-09-09")
     if version != "2010-09-09":
         raise ValidationError("Template format error: Value of AWSTemplateFormatVersion is not valid: " + str(version))
     for section in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs"):
         if section in data and not isinstance(data[section], dict):
-            raise ValidationError(f"Template format error: {section} must be an object{at_line(text, (section, ''))}.")
+            raise ValidationError(f"Template format error: {section} must be an object{at_line(text, (section,))}.")
     if not data.get("Resources"):
         raise ValidationError("Template format error: At least one Resources member must be defined.")
     description = data.get("Description", "")

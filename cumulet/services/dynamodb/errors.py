@@ -45,10 +45,6 @@ class IdempotentParameterMismatchException(AwsError):
     pass
 
 
-class IndexNotFoundException(AwsError):
-    pass
-
-
 def invalid(text: str) -> ValidationException:
     """The commonest form: `One or more parameter values were invalid: ...`."""
     return ValidationException(f"One or more parameter values were invalid: {text}")

@@ -108,7 +108,7 @@ def scan(ctx: Context, req: Json) -> Json:
     if segment is not None:
         first, last = segment
         low = prefix + keys.BUCKETS[keys.bucket_number(first)]
-        high = prefix + keys.BUCKETS[keys.bucket_number(last - 1)] + b"\xff"
+        high = prefix + keys.BUCKETS[keys.bucket_number(last - 1)] + b"\xff" if first < last else low
     read = _reading(req, layout, index, low, high, keep, tree)
     read.segment = segment
     if start is not None:

@@ -12,6 +12,7 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.dynamodb.describe import describe
 from cumulet.services.dynamodb.errors import (
+    LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
     ValidationException,
@@ -158,7 +159,8 @@ def update_table(ctx: Context, req: Json) -> Json:
     """Change billing mode, throughput, deletion protection or class, or create, update or delete one global index.
 
     A new index is filled by a timer, some items at a time; it can be queried when it is ACTIVE.
-    Raises: ValidationException, ResourceNotFoundException, ResourceInUseException, NotImplementedOnCumulet.
+    Raises: ValidationException, ResourceNotFoundException, ResourceInUseException,
+    LimitExceededException (one index at a time), NotImplementedOnCumulet.
     Source: DynamoDB API_UpdateTable (read 2026-11).
     """
     refuse_settings(req)
@@ -190,8 +192,8 @@ def update_table(ctx: Context, req: Json) -> Json:
     return {"TableDescription": describe(ctx, changed)}
 
 
-def _too_many_index_updates() -> ValidationException:
-    return ValidationException(
+def _too_many_index_updates() -> LimitExceededException:
+    return LimitExceededException(
         "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
     )
 

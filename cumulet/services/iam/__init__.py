@@ -12,9 +12,11 @@ from cumulet.services.iam import (
     roles,
     users,
 )
+from cumulet.services.iam.cfn import RESOURCES
 
 SERVICE = Service(
     "iam",
     modules=(account, attachments, groups, inline, policies, profiles, roles, users),
     internals={"cumulet:AccessKey": internal.access_key, "cumulet:CheckPolicy": internal.check_policy},
+    resources=RESOURCES,
 )

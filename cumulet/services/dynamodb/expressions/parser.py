@@ -35,7 +35,7 @@ UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
 _COMPARATORS = ("=", "<>", "<", "<=", ">", ">=")
 _SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
 _CACHED = 1024
-_MAX_NESTING = 150
+_MAX_NESTING = 100
 _MAX_OPERATORS = 300
 
 
