@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -19,6 +20,7 @@ from cumulet.cli.urls import local_url
 
 BUCKET = "cumulet-deploy-{account}-{region}"
 _POLL_S = 0.02
+_TEMPLATE_BODY_BYTES = 51_200
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 # type -> (property with local code, how an uploaded package is written there)
@@ -61,6 +63,9 @@ class Template:
                 inner = next((key for key in properties if key in words), None)
                 path = ("Resources", name, "Properties", inner) if inner else ("Resources", name)
                 return f"{self.path}:{self._line_of(self.text, path) or 1}"
+        for number, line in enumerate(self.text.splitlines(), 1):  # a name that the template uses but does not define
+            if any(re.search(rf"\b{re.escape(name)}\b", line) for name in re.findall(r"\[(\w+)", message)):
+                return f"{self.path}:{number}"
         return str(self.path)
 
 
@@ -94,6 +99,7 @@ class Deployment:
         self.account = client.call("sts", "GetCallerIdentity")["Account"]
         self.bucket = BUCKET.format(account=self.account, region=client.region)
         self._uploaded: set[str] = set()
+        self._seen: set[str] = set()  # events of earlier deployments
 
     def run(self) -> dict[str, str]:
         """Package, deploy, wait. The stack's outputs. Raises: ClickException."""
@@ -102,7 +108,7 @@ class Deployment:
         self._upload_code(template)
         body = json.dumps(template.values, separators=(",", ":"), default=str)
         try:
-            verb = self._submit(body)
+            verb = self._submit(body, template)
             if verb is None:
                 click.echo(f"{self.stack}: nothing to change ({time.perf_counter() - began:.2f} s)")
                 return self._outputs()
@@ -155,45 +161,71 @@ class Deployment:
             raise
         return stack
 
-    def _submit(self, body: str) -> str | None:
-        """Create or update the stack; "created" or "updated", None when nothing changes."""
-        parameters: list[dict[str, Any]] = [
-            {"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()
-        ]
+    def _submit(self, body: str, template: Template) -> str | None:
+        """Make a change set and execute it; "created" or "updated", None when nothing changes.
+
+        What is wrong with a template shows in the change set, before anything is touched. Raises: ClickException, CallFailed.
+        """
         stack = self._describe()
         if stack is not None and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
             self.client.call("cloudformation", "DeleteStack", StackName=stack["StackId"])
             while self._describe() is not None:
                 time.sleep(_POLL_S)
             stack = None
-        request: dict[str, Any] = {"StackName": self.stack, "Parameters": parameters, "Capabilities": _CAPABILITIES}
-        if len(body.encode()) > 51_200:
-            key = f"{self.stack}-{int(time.time())}.template"
-            self._upload(key, body.encode())
-            request["TemplateURL"] = f"https://s3.amazonaws.com/{self.bucket}/{key}"
-        else:
-            request["TemplateBody"] = body
-        if stack is None:
-            self._since = 0.0
-            self.client.call("cloudformation", "CreateStack", **request, OnFailure="ROLLBACK")
-            return "created"
-        events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"]
-        self._seen = {event["EventId"] for event in events}
-        known = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])} - set(self.parameters)
-        parameters += [
-            {"ParameterKey": key, "UsePreviousValue": True}
-            for key in sorted(known)
-            if key in (json.loads(body).get("Parameters") or {})
-        ]
-        try:
-            self.client.call("cloudformation", "UpdateStack", **request)
-        except CallFailed as error:
-            if "No updates are to be performed" in error.message:
-                return None
-            raise
-        return "updated"
+        fresh = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
+        request: dict[str, Any] = {
+            "StackName": self.stack,
+            "ChangeSetName": f"cumulet-{time.time_ns()}",
+            "ChangeSetType": "CREATE" if fresh else "UPDATE",
+            "Capabilities": _CAPABILITIES,
+            "Parameters": self._given_parameters(stack, body),
+            **self._body(body),
+        }
+        if stack is not None:
+            events = self.client.call("cloudformation", "DescribeStackEvents", StackName=self.stack)["StackEvents"]
+            self._seen = {event["EventId"] for event in events}
+        made = self.client.call("cloudformation", "CreateChangeSet", **request)["Id"]
+        if not self._planned(made, fresh, template):
+            return None
+        self.client.call("cloudformation", "ExecuteChangeSet", ChangeSetName=made)
+        return "created" if fresh else "updated"
 
-    _seen: set[str] = frozenset()  # type: ignore[assignment]
+    def _planned(self, change_set: str, fresh: bool, template: Template) -> bool:
+        """Whether there is something to change. Raises: ClickException for a template that cannot be deployed."""
+        while True:
+            found = self.client.call("cloudformation", "DescribeChangeSet", ChangeSetName=change_set)
+            if found["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
+                break
+            time.sleep(_POLL_S)
+        if found["Status"] == "CREATE_COMPLETE":
+            return True
+        self.client.call("cloudformation", "DeleteChangeSet", ChangeSetName=change_set)
+        if fresh:
+            self.client.call("cloudformation", "DeleteStack", StackName=self.stack)
+        reason = re.sub(r" \(line \d+\)", "", found.get("StatusReason", ""))  # of the form we sent, not of the file
+        if "didn't contain changes" in reason or "No updates are to be performed" in reason:
+            return False
+        raise click.ClickException(
+            f"{template.where(reason)}: {reason}\nNothing was changed. Correct the template and deploy again."
+        )
+
+    def _given_parameters(self, stack: dict[str, Any] | None, body: str) -> list[dict[str, Any]]:
+        """The parameters of the command line; those that the stack has already keep their values."""
+        given: list[dict[str, Any]] = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()
+        ]
+        wanted = set(json.loads(body).get("Parameters") or {}) - set(self.parameters)
+        known = {parameter["ParameterKey"] for parameter in (stack or {}).get("Parameters", [])}
+        return given + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(known & wanted)]
+
+    def _body(self, body: str) -> dict[str, str]:
+        """The template in the request, or in the bucket when it is larger than a request may carry."""
+        data = body.encode()
+        if len(data) <= _TEMPLATE_BODY_BYTES:
+            return {"TemplateBody": body}
+        key = f"{hashlib.sha256(data).hexdigest()}.template"
+        self._upload(key, data)
+        return {"TemplateURL": f"https://s3.amazonaws.com/{self.bucket}/{key}"}
 
     def _follow(self, template: Template) -> str:
         """Print events as they come until the stack rests; its status."""

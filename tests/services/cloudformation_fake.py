@@ -39,7 +39,10 @@ def update_thing(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     thing = _thing(ctx, req["Name"])
     if req.get("Value") == "fail":
         raise GenericAwsError("BadValue", "The value is bad.")
-    ctx.tx.put(("fake", "thing", req["Name"]), Thing(name=thing.name, value=req.get("Value"), made=thing.made, tags=req.get("Tags", {})))
+    ctx.tx.put(
+        ("fake", "thing", req["Name"]),
+        Thing(name=thing.name, value=req.get("Value"), made=thing.made, tags=req.get("Tags", {})),
+    )
     return {}
 
 
@@ -124,7 +127,9 @@ NEEDY = Resource(
     type="Fake::A::Needy", service="fake", properties=PROPERTIES, create=_create, delete=_delete, name="Name",
     required=frozenset({"Value"}),
 )  # fmt: skip
-REMOTE = Resource(type="Fake::A::Remote", service="fake", properties=PROPERTIES, create=_remote, delete=_delete, name="Name")
+REMOTE = Resource(
+    type="Fake::A::Remote", service="fake", properties=PROPERTIES, create=_remote, delete=_delete, name="Name"
+)
 
 FAKE = Service(
     "fake",

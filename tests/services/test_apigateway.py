@@ -128,7 +128,7 @@ def test_a_proxy_function_gets_the_whole_event() -> None:
         assert event["resource"] == "/items/{id}"
         assert event["path"] == "/items/a%20b"
         assert event["httpMethod"] == "POST"
-        assert event["pathParameters"] == {"id": "a b"}
+        assert event["pathParameters"] == {"id": "a%20b"}
         assert event["queryStringParameters"] == {"x": "2", "y": "é"}
         assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "y": ["é"]}
         assert event["headers"]["Content-Type"] == "application/json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:hello"
 class Cloud(InProcess):
     """With a Lambda whose functions answer what the test puts into `answer`, and remember what they got."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.answer: Any = {"hello": "world"}
         self.error: str | None = None
         self.refusal: AwsError | None = None
@@ -31,7 +32,7 @@ class Cloud(InProcess):
         self.events: list[Any] = []
         self.invoked: list[str] = []
         fake = Service("lambda", internals={"Invoke": self._invoke})
-        super().__init__([REST, SERVICE, fake], performers={"invoke": self._perform})
+        super().__init__([REST, SERVICE, fake], performers={"invoke": self._perform}, folder=folder)
 
     def _invoke(self, ctx: Any, req: Any) -> Effect:
         if self.refusal is not None:
@@ -149,7 +150,7 @@ def test_a_function_gets_the_whole_event_in_format_2() -> None:
             "timeEpoch": 1_700_000_000_000,
             "http": {
                 "method": "POST",
-                "path": "/items/a%20b",
+                "path": "/items/a b",
                 "protocol": "HTTP/1.1",
                 "sourceIp": "127.0.0.1",
                 "userAgent": "test/1",
@@ -158,7 +159,7 @@ def test_a_function_gets_the_whole_event_in_format_2() -> None:
         assert event == {
             "version": "2.0",
             "routeKey": "POST /items/{id}",
-            "rawPath": "/items/a%20b",
+            "rawPath": "/items/a b",
             "rawQueryString": "x=1&x=2&y=%C3%A9",
             "cookies": ["a=1", "b=2"],
             "queryStringParameters": {"x": "1,2", "y": "é"},
@@ -462,3 +463,26 @@ def test_a_stage_throttles_by_route() -> None:
         assert [(await cloud.get(api, "/a")).status for _ in range(3)] == [200, 200, 200]
 
     run(body)
+
+
+def test_apis_are_served_again_after_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Cloud(tmp_path) as cloud:
+            api = await cloud.deployed("GET /a/{b}", variables={"k": "v"}, CorsConfiguration={"AllowOrigins": ["*"]})
+            rest = await cloud.call("apigateway", "CreateRestApi", {"name": "r", "binaryMediaTypes": ["a/b"]})
+            where = {"restApiId": rest["id"], "resourceId": rest["rootResourceId"], "httpMethod": "GET"}
+            await cloud.call("apigateway", "PutMethod", {**where, "authorizationType": "NONE"})
+            mock = {"type": "MOCK", "requestTemplates": {"application/json": '{"statusCode": 204}'}}
+            await cloud.call("apigateway", "PutIntegration", {**where, **mock})
+            await cloud.call("apigateway", "PutMethodResponse", {**where, "statusCode": "204"})
+            await cloud.call("apigateway", "PutIntegrationResponse", {**where, "statusCode": "204"})
+            await cloud.call("apigateway", "CreateDeployment", {"restApiId": rest["id"], "stageName": "dev"})
+        async with Cloud(tmp_path) as cloud:
+            response = await cloud.get(api, "/a/1", headers={"Origin": "http://o"})
+            assert response.status == 200 and headers_of(response)["access-control-allow-origin"] == "*"
+            assert cloud.events[0]["stageVariables"] == {"k": "v"}
+            assert (await cloud.get(rest["id"], "/dev")).status == 204
+            again = await cloud.call("apigateway", "GetRestApi", {"restApiId": rest["id"]})
+            assert again == rest
+
+    asyncio.run(main())

@@ -62,7 +62,9 @@ class Stacks:
 
     async def events(self, name: str = "s") -> list[tuple[str, str, str]]:
         found = (await self.cf("DescribeStackEvents", StackName=name))["StackEvents"]
-        return [(e["LogicalResourceId"], e["ResourceStatus"], e.get("ResourceStatusReason", "")) for e in reversed(found)]
+        return [
+            (e["LogicalResourceId"], e["ResourceStatus"], e.get("ResourceStatusReason", "")) for e in reversed(found)
+        ]
 
     async def things(self) -> Json:
         found = (await self.cloud.call("fake", "ListThings", {}))["Things"]
@@ -87,15 +89,21 @@ def thing(value: Any = "v", kind: str = "Thing", **more: Any) -> Json:
 
 def test_resources_are_created_after_what_they_refer_to() -> None:
     async def test(s: Stacks) -> None:
-        await s.create({
-            "A": thing({"Fn::Sub": "see ${B.Arn}"}), "B": thing({"Ref": "C"}), "C": thing(), "D": thing(DependsOn=["A"]),
-        })
+        await s.create(
+            {
+                "A": thing({"Fn::Sub": "see ${B.Arn}"}),
+                "B": thing({"Ref": "C"}),
+                "C": thing(),
+                "D": thing(DependsOn=["A"]),
+            }
+        )
         assert await s.status() == "CREATE_COMPLETE"
         assert [line.split("-")[1] for line in await s.log()] == ["C", "B", "A", "D"]
         things = await s.things()
         assert things["A"].startswith("see arn:fake:s-B-")
         assert (await s.events())[:3] == [
-            ("s", "CREATE_IN_PROGRESS", "User Initiated"), ("C", "CREATE_IN_PROGRESS", ""),
+            ("s", "CREATE_IN_PROGRESS", "User Initiated"),
+            ("C", "CREATE_IN_PROGRESS", ""),
             ("C", "CREATE_IN_PROGRESS", "Resource creation Initiated"),
         ]
 
@@ -121,7 +129,11 @@ def test_a_failure_rolls_back_all_that_was_created() -> None:
         assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
         assert await s.things() == {}
         events = await s.events()
-        assert ("s", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: [B]. Rollback requested by user.") in events
+        assert (
+            "s",
+            "ROLLBACK_IN_PROGRESS",
+            "The following resource(s) failed to create: [B]. Rollback requested by user.",
+        ) in events
         failure = next(reason for name, status, reason in events if (name, status) == ("B", "CREATE_FAILED"))
         assert "The value is bad. (Service: Fake, Status Code: 400" in failure
         assert not any(name == "C" for name, _, _ in events)
@@ -168,8 +180,13 @@ def test_an_update_changes_in_place_what_changed_and_nothing_else() -> None:
         await s.update({"A": thing("x"), "B": thing("2"), "C": thing({"Fn::GetAtt": ["A", "Value"]})})
         assert await s.things() == {"A": "x", "B": "2", "C": "x"}
         assert [(name, status) for name, status, _ in (await s.events())[before:]] == [
-            ("s", "UPDATE_IN_PROGRESS"), ("A", "UPDATE_IN_PROGRESS"), ("A", "UPDATE_COMPLETE"), ("C", "UPDATE_IN_PROGRESS"),
-            ("C", "UPDATE_COMPLETE"), ("s", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), ("s", "UPDATE_COMPLETE"),
+            ("s", "UPDATE_IN_PROGRESS"),
+            ("A", "UPDATE_IN_PROGRESS"),
+            ("A", "UPDATE_COMPLETE"),
+            ("C", "UPDATE_IN_PROGRESS"),
+            ("C", "UPDATE_COMPLETE"),
+            ("s", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
+            ("s", "UPDATE_COMPLETE"),
         ]
 
     run(test)
@@ -203,7 +220,12 @@ def test_an_update_adds_and_removes() -> None:
 
 def test_a_failed_update_restores_the_old_properties() -> None:
     async def test(s: Stacks) -> None:
-        old = {"A": thing("1"), "N": thing("1", properties={"Name": "old"}), "B": thing({"Ref": "N"}, DependsOn="A"), "G": thing("g")}
+        old = {
+            "A": thing("1"),
+            "N": thing("1", properties={"Name": "old"}),
+            "B": thing({"Ref": "N"}, DependsOn="A"),
+            "G": thing("g"),
+        }
         await s.create(old)
         before = await s.things()
         new = {
@@ -273,7 +295,9 @@ def test_new_stack_tags_reach_the_resources() -> None:
 def test_a_deletion_goes_backwards_and_tolerates_what_is_gone_already() -> None:
     async def test(s: Stacks) -> None:
         stack_id = await s.create({"A": thing(), "B": thing({"Ref": "A"}), "C": thing({"Ref": "B"})})
-        await s.cloud.call("fake", "DeleteThing", {"Name": next(line.split()[1] for line in await s.log() if "-B-" in line)})
+        await s.cloud.call(
+            "fake", "DeleteThing", {"Name": next(line.split()[1] for line in await s.log() if "-B-" in line)}
+        )
         await s.cf("DeleteStack", StackName="s")
         await s.settle()
         assert [line.split("-")[1] for line in await s.log() if line.startswith("delete")] == ["B", "C", "A"]
@@ -388,7 +412,10 @@ def test_exports_are_imported_and_kept_while_in_use() -> None:
         await s.cf("DeleteStack", StackName="s")
         await s.settle()
         stack = await s.stack()
-        assert (stack["StackStatus"], "shared as it is in use by user" in stack["StackStatusReason"]) == ("DELETE_FAILED", True)
+        assert (stack["StackStatus"], "shared as it is in use by user" in stack["StackStatusReason"]) == (
+            "DELETE_FAILED",
+            True,
+        )
         await s.cf("DeleteStack", StackName="user")
         await s.settle()
         await s.cf("DeleteStack", StackName="s")
@@ -404,7 +431,9 @@ def test_an_export_belongs_to_one_stack() -> None:
         await s.create({"A": thing()}, sections=out)
         await s.create({"A": thing()}, sections=out, name="t")
         assert await s.status("t") == "ROLLBACK_COMPLETE"
-        assert any(r.startswith("Export with name shared is already exported by stack s.") for _, _, r in await s.events("t"))
+        assert any(
+            r.startswith("Export with name shared is already exported by stack s.") for _, _, r in await s.events("t")
+        )
 
     run(test)
 
@@ -412,7 +441,9 @@ def test_an_export_belongs_to_one_stack() -> None:
 def test_a_change_set_creates_and_another_updates() -> None:
     async def test(s: Stacks) -> None:
         body = json.dumps({"Resources": {"A": thing("1", properties={"Name": "n"}), "B": thing({"Ref": "A"})}})
-        made = await s.cf("CreateChangeSet", StackName="s", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body)
+        made = await s.cf(
+            "CreateChangeSet", StackName="s", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body
+        )
         assert await s.status() == "REVIEW_IN_PROGRESS"
         found = await s.cf("DescribeChangeSet", ChangeSetName=made["Id"])
         assert (found["Status"], found["ExecutionStatus"]) == ("CREATE_COMPLETE", "AVAILABLE")
@@ -452,6 +483,41 @@ def test_a_change_set_without_changes_fails_in_aws_words() -> None:
         with pytest.raises(AwsError) as error:
             await s.cf("DescribeChangeSet", ChangeSetName="c", StackName="s")
         assert error.value.wire_code == "ChangeSetNotFound"
+
+    run(test)
+
+
+def test_a_resource_keeps_its_type() -> None:
+    async def test(s: Stacks) -> None:
+        await s.create({"A": thing()})
+        with pytest.raises(AwsError, match=r"modifies resource type of the following resources: \[A\]"):
+            await s.update({"A": thing(kind="Needy")})
+        assert await s.status() == "CREATE_COMPLETE"
+
+    run(test)
+
+
+def test_a_stack_that_was_only_reviewed_can_be_deleted() -> None:
+    async def test(s: Stacks) -> None:
+        body = json.dumps({"Resources": {"A": thing()}})
+        made = await s.cf(
+            "CreateChangeSet", StackName="s", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body
+        )
+        await s.cf("DeleteStack", StackName="s")
+        await s.settle()
+        assert await s.status(made["StackId"]) == "DELETE_COMPLETE"
+        assert await s.things() == {}
+
+    run(test)
+
+
+def test_a_required_property_that_is_missing_is_refused_at_once() -> None:
+    async def test(s: Stacks) -> None:
+        with pytest.raises(AwsError, match=r"required key \[Value\] not found"):
+            await s.create({"A": {"Type": "Fake::A::Needy"}})
+        with pytest.raises(AwsError, match=r"Dynamic references \{\{resolve:ssm:...\}\} need ssm.GetParameter"):
+            await s.create({"A": thing("{{resolve:ssm:/a:1}}")})
+        assert (await s.cf("ListStacks"))["StackSummaries"] == []
 
     run(test)
 

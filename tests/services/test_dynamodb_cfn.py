@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
 TABLE = {
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -92,3 +93,8 @@ def test_settings_that_are_off_are_taken(deploy):
     }
     status, _, events = deploy({**TABLE, **off})
     assert status == "CREATE_COMPLETE", events
+
+
+def test_a_stream_is_refused_before_anything_is_made(deploy):
+    with pytest.raises(ClientError, match="Property StreamSpecification of AWS::DynamoDB::Table is not supported"):
+        deploy({**TABLE, "StreamSpecification": {"StreamViewType": "NEW_IMAGE"}})

@@ -70,7 +70,7 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
     return settled(
         ctx,
         start,
-        lambda c, result: after(c, _answer(service, operation, result)),
+        lambda c, result: after(c, _answer(service, operation, result, c.request_id)),
         lambda error: after(ctx, _refused(error)),
     )
 
@@ -158,7 +158,7 @@ def _decode(value: Any, path: tuple[str, ...]) -> None:
                 return
 
 
-def _answer(service: str, operation: str, result: Any) -> Backend:
+def _answer(service: str, operation: str, result: Any, request_id: str) -> Backend:
     if service == "s3":
         body = result.get("Body", b"")
         if isinstance(body, FileBody):
@@ -172,7 +172,7 @@ def _answer(service: str, operation: str, result: Any) -> Backend:
         return Backend(200, "200", bytes(body), headers)
     body = msgspec.json.encode(result)  # bytes become base64, as on the wire
     if service in ("sqs", "sns"):  # the query protocol's JSON form
-        answer = {f"{operation}Result": msgspec.Raw(body), "ResponseMetadata": {}}
+        answer = {f"{operation}Result": msgspec.Raw(body), "ResponseMetadata": {"RequestId": request_id}}
         body = msgspec.json.encode({f"{operation}Response": answer})
     return Backend(200, "200", body, {"Content-Type": "application/json"})
 

@@ -107,7 +107,10 @@ def _add(root: Node, path: str, endpoint: Endpoint) -> None:
 
 
 def find(root: Node, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-    """The endpoint of a raw path and its path parameters, decoded; None when no resource with a method matches."""
+    """The endpoint of a raw path and its path parameters, as sent; None when no resource with a method matches.
+
+    REST APIs leave the path and its parameters in percent-encoding (observed on AWS by many; serverless-offline #271).
+    """
     trimmed = path.strip("/") if path != "/" else ""
     return _find(root, trimmed.split("/") if trimmed else (), 0)
 
@@ -125,9 +128,9 @@ def _find(node: Node, parts: Sequence[str], at: int) -> tuple[Endpoint, dict[str
         name, below = node.parameter
         found = _find(below, parts, at + 1)
         if found is not None:
-            found[1][name] = part
+            found[1][name] = parts[at]
             return found
     if node.greedy is not None:
         name, endpoint = node.greedy
-        return endpoint, {name: unquote("/".join(parts[at:]))}
+        return endpoint, {name: "/".join(parts[at:])}
     return None

@@ -46,12 +46,14 @@ def execute(ctx: Context, request: DoorRequest) -> Any:
 
 
 def _stage_and_path(api: Api, rest: str) -> tuple[str, str]:
+    """HTTP APIs decode the path before they route, and show it decoded, also as `rawPath` (observed on AWS: hotsock/voker
+    pull 8, fastify/aws-lambda-fastify issue 169)."""
     _, _, below = rest.partition("/")
     first, slash, path = below.partition("/")
     name = unquote(first)
     if name in api.stages:
-        return name, (slash + path) or "/"
-    return DEFAULT, rest or "/"
+        return name, unquote(slash + path) or "/"
+    return DEFAULT, unquote(rest) or "/"
 
 
 def _routed(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any:

@@ -24,7 +24,7 @@ _ERROR = b'{"message":"Internal Server Error"}'
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way. `path` is raw, with the stage's name unless that is `$default`."""
+    """One request on its way. `path` is decoded, with the stage's name unless that is `$default`."""
 
     http: HttpRequest
     api: Deployed

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
@@ -112,7 +111,7 @@ def _add(root: Node, method: str, path: str, target: Target) -> None:
 
 
 def find(api: Deployed, method: str, path: str) -> tuple[Target, dict[str, str]] | None:
-    """The route for a method and a raw path, and its path parameters, decoded."""
+    """The route for a method and a decoded path, and its path parameters."""
     found = _find(api.root, method, path.split("/")[1:], 0)
     if found is None and api.default is not None:
         return api.default, {}
@@ -123,7 +122,7 @@ def _find(node: Node, method: str, parts: Sequence[str], at: int) -> tuple[Targe
     if at == len(parts):
         target = node.methods.get(method) or node.methods.get("ANY")
         return (target, {}) if target is not None else None
-    part = unquote(parts[at])
+    part = parts[at]
     below = node.literals.get(part)
     found = _find(below, method, parts, at + 1) if below is not None else None
     if found is not None:
@@ -139,5 +138,5 @@ def _find(node: Node, method: str, parts: Sequence[str], at: int) -> tuple[Targe
         for name, methods in node.greedy.items():
             target = methods.get(method) or methods.get("ANY")
             if target is not None:
-                return target, {name: unquote(rest)}
+                return target, {name: rest}
     return None

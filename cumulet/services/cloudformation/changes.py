@@ -11,6 +11,7 @@ from typing import Any
 from cumulet.kernel.context import Context
 from cumulet.services.cloudformation import intrinsics
 from cumulet.services.cloudformation.environment import StackEnvironment, Unknown, plan_for, types_of
+from cumulet.services.cloudformation.errors import ValidationError
 from cumulet.services.cloudformation.model import Revision, Stack, StackResource, resources_of, revision_of
 from cumulet.services.cloudformation.template import Plan, Planned, type_of
 
@@ -20,6 +21,7 @@ _UNKNOWN: Any = object()
 
 def changes_of(ctx: Context, stack: Stack, revision: Revision) -> list[Json]:
     """The resource changes in the order of execution, removals last."""
+    check_same_types(ctx, stack, revision)
     data, plan = plan_for(ctx, stack, revision)
     there = {
         record.item: record
@@ -57,6 +59,21 @@ def changes_of(ctx: Context, stack: Stack, revision: Revision) -> list[Json]:
                 "PolicyAction": "Retain" if record.now.deletion_policy != "Delete" else "Delete",
             })  # fmt: skip
     return found
+
+
+def check_same_types(ctx: Context, stack: Stack, revision: Revision) -> None:
+    """A resource keeps its type for life. Raises: ValidationError."""
+    _, plan = plan_for(ctx, stack, revision)
+    modified = [
+        record.item for record in resources_of(ctx, stack)
+        if record.now.physical_id and not record.status.startswith("DELETE_") and record.item in plan.resources
+        and plan.resources[record.item].type != record.now.type
+    ]  # fmt: skip
+    if modified:
+        raise ValidationError(
+            "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
+            f"[{', '.join(modified)}]"
+        )
 
 
 def _modification(

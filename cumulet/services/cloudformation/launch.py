@@ -79,6 +79,7 @@ def _transformed(ctx: Context, uid: str, revision: Revision, change_set_uid: str
 
 
 def _ready(ctx: Context, stack: Stack, revision: Revision, change_set: ChangeSet | None) -> None:
+    changes.check_same_types(ctx, stack, revision)
     if change_set is None:
         data, _ = plan_for(ctx, stack, revision)
         stack = replace(stack, description=str(data.get("Description", "")))

@@ -42,7 +42,6 @@ def _refuse(p: Properties) -> None:
         "ContributorInsightsSpecification.Enabled": _flag(
             p.get("ContributorInsightsSpecification", {}).get("Enabled", False)
         ),
-        "StreamSpecification": bool(p.get("StreamSpecification")),
     }
     for name, asked in refused.items():
         if asked:
@@ -160,7 +159,6 @@ _PROPERTIES = frozenset(
         "PointInTimeRecoverySpecification",
         "ProvisionedThroughput",
         "SSESpecification",
-        "StreamSpecification",
         "TableName",
         "Tags",
         "TimeToLiveSpecification",

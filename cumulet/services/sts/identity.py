@@ -42,6 +42,7 @@ def identity(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
             "Arn": session.arn,
             "UserId": session.user_id,
             "SecretAccessKey": session.secret,
+            "Expiration": session.expires,
             "SessionToken": session.token,
             "RoleArn": session.role_arn,
         }

@@ -1,0 +1,94 @@
+"""The serverless transform's process: kept warm, replaced when it dies, ended when it is no longer needed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.trace import Tracer
+from cumulet.runtimes.sam import SamTransformer
+
+SPAN = Tracer().begin("sam.transform", "effect", 0.0)
+
+
+def template(description: str = "", **properties: Any) -> bytes:
+    function = {"CodeUri": "s3://b/k", "Handler": "a.b", "Runtime": "python3.12", **properties}
+    return json.dumps({
+        "Transform": "AWS::Serverless-2016-10-31", "Description": description,
+        "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": function}},
+    }).encode()  # fmt: skip
+
+
+def run(test: Callable[[SamTransformer], Awaitable[None]], kept_warm_s: float = 60) -> None:
+    async def main() -> None:
+        transformer = SamTransformer(kept_warm_s)
+        try:
+            await test(transformer)
+        finally:
+            await transformer.close()
+        assert transformer._worker is None
+
+    asyncio.run(main())
+
+
+async def transformed(transformer: SamTransformer, body: bytes, **parameters: Any) -> dict[str, Any]:
+    return dict(json.loads(await transformer.transform(SPAN, body, parameters, "eu-central-1", "000000000000")))
+
+
+def test_a_worker_is_kept_and_a_dead_one_is_replaced() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        first = await transformed(transformer, template("1", Policies=["AWSLambdaVPCAccessExecutionRole"]))
+        arns = first["Resources"]["FRole"]["Properties"]["ManagedPolicyArns"]
+        assert "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole" in arns
+        worker = transformer._worker
+        await transformed(transformer, template("2"))
+        assert worker is not None
+        assert transformer._worker is worker
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+        assert "F" in (await transformed(transformer, template("3")))["Resources"]
+
+    run(test)
+
+
+def test_an_answer_is_remembered_by_template_and_parameters() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        body = template(AutoPublishAlias={"Ref": "Stage"})
+        body = json.dumps({**json.loads(body), "Parameters": {"Stage": {"Type": "String"}}}).encode()
+        live = await transformed(transformer, body, Stage="live")
+        assert live["Resources"]["FAliaslive"]["Type"] == "AWS::Lambda::Alias"
+        assert "FAliastest" in (await transformed(transformer, body, Stage="test"))["Resources"]
+        await transformer._end()
+        assert await transformed(transformer, body, Stage="live") == live
+        assert transformer._worker is None
+
+    run(test)
+
+
+def test_what_the_translator_finds_wrong_is_told_in_its_words() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        with pytest.raises(EffectFailed) as error:
+            await transformed(transformer, template(Runtime={"no": "runtime"}, Nonsense=1))
+        assert error.value.message.startswith(
+            "Invalid Serverless Application Specification document. Number of errors found: 1."
+        )
+
+    run(test)
+
+
+def test_an_idle_worker_ends() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        await transformed(transformer, template("idle"))
+        worker = transformer._worker
+        assert worker is not None
+        await asyncio.wait_for(worker.wait(), 10)
+        assert transformer._worker is None
+
+    run(test, kept_warm_s=0.0)
