@@ -29,7 +29,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
-from load import Outcome, http, json_call, measure
+from load import AUTHORIZATION, Outcome, http, json_call, measure
 
 ROOT = Path(__file__).parents[1]
 ITEM = {"S": "x" * 1000}
@@ -93,7 +93,8 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=ROOT))
         values = {"port": str(self.port), "folder": str(self.folder)}
         self.command = [part.format(**values) for part in command]
-        self.environment = {**os.environ, **{key: value.format(**values) for key, value in environment.items()}}
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        self.environment = {**inherited, **{key: value.format(**values) for key, value in environment.items()}}
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> float:
@@ -176,7 +177,7 @@ def lambda_figures(server: Server, scale: float) -> dict[str, float]:
             {
                 "Content-Type": "application/json",
                 "X-Amz-Date": "20260101T000000Z",
-                "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+                "Authorization": AUTHORIZATION.format(service="lambda"),
             },
             b'{"k": 1}',
         )
@@ -297,10 +298,10 @@ def main() -> None:
         commands["moto"] = ([str(binaries / "moto_server"), "-p", "{port}", "-H", "127.0.0.1"], {}, "/moto-api/", 0.1)
     everything: dict[str, list[dict[str, float]]] = {name: [] for name in commands if name in options.only}
     for number in range(options.rounds):
-        for name in everything:
+        for name, rounds in everything.items():
             command, environment, health, share = commands[name]
             figures = one_round(Server(name, command, environment, health), options.scale * share)
-            everything[name].append(figures)
+            rounds.append(figures)
             print(
                 f"round {number + 1} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()),
                 flush=True,

@@ -25,12 +25,16 @@ def ask(cloud, method, path, body=b"", **headers):
 
 
 def scope(service):
-    return f"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
+    return (
+        f"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
+    )
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff\xfe", b'{"TableName": NaN}', b""])
 def test_malformed_json_is_a_serialization_exception(cloud, body):
-    status, raw = ask(cloud, "POST", "/", body, x_amz_target="DynamoDB_20120810.DescribeTable", authorization=scope("dynamodb"))
+    status, raw = ask(
+        cloud, "POST", "/", body, x_amz_target="DynamoDB_20120810.DescribeTable", authorization=scope("dynamodb")
+    )
     assert status == 400
     assert json.loads(raw)["__type"].rpartition("#")[2] in {"SerializationException", "ValidationException"}
 
@@ -43,7 +47,12 @@ def test_malformed_xml_is_malformed_xml(cloud, aws):
 
 def test_a_wrong_type_is_refused_and_the_table_is_untouched(cloud):
     status, raw = ask(
-        cloud, "POST", "/", b'{"TableName": 5}', x_amz_target="DynamoDB_20120810.DescribeTable", authorization=scope("dynamodb")
+        cloud,
+        "POST",
+        "/",
+        b'{"TableName": 5}',
+        x_amz_target="DynamoDB_20120810.DescribeTable",
+        authorization=scope("dynamodb"),
     )
     assert status == 400
     assert b"SerializationException" in raw
@@ -63,13 +72,26 @@ def test_a_known_operation_that_is_not_there_is_501_with_its_name(aws):
 
 
 def test_a_malformed_authorization_header_is_an_incomplete_signature(cloud):
-    status, raw = ask(cloud, "POST", "/", b"{}", x_amz_target="DynamoDB_20120810.ListTables", authorization="AWS4-HMAC-SHA256 nonsense")
+    status, raw = ask(
+        cloud,
+        "POST",
+        "/",
+        b"{}",
+        x_amz_target="DynamoDB_20120810.ListTables",
+        authorization="AWS4-HMAC-SHA256 nonsense",
+    )
     assert status in {400, 403}
     assert b"IncompleteSignature" in raw
 
 
 def test_no_authorization_is_the_default_account_on_loopback(cloud):
-    status, raw = ask(cloud, "POST", "/", b"Action=GetCallerIdentity&Version=2011-06-15", content_type="application/x-www-form-urlencoded")
+    status, raw = ask(
+        cloud,
+        "POST",
+        "/",
+        b"Action=GetCallerIdentity&Version=2011-06-15",
+        content_type="application/x-www-form-urlencoded",
+    )
     assert status == 200
     assert b"<Account>000000000000</Account>" in raw
 
@@ -88,7 +110,9 @@ def test_a_half_closed_connection_still_gets_its_answer(cloud):
 
 def test_a_zip_that_is_not_one_is_refused_in_lambdas_words(aws):
     with pytest.raises(botocore.exceptions.ClientError) as error:
-        aws("lambda").create_function(FunctionName="f", Runtime="python3.12", Handler="a.b", Role=ROLE, Code={"ZipFile": b"no zip"})
+        aws("lambda").create_function(
+            FunctionName="f", Runtime="python3.12", Handler="a.b", Role=ROLE, Code={"ZipFile": b"no zip"}
+        )
     assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
     assert "Could not unzip uploaded file" in error.value.response["Error"]["Message"]
 
@@ -97,7 +121,9 @@ def test_a_handler_that_does_not_import_is_a_function_error(aws):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("app.py", "import nothing_like_this\n")
-    aws("lambda").create_function(FunctionName="f", Runtime="python3.12", Handler="app.handler", Role=ROLE, Code={"ZipFile": buffer.getvalue()})
+    aws("lambda").create_function(
+        FunctionName="f", Runtime="python3.12", Handler="app.handler", Role=ROLE, Code={"ZipFile": buffer.getvalue()}
+    )
     answer = aws("lambda").invoke(FunctionName="f")
     assert answer["FunctionError"] == "Unhandled"
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ImportModuleError"

@@ -31,7 +31,12 @@ Outputs:
 
 def cumulet(*arguments, status=0, **options):
     done = subprocess.run(
-        [sys.executable, "-m", "cumulet.cli.main", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
+        [sys.executable, "-m", "cumulet.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -101,7 +106,10 @@ def test_requirements_are_installed_into_the_package(server_process, app, tmp_pa
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("cirrus.py", "HEIGHT = 6000\n")
         archive.writestr("cirrus-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cirrus\nVersion: 1.0\n")
-        archive.writestr("cirrus-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "cirrus-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("cirrus-1.0.dist-info/RECORD", "")
     (app / "src/requirements.txt").write_text(f"{wheel}\n")
     (app / "src/app.py").write_text("import cirrus\n" + HANDLER.replace("'one'", "str(cirrus.HEIGHT)"))
@@ -152,6 +160,9 @@ def test_patterns_are_listed_shown_and_copied(tmp_path):
 
 def test_local_urls_keep_stage_and_path():
     here = "http://127.0.0.1:4566"
-    assert local_url(here, "https://abc.execute-api.eu-west-1.amazonaws.com/Prod/x") == f"{here}/_aws/execute-api/abc/Prod/x"
+    assert (
+        local_url(here, "https://abc.execute-api.eu-west-1.amazonaws.com/Prod/x")
+        == f"{here}/_aws/execute-api/abc/Prod/x"
+    )
     assert local_url(here, "https://abc.lambda-url.us-east-1.on.aws/") == f"{here}/_aws/lambda-url/abc/"
     assert local_url(here, "https://example.com") is None

@@ -17,7 +17,9 @@ class AwsError(Exception):
     status: ClassVar[int] = 400
     members: Mapping[str, object]
 
-    def __init__(self, message: str = "", *, hint: str | None = None, members: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, hint: str | None = None, members: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -35,8 +37,15 @@ class AwsError(Exception):
 class GenericAwsError(AwsError):
     """An error whose code and status are known only at run time (a validation error in the service's own style)."""
 
-    def __init__(self, code: str, message: str, status: int = 400, *, hint: str | None = None,
-                 members: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        *,
+        hint: str | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message, hint=hint, members=members)
         self._code = code
         self._status = status

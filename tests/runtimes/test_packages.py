@@ -73,7 +73,9 @@ def test_a_file_outside_the_package_is_refused_and_nothing_is_left(made, tmp_pat
 
 
 def test_links_stay_inside_and_nothing_is_written_through_them(made, tmp_path):
-    folder = ensure(made, archive(tmp_path, ("lib/real.so", "x", 0o644), ("lib/link.so", "real.so", stat.S_IFLNK | 0o777)))
+    folder = ensure(
+        made, archive(tmp_path, ("lib/real.so", "x", 0o644), ("lib/link.so", "real.so", stat.S_IFLNK | 0o777))
+    )
     assert (folder / "lib/link.so").read_text() == "x"
     assert os.readlink(folder / "lib/link.so") == "real.so"
     for number, destination in enumerate(("/etc/passwd", "../../secret", "..")):

@@ -16,7 +16,12 @@ from cumulet.testing.inprocess import InProcess
 
 
 def _credentials(ctx, req):
-    return {"AccessKeyId": "key", "SecretAccessKey": "secret", "SessionToken": f"at {ctx.now}", "Expiration": ctx.now + 7200}
+    return {
+        "AccessKeyId": "key",
+        "SecretAccessKey": "secret",
+        "SessionToken": f"at {ctx.now}",
+        "Expiration": ctx.now + 7200,
+    }
 
 
 STS = Service("sts", internals={"cumulet:RoleCredentials": _credentials})
@@ -95,7 +100,9 @@ def test_a_burst_of_events_runs_one_by_one_with_one_reserved_and_none_is_lost():
         machine.go.set()
         async with cloud(machine) as running:
             await create(running)
-            await running.call("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1})
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
             for _ in range(500):
                 await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
             await running.quiet()
@@ -129,7 +136,9 @@ def test_a_slot_whose_end_was_never_heard_of_is_free_again_after_the_timeout():
         machine.go.set()
         async with cloud(machine) as running:
             await create(running)
-            await running.call("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1})
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
             await running.call("lambda", "Invoke", {"FunctionName": "f"})
             table = running.pipeline.volatile["lambda.running"]
             table.by_function["000000000000", "us-east-1", "f"] = {"lost": running.clock.now() + 63}

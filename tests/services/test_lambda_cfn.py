@@ -55,7 +55,12 @@ def test_a_function_with_inline_code_is_created_updated_and_deleted(aws, stack, 
     client = aws("lambda")
     shown = {"Name": {"Ref": "F"}, "Arn": {"Fn::GetAtt": ["F", "Arn"]}}
     first = stack(
-        {"F": function(Tags=[{"Key": "team", "Value": "a"}], ReservedConcurrentExecutions=5, Timeout=9, MemorySize=256)}, shown
+        {
+            "F": function(
+                Tags=[{"Key": "team", "Value": "a"}], ReservedConcurrentExecutions=5, Timeout=9, MemorySize=256
+            )
+        },
+        shown,
     )
     assert first["Arn"].endswith(f":function:{first['Name']}")
     assert first["Name"].startswith("s-F-")
@@ -121,16 +126,24 @@ def test_a_second_version_of_an_unchanged_function_fails(aws, stack, clock):
     stack({"F": function(FunctionName="f"), "V": version})
     with pytest.raises(pytest.fail.Exception, match="A version for this Lambda function exists"):
         stack({"F": function(FunctionName="f"), "W": version})
-    assert [v["Version"] for v in aws("lambda").list_versions_by_function(FunctionName="f")["Versions"]] == ["$LATEST", "1"]
+    assert [v["Version"] for v in aws("lambda").list_versions_by_function(FunctionName="f")["Versions"]] == [
+        "$LATEST",
+        "1",
+    ]
     stack({"F": function(FunctionName="f", Timeout=9), "W": version})
-    assert [v["Version"] for v in aws("lambda").list_versions_by_function(FunctionName="f")["Versions"]] == ["$LATEST", "2"]
+    assert [v["Version"] for v in aws("lambda").list_versions_by_function(FunctionName="f")["Versions"]] == [
+        "$LATEST",
+        "2",
+    ]
 
 
 def test_log_groups_and_streams(aws, stack, clock):
     logs = aws("logs")
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "g", "RetentionInDays": 7}}
     stream = {"Type": "AWS::Logs::LogStream", "Properties": {"LogGroupName": {"Ref": "G"}, "LogStreamName": "s"}}
-    outputs = stack({"G": group, "S": stream}, {"Arn": {"Fn::GetAtt": ["G", "Arn"]}, "Name": {"Ref": "G"}, "S": {"Ref": "S"}})
+    outputs = stack(
+        {"G": group, "S": stream}, {"Arn": {"Fn::GetAtt": ["G", "Arn"]}, "Name": {"Ref": "G"}, "S": {"Ref": "S"}}
+    )
     assert outputs == {"Arn": "arn:aws:logs:us-east-1:000000000000:log-group:g:*", "Name": "g", "S": "s"}
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 7
     assert logs.describe_log_streams(logGroupName="g")["logStreams"][0]["logStreamName"] == "s"

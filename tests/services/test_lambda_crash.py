@@ -49,7 +49,9 @@ def send(server, numbers):
 def advance(server, seconds):
     """Move the clock; answered when nothing is in flight any more."""
     body = json.dumps({"advance": seconds}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body), timeout=60) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body), timeout=60
+    ) as answer:
         json.load(answer)
 
 
@@ -76,7 +78,9 @@ def test_thirty_acknowledged_events_all_run_although_the_server_is_killed_at_onc
     assert set(ran(server)) == acknowledged
 
 
-@pytest.mark.parametrize("point", ["effect.perform:7", "effect.settle:5", "store.commit:20", "store.committed:25", "timer.fire:9"])
+@pytest.mark.parametrize(
+    "point", ["effect.perform:7", "effect.settle:5", "store.commit:20", "store.committed:25", "timer.fire:9"]
+)
 def test_events_run_wherever_the_server_dies(server_process, point):
     server = server_process("--clock", "virtual").start()
     create_function(server)

@@ -259,7 +259,10 @@ def test_an_update_with_an_outdated_revision_is_refused(client):
 
 
 def test_configuration_changes_what_is_named_and_reaches_the_function(client):
-    create(client, code="import os\ndef handler(event, context):\n    return [os.environ.get('AB'), context.memory_limit_in_mb]\n")
+    create(
+        client,
+        code="import os\ndef handler(event, context):\n    return [os.environ.get('AB'), context.memory_limit_in_mb]\n",
+    )
     assert json.load(client.invoke(FunctionName="f")["Payload"]) == [None, "128"]
     changed = client.update_function_configuration(
         FunctionName="f", Environment={"Variables": {"AB": "x"}}, MemorySize=512, Description="new"
@@ -271,7 +274,9 @@ def test_configuration_changes_what_is_named_and_reaches_the_function(client):
 def test_a_deleted_function_leaves_nothing_behind(client):
     create(client, Publish=True)
     client.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    client.add_permission(FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
+    client.add_permission(
+        FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
     client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=10)
     client.delete_function(FunctionName="f")
     assert refused(client.get_function, FunctionName="f")[0] == "ResourceNotFoundException"
@@ -382,7 +387,9 @@ def test_weights_are_for_one_other_published_version(client):
 
 def test_a_layer_is_importable_and_stays_so_after_its_deletion(client):
     content = {"ZipFile": packed("VALUE = 'from the layer'\n", "python/shared.py")}
-    layer = client.publish_layer_version(LayerName="shared", Content=content, CompatibleRuntimes=["python3.12"], Description="d")
+    layer = client.publish_layer_version(
+        LayerName="shared", Content=content, CompatibleRuntimes=["python3.12"], Description="d"
+    )
     assert layer["LayerVersionArn"] == "arn:aws:lambda:us-east-1:000000000000:layer:shared:1"
     create(client, code="import shared\ndef handler(event, context):\n    return shared.VALUE\n",
            Layers=[layer["LayerVersionArn"]])  # fmt: skip
@@ -395,7 +402,9 @@ def test_a_layer_is_importable_and_stays_so_after_its_deletion(client):
 def test_layers_are_read_and_listed(client):
     content = {"ZipFile": packed()}
     for name in ("a", "a", "b"):
-        client.publish_layer_version(LayerName=name, Content=content, CompatibleRuntimes=["python3.11"], LicenseInfo="MIT")
+        client.publish_layer_version(
+            LayerName=name, Content=content, CompatibleRuntimes=["python3.11"], LicenseInfo="MIT"
+        )
     assert [v["Version"] for v in client.list_layer_versions(LayerName="a")["LayerVersions"]] == [2, 1]
     pages = client.get_paginator("list_layer_versions").paginate(LayerName="a", PaginationConfig={"PageSize": 1})
     assert [v["Version"] for page in pages for v in page["LayerVersions"]] == [2, 1]
@@ -430,7 +439,8 @@ def test_code_and_layers_share_one_limit(client):
         for _ in range(130):
             member.write(bytes(1 << 20))
     arns = [
-        client.publish_layer_version(LayerName=name, Content={"ZipFile": sink.getvalue()})["LayerVersionArn"] for name in "ab"
+        client.publish_layer_version(LayerName=name, Content={"ZipFile": sink.getvalue()})["LayerVersionArn"]
+        for name in "ab"
     ]
     code, message, _ = refused(lambda: create(client, Layers=arns))
     assert code == "InvalidParameterValueException"
@@ -455,7 +465,9 @@ def test_permissions_become_a_policy_document(client):
     assert json.loads(added["Statement"]) == expected
     got = client.get_policy(FunctionName="f")
     assert json.loads(got["Policy"]) == {"Version": "2012-10-17", "Id": "default", "Statement": [expected]}
-    taken = refused(client.add_permission, FunctionName="f", StatementId="s3", Action="lambda:InvokeFunction", Principal="*")
+    taken = refused(
+        client.add_permission, FunctionName="f", StatementId="s3", Action="lambda:InvokeFunction", Principal="*"
+    )
     assert (taken[0], taken[2]) == ("ResourceConflictException", 409)
     stale = refused(client.remove_permission, FunctionName="f", StatementId="s3", RevisionId="x")
     assert stale[0] == "PreconditionFailedException"
@@ -466,7 +478,9 @@ def test_permissions_become_a_policy_document(client):
 
 def test_a_policy_belongs_to_its_qualifier(client):
     create(client, Publish=True)
-    client.add_permission(FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal="*", Qualifier="1")
+    client.add_permission(
+        FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal="*", Qualifier="1"
+    )
     assert f"{ARN}f:1" in client.get_policy(FunctionName="f", Qualifier="1")["Policy"]
     assert refused(client.get_policy, FunctionName="f")[0] == "ResourceNotFoundException"
 

@@ -81,7 +81,12 @@ def test_the_log_tail_comes_along_and_is_at_most_4_kb(client, create):
     create("def handler(event, context):\n    print(event['text'])\n")
     answer = client.invoke(FunctionName="f", Payload=b'{"text": "hello"}', LogType="Tail")
     tail = base64.b64decode(answer["LogResult"]).decode()
-    assert tail.index("START RequestId") < tail.index("hello") < tail.index("END RequestId") < tail.index("REPORT RequestId")
+    assert (
+        tail.index("START RequestId")
+        < tail.index("hello")
+        < tail.index("END RequestId")
+        < tail.index("REPORT RequestId")
+    )
     answer = client.invoke(FunctionName="f", Payload=json.dumps({"text": "x" * 9000}), LogType="Tail")
     assert len(base64.b64decode(answer["LogResult"])) == 4096
     assert "LogResult" not in client.invoke(FunctionName="f", Payload=b'{"text": 1}')
@@ -332,7 +337,9 @@ def fetch(url, data=None, method=None, **headers):
 def test_a_function_url_serves_http_requests(client, create):
     create("def handler(event, context):\n    return event\n")
     url = client.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
-    status, headers, body = fetch(f"{url}a%20b/c?x=1&x=2&y=", b"text", Cookie="a=1; b=2", X_Mine="z", content_type="text/plain")
+    status, headers, body = fetch(
+        f"{url}a%20b/c?x=1&x=2&y=", b"text", Cookie="a=1; b=2", X_Mine="z", content_type="text/plain"
+    )
     event = json.loads(body)
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/a b/c", "x=1&x=2&y=")
@@ -381,7 +388,10 @@ def test_a_url_answers_cross_origin_requests_itself(client, create):
     cors = {"AllowOrigins": ["https://a.example"], "AllowMethods": ["GET"], "AllowHeaders": ["x-mine"], "MaxAge": 60}
     url = client.create_function_url_config(FunctionName="f", AuthType="NONE", Cors=cors)["FunctionUrl"]
     _, headers, body = fetch(url, method="OPTIONS", Origin="https://a.example", Access_Control_Request_Method="GET")
-    assert (headers["Access-Control-Allow-Origin"], headers["Access-Control-Allow-Methods"]) == ("https://a.example", "GET")
+    assert (headers["Access-Control-Allow-Origin"], headers["Access-Control-Allow-Methods"]) == (
+        "https://a.example",
+        "GET",
+    )
     assert (headers["Access-Control-Max-Age"], body) == ("60", b"")
     assert fetch(url, Origin="https://a.example")[1]["Access-Control-Allow-Origin"] == "https://a.example"
 
@@ -392,7 +402,9 @@ def test_url_configurations_are_kept(client, create):
     plain = client.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
     live = client.create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")
     assert live["FunctionArn"] == f"{ARN}f:live"
-    assert refused(client.create_function_url_config, FunctionName="f", AuthType="NONE")[0] == "ResourceConflictException"
+    assert (
+        refused(client.create_function_url_config, FunctionName="f", AuthType="NONE")[0] == "ResourceConflictException"
+    )
     client.update_function_url_config(FunctionName="f", AuthType="AWS_IAM")
     assert client.get_function_url_config(FunctionName="f")["AuthType"] == "AWS_IAM"
     assert len(client.list_function_url_configs(FunctionName="f")["FunctionUrlConfigs"]) == 2

@@ -46,7 +46,10 @@ def test_groups_are_made_listed_and_deleted(client, clock):
     assert refused(client.create_log_group, logGroupName="b") == (
         "ResourceAlreadyExistsException", "The specified log group already exists",
     )  # fmt: skip
-    assert [g["logGroupName"] for g in client.describe_log_groups(logGroupNamePrefix="a/")["logGroups"]] == ["a/1", "a/2"]
+    assert [g["logGroupName"] for g in client.describe_log_groups(logGroupNamePrefix="a/")["logGroups"]] == [
+        "a/1",
+        "a/2",
+    ]
     assert [g["logGroupName"] for g in client.describe_log_groups(logGroupNamePattern="2")["logGroups"]] == ["a/2"]
     pages = client.get_paginator("describe_log_groups").paginate(PaginationConfig={"PageSize": 1})
     found = [g for page in pages for g in page["logGroups"]]
@@ -84,7 +87,9 @@ def test_a_deleted_stream_does_not_give_its_events_to_the_next_of_its_name(clien
 
 def test_settings_that_would_not_be_honoured_are_refused_by_name(client):
     assert refused(client.create_log_group, logGroupName="g", logGroupClass="INFREQUENT_ACCESS")[0] == "NotImplemented"
-    code, message = refused(client.create_log_group, logGroupName="g", kmsKeyId="arn:aws:kms:us-east-1:000000000000:key/k")
+    code, message = refused(
+        client.create_log_group, logGroupName="g", kmsKeyId="arn:aws:kms:us-east-1:000000000000:key/k"
+    )
     assert code == "NotImplemented"
     assert "kmsKeyId" in message
     client.create_log_group(logGroupName="g")
@@ -108,7 +113,9 @@ def test_tags_in_both_forms(client):
     assert client.list_tags_for_resource(resourceArn=f"{GROUP_ARN}g")["tags"] == {"b": "2", "c": "3"}
     client.untag_log_group(logGroupName="g", tags=["b"])
     assert client.list_tags_log_group(logGroupName="g")["tags"] == {"c": "3"}
-    assert refused(client.tag_resource, resourceArn=f"{GROUP_ARN}none", tags={"a": "1"})[0] == "ResourceNotFoundException"
+    assert (
+        refused(client.tag_resource, resourceArn=f"{GROUP_ARN}none", tags={"a": "1"})[0] == "ResourceNotFoundException"
+    )
 
 
 # streams
@@ -132,10 +139,14 @@ def test_streams_are_listed_by_name_and_by_their_newest_event(client, now):
     assert names(logStreamNamePrefix="x") == ["x1", "x2"]
     assert names(orderBy="LastEventTime", descending=True) == ["x2", "x1", "y", "empty"]
     one = client.describe_log_streams(logGroupIdentifier=f"{GROUP_ARN}g", logStreamNamePrefix="x1")["logStreams"][0]
-    assert (one["firstEventTimestamp"], one["lastEventTimestamp"], one["lastIngestionTime"]) == (now - 1005, now - 1000, now)
-    assert refused(client.describe_log_streams, logGroupName="g", orderBy="LastEventTime", logStreamNamePrefix="x")[0] == (
-        "InvalidParameterException"
+    assert (one["firstEventTimestamp"], one["lastEventTimestamp"], one["lastIngestionTime"]) == (
+        now - 1005,
+        now - 1000,
+        now,
     )
+    assert refused(client.describe_log_streams, logGroupName="g", orderBy="LastEventTime", logStreamNamePrefix="x")[
+        0
+    ] == ("InvalidParameterException")
     again = refused(client.create_log_stream, logGroupName="g", logStreamName="y")
     assert again == ("ResourceAlreadyExistsException", "The specified log stream already exists")
 
@@ -173,7 +184,9 @@ def test_batches_that_overlap_in_time_are_read_in_order(client, stream, now):
     assert texts(client.get_log_events(**stream)) == everything
     for limit in (1, 2, 3, 4, 5):
         assert texts(client.get_log_events(**stream, limit=limit)) == everything[-limit:]
-        pages = client.get_paginator("filter_log_events").paginate(logGroupName="g", PaginationConfig={"PageSize": limit})
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName="g", PaginationConfig={"PageSize": limit}
+        )
         assert [text for page in pages for text in texts(page)] == everything
 
 

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import Record
 from cumulet.services.iam.errors import EntityAlreadyExists, NoSuchEntity
+from cumulet.services.iam.model import QUOTAS
 
 if TYPE_CHECKING:
     from cumulet.services.iam import api
 
 _KINDS = {"Roles": "role", "Users": "user", "Groups": "group", "Policies": "policy", "InstanceProfiles": "profile"}
 _QUOTAS = {
-    "RolesQuota": 1000,
-    "UsersQuota": 5000,
-    "GroupsQuota": 300,
-    "PoliciesQuota": 1500,
-    "InstanceProfilesQuota": 1000,
+    **{f"{name}Quota": QUOTAS[kind] for name, kind in _KINDS.items()},
     "AccessKeysPerUserQuota": 2,
-    "AttachedPoliciesPerRoleQuota": 20,
-    "AttachedPoliciesPerUserQuota": 20,
-    "AttachedPoliciesPerGroupQuota": 20,
+    "GroupsPerUserQuota": 10,
+    "AttachedPoliciesPerRoleQuota": 10,
+    "AttachedPoliciesPerUserQuota": 10,
+    "AttachedPoliciesPerGroupQuota": 10,
     "AssumeRolePolicySizeQuota": 2048,
     "PolicySizeQuota": 6144,
     "VersionsPerPolicyQuota": 5,
@@ -73,4 +71,5 @@ def get_account_summary(ctx: Context, req: api.GetAccountSummaryRequest) -> api.
     Source: IAM API_GetAccountSummary (read 2026-11).
     """
     counts = {name: sum(1 for _ in ctx.tx.scan_keys(("iam", ctx.account, kind))) for name, kind in _KINDS.items()}
+    counts["PolicyVersionsInUse"] = sum(1 for _ in ctx.tx.scan_keys(("iam", ctx.account, "version")))
     return {"SummaryMap": {**counts, **_QUOTAS}}

@@ -719,6 +719,18 @@ class ListGroupsForUserResult(TypedDict):
     Marker: NotRequired[str]
 
 
+class ListInstanceProfileTagsRequest(TypedDict):
+    InstanceProfileName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListInstanceProfileTagsResult(TypedDict):
+    Tags: list[Tag]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
 class ListInstanceProfilesRequest(TypedDict):
     PathPrefix: NotRequired[str]
     Marker: NotRequired[str]
@@ -929,6 +941,15 @@ class SetDefaultPolicyVersionResult(TypedDict):
     pass
 
 
+class TagInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+    Tags: list[Tag]
+
+
+class TagInstanceProfileResult(TypedDict):
+    pass
+
+
 class TagPolicyRequest(TypedDict):
     PolicyArn: str
     Tags: list[Tag]
@@ -953,6 +974,15 @@ class TagUserRequest(TypedDict):
 
 
 class TagUserResult(TypedDict):
+    pass
+
+
+class UntagInstanceProfileRequest(TypedDict):
+    InstanceProfileName: str
+    TagKeys: list[str]
+
+
+class UntagInstanceProfileResult(TypedDict):
     pass
 
 

@@ -22,7 +22,7 @@ from cumulet.services.iam.protected import check as _check_modifiable
 if TYPE_CHECKING:
     from cumulet.services.iam import api
 
-_QUOTA = 20  # managed policies per role, user and group; AWS's default is 10 and can be raised to 20 and more
+_QUOTA = 10  # managed policies per role, user and group. Source: IAM user guide, "IAM and AWS STS quotas"
 
 
 def _attach(ctx: Context, kind: str, name: str, arn: str) -> None:

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.iam.managed import require_policy
+from cumulet.services.iam.errors import NoSuchEntity
+from cumulet.services.iam.managed import find
 from cumulet.services.iam.model import Attachment, Role, User, key
 
 Bounded = TypeVar("Bounded", Role, User)
@@ -14,7 +15,8 @@ Bounded = TypeVar("Bounded", Role, User)
 
 def put(ctx: Context, kind: str, entity: Bounded, arn: str) -> Bounded:
     """Raises: NoSuchEntity when there is no such policy."""
-    require_policy(ctx, arn)
+    if find(ctx, arn) is None:
+        raise NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
     delete(ctx, kind, entity)
     changed = replace(entity, boundary=arn)
     ctx.tx.put(key(ctx.account, kind, entity.name), changed)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.iam.errors import DeleteConflict, EntityAlreadyExists, IamValidationError
+from cumulet.services.iam import renaming as _renaming
+from cumulet.services.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded
 from cumulet.services.iam.listing import page as _page
 from cumulet.services.iam.model import GROUP, Attachment, Group, Inline, Membership
+from cumulet.services.iam.model import check_room as _check_room
 from cumulet.services.iam.model import get_group as _get_group
 from cumulet.services.iam.model import get_user as _get_user
 from cumulet.services.iam.model import key as _key
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
     from cumulet.services.iam import api
 
 
+_GROUPS_PER_USER = 10
+
+
 def create_group(ctx: Context, req: api.CreateGroupRequest) -> api.CreateGroupResult:
     """Make a group. Raises: EntityAlreadyExists. Source: IAM API_CreateGroup (read 2026-11)."""
     name = req["GroupName"]
     if ctx.tx.get(_key(ctx.account, GROUP, name), Group) is not None:
         raise EntityAlreadyExists(f"Group with name {name} already exists.")
+    _check_room(ctx, GROUP)
     path = req.get("Path", "/")
     group = Group(name=name, id=_new_id(ctx, "AGPA"), path=path, account=ctx.account, created=ctx.now)
     ctx.tx.put(_key(ctx.account, GROUP, name), group)
@@ -56,11 +62,19 @@ def list_groups_for_user(ctx: Context, req: api.ListGroupsForUserRequest) -> api
 
 
 def update_group(ctx: Context, req: api.UpdateGroupRequest) -> api.UpdateGroupResult:
-    """Move a group to another path. Raises: NoSuchEntity; ValidationError for a new name, which is not supported."""
-    group = _get_group(ctx, req["GroupName"])
-    if req.get("NewGroupName", group.name) != group.name:
-        raise IamValidationError("Renaming a group is not implemented by Cumulet.")
-    ctx.tx.put(_key(ctx.account, GROUP, group.name), replace(group, path=req.get("NewPath", group.path)))
+    """Give a group another name or path; its policies and users come along.
+
+    Raises: NoSuchEntity, EntityAlreadyExists. Source: IAM API_UpdateGroup (read 2026-11).
+    """
+    old = _get_group(ctx, req["GroupName"])
+    new = replace(old, name=req.get("NewGroupName", old.name), path=req.get("NewPath", old.path))
+    at, to = _key(ctx.account, GROUP, old.name), _key(ctx.account, GROUP, new.name)
+    if at != to and ctx.tx.get(to, Group) is not None:
+        raise EntityAlreadyExists(f"Group with name {new.name} already exists.")
+    if new.name != old.name:
+        _renaming.move(ctx, GROUP, old, new.name)
+    ctx.tx.delete(at)
+    ctx.tx.put(to, new)
     return {}
 
 
@@ -79,8 +93,14 @@ def delete_group(ctx: Context, req: api.DeleteGroupRequest) -> api.DeleteGroupRe
 
 
 def add_user_to_group(ctx: Context, req: api.AddUserToGroupRequest) -> api.AddUserToGroupResult:
-    """Put a user into a group; again changes nothing. Raises: NoSuchEntity. Source: IAM API_AddUserToGroup."""
+    """Put a user into a group, ten at most; again changes nothing.
+
+    Raises: NoSuchEntity, LimitExceeded. Source: IAM API_AddUserToGroup; "IAM and AWS STS quotas" (read 2026-11).
+    """
     group, user = _get_group(ctx, req["GroupName"]), _get_user(ctx, req["UserName"])
+    groups = [key[-1] for key in ctx.tx.scan_keys(("iam", ctx.account, "group-of", user.name.lower()))]
+    if group.name.lower() not in groups and len(groups) >= _GROUPS_PER_USER:
+        raise LimitExceeded(f"Cannot exceed quota for GroupsPerUser: {_GROUPS_PER_USER}")
     membership = Membership(user=user.name, group=group.name)
     ctx.tx.put(("iam", ctx.account, "member", group.name.lower(), user.name.lower()), membership)
     ctx.tx.put(("iam", ctx.account, "group-of", user.name.lower(), group.name.lower()), membership)

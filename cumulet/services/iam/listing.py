@@ -51,7 +51,7 @@ def slice_of(req: Mapping[str, Any], member: str, items: Iterable[Any]) -> dict[
     """A page of a short list that lies in one record; the marker is a position."""
     everything = list(items)
     marker = req.get("Marker", "0")
-    if not marker.isdigit():
+    if not (marker.isascii() and marker.isdigit()):
         raise IamValidationError(f"Invalid Marker: {marker}")
     end = int(marker) + req.get("MaxItems", _DEFAULT_ITEMS)
     found: dict[str, Any] = {member: everything[int(marker) : end], "IsTruncated": end < len(everything)}

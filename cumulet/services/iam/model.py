@@ -9,9 +9,17 @@ from msgspec import field
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record
-from cumulet.services.iam.errors import NoSuchEntity
+from cumulet.services.iam.errors import LimitExceeded, NoSuchEntity
 
 ROLE, USER, GROUP = "role", "user", "group"
+QUOTAS = {ROLE: 1000, USER: 5000, GROUP: 300, "policy": 1500, "profile": 1000}  # per account
+_QUOTA_NAMES = {
+    ROLE: "RolesPerAccount",
+    USER: "UsersPerAccount",
+    GROUP: "GroupsPerAccount",
+    "policy": "PoliciesPerAccount",
+    "profile": "InstanceProfilesPerAccount",
+}
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -134,6 +142,12 @@ class Membership(Record):
 
 def key(account: str, kind: str, name: str) -> Key:
     return ("iam", account, kind, name.lower())
+
+
+def check_room(ctx: Context, kind: str) -> None:
+    """Raises: LimitExceeded when the account has as many of a kind as it may have. Source: "IAM and AWS STS quotas"."""
+    if sum(1 for _ in ctx.tx.scan_keys(("iam", ctx.account, kind))) >= QUOTAS[kind]:
+        raise LimitExceeded(f"Cannot exceed quota for {_QUOTA_NAMES[kind]}: {QUOTAS[kind]}")
 
 
 def inline_key(account: str, kind: str, name: str, policy: str) -> Key:

@@ -12,6 +12,7 @@ from cumulet.services.iam import managed as _managed
 from cumulet.services.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
 from cumulet.services.iam.listing import slice_of as _slice_of
 from cumulet.services.iam.model import Attachment, Policy, Version
+from cumulet.services.iam.model import check_room as _check_room
 from cumulet.services.iam.model import key as _key
 from cumulet.services.iam.model import new_id as _new_id
 from cumulet.services.iam.model import tag_list as _tag_list
@@ -45,6 +46,7 @@ def create_policy(ctx: Context, req: api.CreatePolicyRequest) -> api.CreatePolic
     at = _key(ctx.account, "policy", name)
     if ctx.tx.get(at, Policy) is not None:
         raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
+    _check_room(ctx, "policy")
     policy = Policy(
         name=name,
         id=_new_id(ctx, "ANPA"),
@@ -80,7 +82,7 @@ def get_policy(ctx: Context, req: api.GetPolicyRequest) -> api.GetPolicyResult:
 
 
 def list_policies(ctx: Context, req: api.ListPoliciesRequest) -> api.ListPoliciesResult:
-    """Managed policies: the account's (Local), and those of AWS that are attached to something here.
+    """Managed policies: the account's (Local), and those of AWS that something here has or is bounded by.
 
     Source: IAM API_ListPolicies (read 2026-11).
     """
@@ -89,7 +91,8 @@ def list_policies(ctx: Context, req: api.ListPoliciesRequest) -> api.ListPolicie
     if scope in ("All", "Local"):
         found += [each for _, each in ctx.tx.scan(("iam", ctx.account, "policy"), Policy)]
     if scope in ("All", "AWS"):
-        arns = sorted({each.arn for _, each in ctx.tx.scan(("iam", ctx.account, "entity"), Attachment)})
+        used = (ctx.tx.scan(("iam", ctx.account, each), Attachment) for each in ("entity", "boundary"))
+        arns = sorted({attachment.arn for found_here in used for _, attachment in found_here})
         found += [policy for arn in arns if (policy := _managed.find(ctx, arn)) is not None and policy.account == "aws"]
     shown = [_managed.shown(ctx, policy) for policy in found if policy.path.startswith(prefix)]
     if req.get("OnlyAttached"):
@@ -159,7 +162,14 @@ def get_policy_version(ctx: Context, req: api.GetPolicyVersionRequest) -> api.Ge
 
 
 def list_policy_versions(ctx: Context, req: api.ListPolicyVersionsRequest) -> api.ListPolicyVersionsResult:
-    """A policy's versions, newest first. Raises: NoSuchEntity. Source: IAM API_ListPolicyVersions (read 2026-11)."""
+    """A policy's versions, newest first. Raises: NoSuchEntity; NotImplemented for AWS's own policies.
+
+    Source: IAM API_ListPolicyVersions (read 2026-11).
+    """
+    if _managed.AWS_POLICY.fullmatch(req["PolicyArn"]):
+        raise NotImplementedOnCumulet(
+            "ListPolicyVersions: Cumulet does not carry the versions of AWS managed policies."
+        )
     policy = _managed.get_own(ctx, req["PolicyArn"])
     shown = [_shown_version(policy, each) for each in reversed(_versions(ctx, policy))]
     return _slice_of(req, "Versions", shown)  # type: ignore[return-value]
@@ -171,7 +181,7 @@ def set_default_policy_version(
     """Make a version the one in force. Raises: NoSuchEntity. Source: IAM API_SetDefaultPolicyVersion (read 2026-11)."""
     policy = _managed.get_own(ctx, req["PolicyArn"])
     version = _version(ctx, policy, req["VersionId"])
-    changed = replace(policy, default_version=version.number, updated=ctx.now)
+    changed = replace(policy, default_version=version.number)
     ctx.tx.put(_key(ctx.account, "policy", policy.name), changed)
     return {}
 
@@ -190,8 +200,7 @@ def delete_policy_version(ctx: Context, req: api.DeletePolicyVersionRequest) -> 
 
 
 def _version(ctx: Context, policy: Policy, text: str) -> Version:
-    number = int(text[1:]) if text[1:].isdigit() else 0
-    version = ctx.tx.get(_version_key(policy, number), Version)
+    version = next((each for each in _versions(ctx, policy) if f"v{each.number}" == text), None)
     if version is None:
         raise NoSuchEntity(f"Policy {policy.arn} version {text} does not exist or is not attachable.")
     return version

@@ -10,13 +10,16 @@ from cumulet.services.iam.errors import DeleteConflict, EntityAlreadyExists, Lim
 from cumulet.services.iam.listing import page as _page
 from cumulet.services.iam.listing import slice_of as _slice_of
 from cumulet.services.iam.model import Profile
+from cumulet.services.iam.model import check_room as _check_room
 from cumulet.services.iam.model import get_role as _get_role
 from cumulet.services.iam.model import key as _key
 from cumulet.services.iam.model import new_id as _new_id
 from cumulet.services.iam.model import tag_list as _tag_list
+from cumulet.services.iam.protected import check as _check_modifiable
 from cumulet.services.iam.roles import _profiles
 from cumulet.services.iam.roles import _shown as _shown_role
 from cumulet.services.iam.tags import tagged as _tagged
+from cumulet.services.iam.tags import untagged as _untagged
 
 if TYPE_CHECKING:
     from cumulet.services.iam import api
@@ -27,6 +30,7 @@ def create_instance_profile(ctx: Context, req: api.CreateInstanceProfileRequest)
     name = req["InstanceProfileName"]
     if ctx.tx.get(_key(ctx.account, "profile", name), Profile) is not None:
         raise EntityAlreadyExists(f"Instance Profile {name} already exists.")
+    _check_room(ctx, "profile")
     profile = Profile(
         name=name,
         id=_new_id(ctx, "AIPA"),
@@ -79,8 +83,13 @@ def delete_instance_profile(ctx: Context, req: api.DeleteInstanceProfileRequest)
 def add_role_to_instance_profile(
     ctx: Context, req: api.AddRoleToInstanceProfileRequest
 ) -> api.AddRoleToInstanceProfileResult:
-    """Put the role into the profile; there is room for one. Raises: NoSuchEntity, LimitExceeded."""
+    """Put the role into the profile; there is room for one.
+
+    Raises: NoSuchEntity, LimitExceeded, UnmodifiableEntity (service-linked).
+    Source: IAM API_AddRoleToInstanceProfile (read 2026-11).
+    """
     profile, role = _get(ctx, req["InstanceProfileName"]), _get_role(ctx, req["RoleName"])
+    _check_modifiable(role)
     if profile.role is not None:
         raise LimitExceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
     ctx.tx.put(_key(ctx.account, "profile", profile.name), replace(profile, role=role.name))
@@ -96,6 +105,30 @@ def remove_role_from_instance_profile(
         raise NoSuchEntity(f"The role with name {req['RoleName']} cannot be found.")
     ctx.tx.put(_key(ctx.account, "profile", profile.name), replace(profile, role=None))
     return {}
+
+
+def tag_instance_profile(ctx: Context, req: api.TagInstanceProfileRequest) -> api.TagInstanceProfileResult:
+    """Add or replace tags. Raises: NoSuchEntity, InvalidInput. Source: IAM API_TagInstanceProfile (read 2026-11)."""
+    profile = _get(ctx, req["InstanceProfileName"])
+    changed = replace(profile, tags=_tagged(profile.tags, req["Tags"]))
+    ctx.tx.put(_key(ctx.account, "profile", profile.name), changed)
+    return {}
+
+
+def untag_instance_profile(ctx: Context, req: api.UntagInstanceProfileRequest) -> api.UntagInstanceProfileResult:
+    """Remove tags by key. Raises: NoSuchEntity. Source: IAM API_UntagInstanceProfile (read 2026-11)."""
+    profile = _get(ctx, req["InstanceProfileName"])
+    changed = replace(profile, tags=_untagged(profile.tags, req["TagKeys"]))
+    ctx.tx.put(_key(ctx.account, "profile", profile.name), changed)
+    return {}
+
+
+def list_instance_profile_tags(
+    ctx: Context, req: api.ListInstanceProfileTagsRequest
+) -> api.ListInstanceProfileTagsResult:
+    """A profile's tags. Raises: NoSuchEntity. Source: IAM API_ListInstanceProfileTags (read 2026-11)."""
+    tags = _tag_list(_get(ctx, req["InstanceProfileName"]).tags)
+    return _slice_of(req, "Tags", tags)  # type: ignore[return-value]
 
 
 def _get(ctx: Context, name: str) -> Profile:

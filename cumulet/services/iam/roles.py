@@ -15,15 +15,17 @@ from cumulet.services.iam.errors import (
     IamValidationError,
     InvalidInput,
     LimitExceeded,
-    UnmodifiableEntity,
+    NoSuchEntity,
 )
 from cumulet.services.iam.listing import page as _page
 from cumulet.services.iam.listing import slice_of as _slice_of
 from cumulet.services.iam.model import ROLE, Attachment, Inline, Profile, Role
+from cumulet.services.iam.model import check_room as _check_room
 from cumulet.services.iam.model import get_role as _get_role
 from cumulet.services.iam.model import key as _key
 from cumulet.services.iam.model import new_id as _new_id
 from cumulet.services.iam.model import tag_list as _tag_list
+from cumulet.services.iam.protected import check as _check_modifiable
 from cumulet.services.iam.tags import tagged as _tagged
 from cumulet.services.iam.tags import untagged as _untagged
 
@@ -95,8 +97,11 @@ def update_role(ctx: Context, req: api.UpdateRoleRequest) -> api.UpdateRoleResul
 
 
 def update_role_description(ctx: Context, req: api.UpdateRoleDescriptionRequest) -> api.UpdateRoleDescriptionResult:
-    """Change the description alone. Raises: NoSuchEntity. Source: IAM API_UpdateRoleDescription (read 2026-11)."""
-    role = replace(_modifiable(ctx, req["RoleName"]), description=req["Description"])
+    """Change the description alone, of a service-linked role too.
+
+    Raises: NoSuchEntity. Source: IAM API_UpdateRoleDescription (read 2026-11).
+    """
+    role = replace(_get_role(ctx, req["RoleName"]), description=req["Description"])
     ctx.tx.put(_key(ctx.account, ROLE, role.name), role)
     return {"Role": _shown(role)}
 
@@ -220,19 +225,22 @@ def delete_service_linked_role(
         ctx.tx.delete(key)
         ctx.tx.delete(("iam", ctx.account, "entity", each.arn, ROLE, role.name.lower()))
     ctx.tx.delete(_key(ctx.account, ROLE, role.name))
-    return {"DeletionTaskId": f"task{role.path}{role.name}/{ctx.ids.uuid()}"}
+    task = f"task{role.path}{role.name}/{ctx.ids.uuid()}"
+    ctx.tx.put(("iam", ctx.account, "deletion", task), b"")
+    return {"DeletionTaskId": task}
 
 
 def get_service_linked_role_deletion_status(
     ctx: Context, req: api.GetServiceLinkedRoleDeletionStatusRequest
 ) -> api.GetServiceLinkedRoleDeletionStatusResult:
-    """SUCCEEDED once the role is gone, which it is as soon as DeleteServiceLinkedRole answers.
+    """SUCCEEDED for every task there is: the role is gone as soon as DeleteServiceLinkedRole answers.
 
     Raises: NoSuchEntity. Source: IAM API_GetServiceLinkedRoleDeletionStatus (read 2026-11).
     """
-    parts = req["DeletionTaskId"].split("/")
-    gone = len(parts) == 5 and ctx.tx.get(_key(ctx.account, ROLE, parts[3]), Role) is None
-    return {"Status": "SUCCEEDED" if gone else "FAILED"}
+    task = req["DeletionTaskId"]
+    if ctx.tx.get_bytes(("iam", ctx.account, "deletion", task)) is None:
+        raise NoSuchEntity(f"The deletion task with id {task} cannot be found.")
+    return {"Status": "SUCCEEDED"}
 
 
 def _check_trust(document: str) -> None:
@@ -245,15 +253,13 @@ def _add(ctx: Context, role: Role) -> None:
     at = _key(ctx.account, ROLE, role.name)
     if ctx.tx.get(at, Role) is not None:
         raise EntityAlreadyExists(f"Role with name {role.name} already exists.")
+    _check_room(ctx, ROLE)
     ctx.tx.put(at, role)
 
 
 def _modifiable(ctx: Context, name: str) -> Role:
     role = _get_role(ctx, name)
-    if role.linked_to is not None:
-        raise UnmodifiableEntity(
-            f"Cannot perform the operation on the protected role '{role.name}' - this role is only modifiable by AWS"
-        )
+    _check_modifiable(role)
     return role
 
 

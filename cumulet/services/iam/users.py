@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.iam import boundaries as _boundaries
+from cumulet.services.iam import renaming as _renaming
 from cumulet.services.iam.errors import (
     DeleteConflict,
     EntityAlreadyExists,
     IamValidationError,
+    InvalidInput,
     LimitExceeded,
     NoSuchEntity,
 )
 from cumulet.services.iam.listing import page as _page
 from cumulet.services.iam.listing import slice_of as _slice_of
 from cumulet.services.iam.model import USER, AccessKey, Attachment, Inline, Membership, User
+from cumulet.services.iam.model import check_room as _check_room
 from cumulet.services.iam.model import get_user as _get_user
 from cumulet.services.iam.model import key as _key
 from cumulet.services.iam.model import new_id as _new_id
@@ -35,6 +38,7 @@ def create_user(ctx: Context, req: api.CreateUserRequest) -> api.CreateUserResul
     name = req["UserName"]
     if ctx.tx.get(_key(ctx.account, USER, name), User) is not None:
         raise EntityAlreadyExists(f"User with name {name} already exists.")
+    _check_room(ctx, USER)
     user = User(
         name=name,
         id=_new_id(ctx, "AIDA"),
@@ -58,7 +62,7 @@ def get_user(ctx: Context, req: api.GetUserRequest) -> api.GetUserResult:
         return {"User": _shown(_get_user(ctx, name))}
     if ctx.principal and not ctx.principal.endswith(":root"):
         raise IamValidationError("Must specify userName when calling with non-User credentials")
-    root: Any = {"UserId": ctx.account, "Arn": f"arn:aws:iam::{ctx.account}:root", "CreateDate": 0.0}
+    root: Any = {"UserId": ctx.account, "Arn": f"arn:aws:iam::{ctx.account}:root"}
     return {"User": root}
 
 
@@ -89,11 +93,24 @@ def list_users(ctx: Context, req: api.ListUsersRequest) -> api.ListUsersResult:
 
 
 def update_user(ctx: Context, req: api.UpdateUserRequest) -> api.UpdateUserResult:
-    """Move a user to another path. Raises: NoSuchEntity; ValidationError for a new name, which is not supported."""
-    user = _get_user(ctx, req["UserName"])
-    if req.get("NewUserName", user.name) != user.name:
-        raise IamValidationError("Renaming a user is not implemented by Cumulet.")
-    ctx.tx.put(_key(ctx.account, USER, user.name), replace(user, path=req.get("NewPath", user.path)))
+    """Give a user another name or path; its policies, groups, boundary and access keys come along.
+
+    Raises: NoSuchEntity, EntityAlreadyExists. Source: IAM API_UpdateUser (read 2026-11).
+    """
+    old = _get_user(ctx, req["UserName"])
+    new = replace(old, name=req.get("NewUserName", old.name), path=req.get("NewPath", old.path))
+    at, to = _key(ctx.account, USER, old.name), _key(ctx.account, USER, new.name)
+    if at != to and ctx.tx.get(to, User) is not None:
+        raise EntityAlreadyExists(f"User with name {new.name} already exists.")
+    if new.name != old.name:
+        keys = _keys(ctx, old)
+        _renaming.move(ctx, USER, old, new.name)
+        for access_key in keys:
+            ctx.tx.delete(("iam", ctx.account, "key-of", old.name.lower(), access_key.id))
+            ctx.tx.put(("iam", ctx.account, "key-of", new.name.lower(), access_key.id), b"")
+            ctx.tx.put(("iam-access-key", access_key.id), replace(access_key, user=new.name))
+    ctx.tx.delete(at)
+    ctx.tx.put(to, new)
     return {}
 
 
@@ -204,8 +221,13 @@ def list_access_keys(ctx: Context, req: api.ListAccessKeysRequest) -> api.ListAc
 
 
 def update_access_key(ctx: Context, req: api.UpdateAccessKeyRequest) -> api.UpdateAccessKeyResult:
-    """Make a key Active or Inactive. Raises: NoSuchEntity. Source: IAM API_UpdateAccessKey (read 2026-11)."""
+    """Make a key Active or Inactive.
+
+    Raises: NoSuchEntity, InvalidInput (Expired, which only AWS sets). Source: IAM API_UpdateAccessKey (read 2026-11).
+    """
     key = _own_key(ctx, req)
+    if req["Status"] == "Expired":
+        raise InvalidInput("The status of an access key can be set to Active or Inactive only.")
     ctx.tx.put(("iam-access-key", key.id), replace(key, status=req["Status"]))
     return {}
 

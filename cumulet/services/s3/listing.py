@@ -69,7 +69,7 @@ def _listed(ctx: Context, bucket: Bucket, req: Mapping[str, Any], after: str) ->
     if delimiter and after.startswith(prefix) and delimiter in after[len(prefix) :]:
         cut = after.index(delimiter, len(prefix)) + len(delimiter)
         if cut == len(after):
-            start = after
+            start = _behind(after)
     while start is not None:
         restart: str | None = None
         for version in _keys(ctx, bucket, start, prefix):
