@@ -48,6 +48,9 @@ SERVICES: tuple[Service, ...] = (
 )
 
 
+_SESSIONS = 10_000
+
+
 @dataclass(frozen=True)
 class Config:
     """What `cumulet up` is told. `data` None keeps nothing; `port` 0 takes a free one; `crash_at` is for crash tests."""
@@ -80,7 +83,7 @@ class Cloud:
             coerce=partial(coerce, self.models),
             performers={"invoke": self._invoke, "sam.transform": self.sam.transform},
         )
-        self._identities: dict[str, Identity | None] = {}
+        self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
         self.server = Server(self.gateway.handle, self.store.blobs.tmp, screen=self.gateway.screen)
@@ -107,7 +110,7 @@ class Cloud:
     async def reset(self) -> None:
         """Back to empty."""
         await self.pipeline.reset()
-        self._identities.clear()
+        self._sessions.clear()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
 
@@ -140,14 +143,20 @@ class Cloud:
         return result
 
     def _identify(self, access_key: str) -> Identity | None:
-        """Whose access key it is, as STS and IAM know it; remembered until the cloud is emptied."""
-        if access_key in self._identities:
-            return self._identities[access_key]
+        """Whose access key it is, as STS and IAM know it; a session's is remembered until it ends.
+
+        Raises: ExpiredToken, InvalidClientTokenId.
+        """
+        known = self._sessions.get(access_key)
+        if known is not None and self.pipeline.clock.now() < known[1]:
+            return known[0]
         call = Call("sts", "cumulet:Identity", {"AccessKeyId": access_key}, self.config.account, "us-east-1", "-")
         found = self.pipeline.ask(call)
-        identity = Identity(found["AccountId"], found["Arn"], found["SecretAccessKey"]) if found else None
-        if identity is not None:
-            if len(self._identities) > 10_000:
-                self._identities.clear()
-            self._identities[access_key] = identity
+        if not found:
+            return None
+        identity = Identity(found["AccountId"], found["Arn"], found["SecretAccessKey"])
+        if "Expiration" in found:
+            if len(self._sessions) > _SESSIONS:
+                self._sessions.clear()
+            self._sessions[access_key] = (identity, found["Expiration"])
         return identity

@@ -58,7 +58,7 @@ def test_a_role_is_made_read_changed_and_deleted(iam, clock):
                            Tags=[{"Key": "a", "Value": "1"}])["Role"]  # fmt: skip
     assert made["Arn"] == "arn:aws:iam::000000000000:role/team/Work"
     assert made["RoleId"].startswith("AROA") and len(made["RoleId"]) == 21
-    assert made["CreateDate"].timestamp() == int(clock.now())
+    assert made["CreateDate"].timestamp() == pytest.approx(clock.now(), abs=0.01)
     found = iam.get_role(RoleName="work")["Role"]
     assert found["AssumeRolePolicyDocument"] == json.loads(TRUST)
     assert (found["Description"], found["MaxSessionDuration"], found["Tags"]) == ("d", 3600, made["Tags"])
@@ -119,7 +119,11 @@ def test_a_malformed_trust_policy_is_refused(iam, document, message):
     ],
 )
 def test_a_malformed_identity_policy_is_refused(iam, document, message):
-    assert refusal(iam.create_policy, PolicyName="p", PolicyDocument=document) == ("MalformedPolicyDocument", 400, message)
+    assert refusal(iam.create_policy, PolicyName="p", PolicyDocument=document) == (
+        "MalformedPolicyDocument",
+        400,
+        message,
+    )
 
 
 def test_tags_of_a_role_are_put_listed_and_removed(iam):
@@ -228,7 +232,7 @@ def test_a_managed_policy_keeps_five_versions_and_numbers_them_once(iam, clock):
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=ALLOW)
     found = iam.get_policy(PolicyArn=arn)["Policy"]
     assert (found["DefaultVersionId"], found["Description"]) == ("v2", "d")
-    assert (found["UpdateDate"] - found["CreateDate"]).total_seconds() == 60
+    assert (found["UpdateDate"] - found["CreateDate"]).total_seconds() == pytest.approx(60, abs=0.01)
     code, status, text = refusal(iam.create_policy_version, PolicyArn=arn, PolicyDocument=ALLOW)
     assert (code, status) == ("LimitExceeded", 409)
     assert text.startswith("A managed policy can have up to 5 versions.")
@@ -273,7 +277,9 @@ def test_policies_are_listed_by_scope_path_and_use(iam):
     iam.create_user(UserName="u", PermissionsBoundary=READ_ONLY)
 
     def listed(**request):
-        return {each["Arn"] for page in iam.get_paginator("list_policies").paginate(**request) for each in page["Policies"]}
+        return {
+            each["Arn"] for page in iam.get_paginator("list_policies").paginate(**request) for each in page["Policies"]
+        }
 
     assert listed() == {used, bound, free, BASIC, READ_ONLY}
     assert listed(PaginationConfig={"PageSize": 2}) == listed()
@@ -333,7 +339,9 @@ def test_the_entities_of_a_policy_are_chosen_by_kind_and_path(iam):
     far = iam.list_entities_for_policy(PolicyArn=BASIC, PathPrefix="/far/")
     assert [each["UserName"] for each in far["PolicyUsers"]] == ["far"]
     seen = []
-    for page in iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=BASIC, PaginationConfig={"PageSize": 1}):
+    for page in iam.get_paginator("list_entities_for_policy").paginate(
+        PolicyArn=BASIC, PaginationConfig={"PageSize": 1}
+    ):
         seen += [name for member in ("PolicyRoles", "PolicyUsers", "PolicyGroups") for name in page[member]]
     assert len(seen) == 4
 

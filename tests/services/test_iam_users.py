@@ -44,7 +44,7 @@ def test_a_user_is_made_read_listed_and_deleted(iam, clock):
     made = iam.create_user(UserName="Ann", Path="/team/", Tags=[{"Key": "a", "Value": "1"}])["User"]
     assert made["Arn"] == "arn:aws:iam::000000000000:user/team/Ann"
     assert made["UserId"].startswith("AIDA") and len(made["UserId"]) == 21
-    assert made["CreateDate"].timestamp() == int(clock.now())
+    assert made["CreateDate"].timestamp() == pytest.approx(clock.now(), abs=0.01)
     assert iam.get_user(UserName="ann")["User"] == made
     taken = ("EntityAlreadyExists", 409, "User with name ANN already exists.")
     assert refusal(iam.create_user, UserName="ANN") == taken
@@ -173,7 +173,11 @@ def test_the_last_use_of_a_key_that_was_never_used_is_not_available(iam):
 def test_a_group_is_made_filled_renamed_and_deleted(iam):
     made = iam.create_group(GroupName="Devs", Path="/team/")["Group"]
     assert (made["Arn"], made["GroupId"][:4]) == ("arn:aws:iam::000000000000:group/team/Devs", "AGPA")
-    assert refusal(iam.create_group, GroupName="devs") == ("EntityAlreadyExists", 409, "Group with name devs already exists.")
+    assert refusal(iam.create_group, GroupName="devs") == (
+        "EntityAlreadyExists",
+        409,
+        "Group with name devs already exists.",
+    )
     iam.create_group(GroupName="ops")
     for name in ("ann", "bob", "cid"):
         iam.create_user(UserName=name)
@@ -240,7 +244,9 @@ def test_an_instance_profile_holds_one_role(iam):
     assert second[:2] == ("LimitExceeded", 409)
     found = iam.get_instance_profile(InstanceProfileName="P")["InstanceProfile"]
     assert [each["Arn"] for each in found["Roles"]] == [role["Arn"]]
-    assert [each["InstanceProfileName"] for each in iam.list_instance_profiles(PathPrefix="/x/")["InstanceProfiles"]] == ["P"]
+    assert [
+        each["InstanceProfileName"] for each in iam.list_instance_profiles(PathPrefix="/x/")["InstanceProfiles"]
+    ] == ["P"]
     assert iam.list_instance_profiles(PathPrefix="/y/")["InstanceProfiles"] == []
     of_role = iam.list_instance_profiles_for_role(RoleName="Role")["InstanceProfiles"]
     assert [each["InstanceProfileName"] for each in of_role] == ["P"]
@@ -291,4 +297,8 @@ def test_the_account_summary_counts_what_is_there(iam):
     found = iam.get_account_summary()["SummaryMap"]
     counts = ("Users", "Groups", "Roles", "InstanceProfiles", "Policies", "PolicyVersionsInUse")
     assert [found[name] for name in counts] == [1, 1, 1, 1, 1, 2]
-    assert (found["UsersQuota"], found["AttachedPoliciesPerRoleQuota"], found["VersionsPerPolicyQuota"]) == (5000, 10, 5)
+    assert (found["UsersQuota"], found["AttachedPoliciesPerRoleQuota"], found["VersionsPerPolicyQuota"]) == (
+        5000,
+        10,
+        5,
+    )
