@@ -83,7 +83,7 @@ def test_roles_are_listed_by_path_in_pages(iam):
     rest = iam.list_roles(MaxItems=2, Marker=first["Marker"])
     assert ([role["RoleName"] for role in rest["Roles"]], rest["IsTruncated"]) == (["c"], False)
     assert [role["RoleName"] for role in iam.list_roles(PathPrefix="/x/")["Roles"]] == ["a", "c"]
-    for marker in ("nonsense", "²", "AAAA"):
+    for marker in ("nonsense", "²", "AAAA", "MAAA"):
         assert refusal(iam.list_roles, Marker=marker)[:2] == ("ValidationError", 400)
     assert refusal(iam.list_role_tags, RoleName="a", Marker="٣")[:2] == ("ValidationError", 400)
 

@@ -148,11 +148,15 @@ def test_an_access_key_is_its_user_to_sts_and_to_iam(iam, client_of):
     mine.delete_access_key(AccessKeyId=second["AccessKeyId"])
 
 
-def test_an_inactive_or_deleted_access_key_that_was_not_used_is_refused(iam, client_of):
+def test_a_used_access_key_is_refused_once_inactive_and_works_again_once_active(iam, client_of):
     iam.create_user(UserName="u")
     key = iam.create_access_key(UserName="u")["AccessKey"]
+    sts = client_of("sts", key)
+    assert sts.get_caller_identity()["Arn"].endswith(":user/u")
     iam.update_access_key(UserName="u", AccessKeyId=key["AccessKeyId"], Status="Inactive")
-    assert refusal(client_of("sts", key).get_caller_identity)[:2] == ("InvalidClientTokenId", 403)
+    assert refusal(sts.get_caller_identity)[:2] == ("InvalidClientTokenId", 403)
+    iam.update_access_key(UserName="u", AccessKeyId=key["AccessKeyId"], Status="Active")
+    assert sts.get_caller_identity()["Arn"].endswith(":user/u")
 
 
 def test_without_a_name_the_root_is_described_and_gets_no_keys(iam):

@@ -35,7 +35,10 @@ class _Alias(Record):
 
 
 def create_account_alias(ctx: Context, req: api.CreateAccountAliasRequest) -> api.CreateAccountAliasResult:
-    """Give the account an alias, unique among all accounts, in place of an earlier one. Raises: EntityAlreadyExists."""
+    """Give the account an alias, unique among all accounts, in place of an earlier one.
+
+    Raises: EntityAlreadyExists. Source: IAM API_CreateAccountAlias (read 2026-11).
+    """
     alias = req["AccountAlias"]
     taken = ctx.tx.get(("iam-alias", alias), _Alias)
     if taken is not None and taken.account != ctx.account:

@@ -79,7 +79,10 @@ def update_group(ctx: Context, req: api.UpdateGroupRequest) -> api.UpdateGroupRe
 
 
 def delete_group(ctx: Context, req: api.DeleteGroupRequest) -> api.DeleteGroupResult:
-    """Delete a group without users and policies. Raises: NoSuchEntity, DeleteConflict. Source: IAM API_DeleteGroup."""
+    """Delete a group without users and policies.
+
+    Raises: NoSuchEntity, DeleteConflict. Source: IAM API_DeleteGroup (read 2026-11).
+    """
     group = _get_group(ctx, req["GroupName"])
     name = group.name.lower()
     if any(True for _ in ctx.tx.scan(("iam", ctx.account, "member", name), Membership, limit=1)):

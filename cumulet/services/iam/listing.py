@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -40,7 +41,7 @@ def page(
 def _start(marker: str, prefix: Key) -> Key:
     try:
         key = unpack(urlsafe_b64decode(marker))
-    except (binascii.Error, ValueError, IndexError, UnicodeError) as error:
+    except (binascii.Error, struct.error, ValueError, IndexError) as error:
         raise IamValidationError(f"Invalid Marker: {marker}") from error
     if key[: len(prefix)] != prefix:
         raise IamValidationError(f"Invalid Marker: {marker}")

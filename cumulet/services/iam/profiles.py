@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def create_instance_profile(ctx: Context, req: api.CreateInstanceProfileRequest) -> api.CreateInstanceProfileResult:
-    """Make an instance profile. Raises: EntityAlreadyExists, InvalidInput. Source: IAM API_CreateInstanceProfile."""
+    """Make an instance profile without a role.
+
+    Raises: EntityAlreadyExists, InvalidInput, LimitExceeded (1,000). Source: IAM API_CreateInstanceProfile (read 2026-11).
+    """
     name = req["InstanceProfileName"]
     if ctx.tx.get(_key(ctx.account, "profile", name), Profile) is not None:
         raise EntityAlreadyExists(f"Instance Profile {name} already exists.")
@@ -65,14 +68,20 @@ def list_instance_profiles(ctx: Context, req: api.ListInstanceProfilesRequest) -
 def list_instance_profiles_for_role(
     ctx: Context, req: api.ListInstanceProfilesForRoleRequest
 ) -> api.ListInstanceProfilesForRoleResult:
-    """The instance profiles that hold a role. Raises: NoSuchEntity. Source: IAM API_ListInstanceProfilesForRole."""
+    """The instance profiles that hold a role. Raises: NoSuchEntity.
+
+    Source: IAM API_ListInstanceProfilesForRole (read 2026-11).
+    """
     role = _get_role(ctx, req["RoleName"])
     shown = [_shown(ctx, profile) for profile in _profiles(ctx, role.name)]
     return _slice_of(req, "InstanceProfiles", shown)  # type: ignore[return-value]
 
 
 def delete_instance_profile(ctx: Context, req: api.DeleteInstanceProfileRequest) -> api.DeleteInstanceProfileResult:
-    """Delete an instance profile without a role. Raises: NoSuchEntity, DeleteConflict."""
+    """Delete an instance profile without a role.
+
+    Raises: NoSuchEntity, DeleteConflict. Source: IAM API_DeleteInstanceProfile (read 2026-11).
+    """
     profile = _get(ctx, req["InstanceProfileName"])
     if profile.role is not None:
         raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")

@@ -34,7 +34,11 @@ _KEYS_PER_USER = 2
 
 
 def create_user(ctx: Context, req: api.CreateUserRequest) -> api.CreateUserResult:
-    """Make a user. Raises: EntityAlreadyExists, InvalidInput, NoSuchEntity (boundary). Source: IAM API_CreateUser."""
+    """Make a user, without policies and keys.
+
+    Raises: EntityAlreadyExists, InvalidInput, LimitExceeded (5,000), NoSuchEntity (boundary).
+    Source: IAM API_CreateUser (read 2026-11).
+    """
     name = req["UserName"]
     if ctx.tx.get(_key(ctx.account, USER, name), User) is not None:
         raise EntityAlreadyExists(f"User with name {name} already exists.")
@@ -54,7 +58,10 @@ def create_user(ctx: Context, req: api.CreateUserRequest) -> api.CreateUserResul
 
 
 def get_user(ctx: Context, req: api.GetUserRequest) -> api.GetUserResult:
-    """A user; without a name the caller, which may be the account's root. Raises: NoSuchEntity. Source: IAM API_GetUser."""
+    """A user; without a name the caller, which may be the account's root.
+
+    Raises: NoSuchEntity, ValidationError (no name, and the caller is a role). Source: IAM API_GetUser (read 2026-11).
+    """
     if "UserName" in req:
         return {"User": _shown(_get_user(ctx, req["UserName"]))}
     name = _caller(ctx)
@@ -156,7 +163,10 @@ def list_user_tags(ctx: Context, req: api.ListUserTagsRequest) -> api.ListUserTa
 def put_user_permissions_boundary(
     ctx: Context, req: api.PutUserPermissionsBoundaryRequest
 ) -> api.PutUserPermissionsBoundaryResult:
-    """Name the managed policy that bounds the user; kept, not enforced yet. Raises: NoSuchEntity."""
+    """Name the managed policy that bounds the user; kept, not enforced yet.
+
+    Raises: NoSuchEntity. Source: IAM API_PutUserPermissionsBoundary (read 2026-11).
+    """
     _boundaries.put(ctx, USER, _get_user(ctx, req["UserName"]), req["PermissionsBoundary"])
     return {}
 
