@@ -57,9 +57,17 @@ def json_call(service: str, target: str, host: str, body: object, version: str =
 class Connection(asyncio.Protocol):
     """Sends requests one after another until the source ends."""
 
-    def __init__(self, source: Iterator[bytes], times: list[float], failures: list[bytes], done: asyncio.Event) -> None:
-        self.source, self.times, self.failures, self.done = source, times, failures, done
+    def __init__(
+        self,
+        source: Iterator[bytes],
+        times: list[float],
+        failures: list[bytes],
+        done: asyncio.Event,
+        address: tuple[str, int],
+    ) -> None:
+        self.source, self.times, self.failures, self.done, self.address = source, times, failures, done, address
         self.buffer = b""
+        self.leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -76,31 +84,56 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while True:
-            end = self.buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            head = self.buffer[:end].lower()
-            at = head.find(b"content-length:")
-            if at >= 0:
-                size = end + 4 + int(head[at + 15 :].split(b"\r", 1)[0])
-            else:  # chunked: the whole answer is there when the last chunk is
-                last = self.buffer.find(b"\r\n0\r\n\r\n", end) if b"chunked" in head else end - 3
-                if last < 0:
-                    return
-                size = last + 7
-            if len(self.buffer) < size:
-                return
-            self.times.append(time.perf_counter() - self.began)
-            if not head.split(b" ", 2)[1].startswith(b"2"):
-                self.failures.append(self.buffer[:size][:400])
-            self.buffer = self.buffer[size:]
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.buffer[:end].lower()
+        at = head.find(b"content-length:")
+        if at >= 0:
+            size = end + 4 + int(head[at + 15 :].split(b"\r", 1)[0])
+        elif b"chunked" in head:  # the whole answer is there when the last chunk is
+            last = self.buffer.find(b"\r\n0\r\n\r\n", end)
+            size = last + 7 if last >= 0 else len(self.buffer) + 1
+        else:  # the end of the connection is the end of the answer
+            return
+        if len(self.buffer) < size:
+            return
+        self.answered(head, size)
+        if head.startswith(b"http/1.0") or b"connection: close" in head:
+            self.reconnect()
+        else:
             self.send()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.is_set():
-            self.failures.append(b"connection lost")
+    def answered(self, head: bytes, size: int) -> None:
+        self.times.append(time.perf_counter() - self.began)
+        if not head.split(b" ", 2)[1].startswith(b"2"):
+            self.failures.append(self.buffer[:size][:400])
+        self.buffer = self.buffer[size:]
+
+    def reconnect(self) -> None:
+        """The server closes after each answer: the next request goes over a new connection, whose making counts."""
+        self.leaving = True
+        self.transport.close()
+        again = Connection(self.source, self.times, self.failures, self.done, self.address)
+        self.task = asyncio.get_running_loop().create_task(again.open())
+
+    async def open(self) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, *self.address)
+        except OSError as error:
+            self.failures.append(str(error).encode())
             self.done.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.leaving or self.done.is_set():
+            return
+        end = self.buffer.find(b"\r\n\r\n")
+        if end >= 0:
+            self.answered(self.buffer[:end].lower(), len(self.buffer))
+            self.reconnect()
+            return
+        self.failures.append(b"connection lost")
+        self.done.set()
 
 
 async def drive(
@@ -108,11 +141,10 @@ async def drive(
 ) -> tuple[float, list[float], list[bytes]]:
     times: list[float] = []
     failures: list[bytes] = []
-    loop = asyncio.get_running_loop()
     done = [asyncio.Event() for _ in range(connections)]
     began = time.perf_counter()
     for event in done:
-        await loop.create_connection(lambda event=event: Connection(requests, times, failures, event), host, port)
+        await Connection(requests, times, failures, event, (host, port)).open()
     for event in done:
         await event.wait()
     return time.perf_counter() - began, times, failures

@@ -72,7 +72,7 @@ class Cloud:
         self.models = Models()
         self._temporary = tempfile.TemporaryDirectory(prefix="cumulet-") if config.data is None else None
         folder = config.data or Path(self._temporary.name if self._temporary else "")
-        self.runtimes = Runtimes(folder / "run", idle_limit=32)
+        self.runtimes = Runtimes(folder / "run")
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.pipeline = Pipeline(

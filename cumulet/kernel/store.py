@@ -374,7 +374,7 @@ def _connect(path: str) -> sqlite3.Connection:
         "page_size = 8192",
         "journal_mode = WAL",
         "synchronous = FULL",
-        "cache_size = -16384",
+        "cache_size = -8192",
         "wal_autocheckpoint = 0",
         "temp_store = MEMORY",
     ):

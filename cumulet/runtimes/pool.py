@@ -42,6 +42,8 @@ class Runtimes:
         *,
         idle_s: float = 300.0,
         idle_limit: int = 64,
+        surplus_over: int = 16,
+        surplus_s: float = 2.0,
         blanks: int = 1,
         isolate: bool = True,
     ) -> None:
@@ -49,6 +51,8 @@ class Runtimes:
         self._scratch = scratch
         self._idle_s = idle_s
         self._idle_limit = idle_limit
+        self._surplus_over = surplus_over
+        self._surplus_s = surplus_s
         self._blank_count = blanks
         self._isolate = isolate
         self._starter: Starter | None = None
@@ -182,6 +186,8 @@ class Runtimes:
         self._idle_order[environment.ident] = (key, environment)
         if len(self._idle_order) > self._idle_limit:
             self._drop_idle(next(iter(self._idle_order.values()))[1])
+        if len(self._idle_order) > self._surplus_over and "trim" not in self._timers:
+            self._timers["trim"] = self._loop.call_later(self._surplus_s, self._trim)
         if "reap" not in self._timers:
             self._timers["reap"] = self._loop.call_later(self._idle_s, self._reap)
 
@@ -206,6 +212,17 @@ class Runtimes:
             if environment.idle_since > limit:
                 wait_s = environment.idle_since - limit
                 self._timers["reap"] = self._loop.call_later(wait_s, self._reap)
+                return
+            self._drop_idle(environment)
+
+    def _trim(self) -> None:
+        """After a burst: of more than `surplus_over` idle environments, end those that nobody wanted for a while."""
+        del self._timers["trim"]
+        limit = time.monotonic() - self._surplus_s + 0.001
+        while len(self._idle_order) > self._surplus_over:
+            environment = next(iter(self._idle_order.values()))[1]
+            if environment.idle_since > limit:
+                self._timers["trim"] = self._loop.call_later(self._surplus_s, self._trim)
                 return
             self._drop_idle(environment)
 

@@ -174,6 +174,30 @@ def test_idle_environments_end_after_a_while_and_above_a_number(tmp_path: Path):
     asyncio.run(scenario())
 
 
+def test_after_a_burst_the_environments_that_nobody_wants_end_but_for_some(tmp_path: Path):
+    async def scenario():
+        runtimes = Runtimes(tmp_path / "scratch", surplus_over=1, surplus_s=0.1)
+        await runtimes.start()
+        code = tmp_path / "code"
+        code.mkdir()
+        (code / "app.py").write_text(
+            "import os, time\ndef handler(e, c):\n    time.sleep(0.1)\n    return os.getpid()\n"
+        )
+        spec = FunctionSpec("arn:f", "f", "$LATEST", "python3.12", "app.handler", code)
+        got = await asyncio.gather(*(runtimes.invoke(spec, Invocation(str(n), b"{}")) for n in range(4)))
+        alive = [asyncio.create_task(readable(os.pidfd_open(int(result.payload)))) for result in got]
+        ended, kept = set(), set(alive)
+        while len(ended) < 3:
+            done, kept = await asyncio.wait(kept, return_when=asyncio.FIRST_COMPLETED)
+            ended |= done
+        assert runtimes.stats()["idle"] == 1
+        for task in kept:
+            task.cancel()
+        await runtimes.close()
+
+    asyncio.run(scenario())
+
+
 def test_the_context_tells_about_the_invocation(cloud: Cloud):
     spec = cloud.function(
         """

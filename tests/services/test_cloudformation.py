@@ -395,13 +395,33 @@ def test_a_serverless_application_is_deployed_called_and_changed(aws: Aws, cf: A
         assert response.read() == b"bonjour"
 
 
-def test_what_sam_finds_wrong_is_the_change_sets_reason(cf: Any, clock: Any) -> None:
-    template = SERVERLESS.replace("s3://code/code.zip", "src/")
-    given = {"TemplateBody": template, "Capabilities": ["CAPABILITY_AUTO_EXPAND"]}
-    assert refusal(cf.create_stack, StackName="sam", TemplateBody=template) == (
+def test_a_change_set_that_was_executed_is_deleted_and_its_name_used_again(cf: Any, clock: Any) -> None:
+    first = "Resources: {Api: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: first, ProtocolType: HTTP}}}"
+    names = {"StackName": "twice", "ChangeSetName": "deployment"}
+    cf.create_change_set(**names, ChangeSetType="CREATE", TemplateBody=first)
+    clock.advance(0)
+    cf.execute_change_set(**names)
+    assert settled(cf, clock, "twice")["StackStatus"] == "CREATE_COMPLETE"
+    cf.delete_change_set(**names)
+    assert cf.list_change_sets(StackName="twice")["Summaries"] == []
+    cf.create_change_set(**names, TemplateBody=first.replace("first", "second"))
+    clock.advance(0)
+    cf.execute_change_set(**names)
+    assert settled(cf, clock, "twice")["StackStatus"] == "UPDATE_COMPLETE"
+
+
+def test_only_a_change_set_expands_macros_without_the_capability(cf: Any, clock: Any) -> None:
+    assert refusal(cf.create_stack, StackName="sam", TemplateBody=SERVERLESS) == (
         "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
     )  # fmt: skip
-    cf.create_change_set(StackName="sam", ChangeSetName="c1", ChangeSetType="CREATE", **given)
+    cf.create_change_set(StackName="sam", ChangeSetName="c1", ChangeSetType="CREATE", TemplateBody=SERVERLESS)
+    clock.advance(0)
+    assert cf.describe_change_set(StackName="sam", ChangeSetName="c1")["Status"] == "CREATE_COMPLETE"
+
+
+def test_what_sam_finds_wrong_is_the_change_sets_reason(cf: Any, clock: Any) -> None:
+    template = SERVERLESS.replace("s3://code/code.zip", "src/")
+    cf.create_change_set(StackName="sam", ChangeSetName="c1", ChangeSetType="CREATE", TemplateBody=template)
     clock.advance(0)
     found = cf.describe_change_set(StackName="sam", ChangeSetName="c1")
     reason = (
@@ -409,5 +429,5 @@ def test_what_sam_finds_wrong_is_the_change_sets_reason(cf: Any, clock: Any) -> 
         "found: 1. Resource with id [Hello] is invalid. 'CodeUri' is not a valid S3 Uri"
     )
     assert (found["Status"], found["StatusReason"].startswith(reason)) == ("FAILED", True)
-    cf.create_stack(StackName="direct", **given)
+    cf.create_stack(StackName="direct", TemplateBody=template, Capabilities=["CAPABILITY_AUTO_EXPAND"])
     assert settled(cf, clock, "direct")["StackStatus"] == "ROLLBACK_COMPLETE"

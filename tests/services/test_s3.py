@@ -352,13 +352,33 @@ def test_a_copy_takes_metadata_along_or_gets_its_own(s3: Any) -> None:
     assert s3.get_object(Bucket="shop", Key="b")["Body"].read() == bytes(200_000)
 
 
+def test_an_object_names_the_encryption_of_its_bucket_or_its_own(s3: Any) -> None:
+    s3.put_object(Bucket="shop", Key="before")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(Bucket="shop", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert s3.put_object(Bucket="shop", Key="after", Body=b"x")["ServerSideEncryption"] == "aws:kms"
+    s3.put_object(Bucket="shop", Key="own", ServerSideEncryption="AES256")
+    upload = s3.create_multipart_upload(Bucket="shop", Key="parts")["UploadId"]
+    part = s3.upload_part(Bucket="shop", Key="parts", UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(Bucket="shop", Key="parts", UploadId=upload, MultipartUpload=parts)
+    s3.copy_object(Bucket="shop", Key="copy", CopySource="shop/own")
+    found = {
+        key: s3.head_object(Bucket="shop", Key=key)["ServerSideEncryption"]
+        for key in ("before", "after", "own", "parts", "copy")
+    }
+    assert found == {"before": "AES256", "after": "aws:kms", "own": "AES256", "parts": "aws:kms", "copy": "aws:kms"}
+
+
 def test_settings_of_a_bucket_come_back(s3: Any) -> None:
     assert error_of(lambda: s3.get_bucket_tagging(Bucket="shop")) == ("NoSuchTagSet", 404)
     s3.put_bucket_tagging(Bucket="shop", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     assert s3.get_bucket_tagging(Bucket="shop")["TagSet"] == [{"Key": "a", "Value": "b"}]
     rule = s3.get_bucket_encryption(Bucket="shop")["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+    kms = {
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/mine"}}]
+    }
     assert error_of(lambda: s3.put_bucket_encryption(Bucket="shop", ServerSideEncryptionConfiguration=kms)) == (
         "NotImplemented",
         501,

@@ -55,7 +55,7 @@ def create_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         if stack is None:
             raise ValidationError(f"Stack [{req['StackName']}] does not exist")
         need_updatable(stack)
-    revision, data = prepare.new_revision(ctx, req, stack)
+    revision, data = prepare.new_revision(ctx, req, stack, reviewed=True)
     if stack is None:
         stack = new_stack(ctx, req["StackName"], req, "review")
     change_set = ChangeSet(
@@ -153,7 +153,7 @@ def execute_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
 
 
 def delete_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
-    """Drop a change set that was not executed; a missing one is fine. A stack that only waited for it stays.
+    """Drop a change set that is not being executed; a missing one is fine. A stack that only waited for it stays.
 
     Raises: InvalidChangeSetStatus, ValidationError. Source: CloudFormation API_DeleteChangeSet (read 2026-11).
     """
@@ -161,7 +161,7 @@ def delete_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         stack, change_set = find_change_set(ctx, req)
     except ChangeSetNotFound:
         return {}
-    if change_set.execution == "EXECUTE_COMPLETE":
-        raise InvalidChangeSetStatus(f"ChangeSet [{change_set.id}] cannot be deleted: it was executed")
+    if change_set.execution == "EXECUTE_COMPLETE" and stack.status.endswith("_IN_PROGRESS"):
+        raise InvalidChangeSetStatus(f"ChangeSet [{change_set.id}] cannot be deleted: it is being executed")
     drop_change_set(ctx, stack, change_set)
     return {}

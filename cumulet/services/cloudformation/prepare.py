@@ -43,9 +43,12 @@ def refuse_settings(req: Mapping[str, Any]) -> None:
         raise NotImplementedOnCumulet(f"cloudformation: {', '.join(refused)} is not supported by Cumulet.")
 
 
-def new_revision(ctx: Context, req: Mapping[str, Any], stack: Stack | None) -> tuple[Revision, dict[str, Any]]:
+def new_revision(
+    ctx: Context, req: Mapping[str, Any], stack: Stack | None, *, reviewed: bool = False
+) -> tuple[Revision, dict[str, Any]]:
     """The revision that a request describes, not stored yet, and its template. `stack` is what it updates.
 
+    `reviewed`: a change set shows what the macros make of it first, so that they need no capability (API_CreateChangeSet).
     Raises: ValidationError, InsufficientCapabilitiesException, NotImplementedOnCumulet.
     """
     refuse_settings(req)
@@ -71,6 +74,8 @@ def new_revision(ctx: Context, req: Mapping[str, Any], stack: Stack | None) -> t
     )  # fmt: skip
     if revision.notification_arns:
         raise NotImplementedOnCumulet("cloudformation: NotificationARNs is not supported by Cumulet.")
+    if not reviewed and transforms.needs_auto_expand(data) and "CAPABILITY_AUTO_EXPAND" not in revision.capabilities:
+        raise InsufficientCapabilitiesException("Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
     _check_capabilities(data, revision.capabilities)
     return revision, data
 
@@ -95,8 +100,6 @@ def capabilities_of(data: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 def _check_capabilities(data: Mapping[str, Any], given: list[str]) -> None:
     needed, _ = capabilities_of(data)
-    if transforms.needs_auto_expand(data) and "CAPABILITY_AUTO_EXPAND" not in given:
-        raise InsufficientCapabilitiesException("Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
     if needed == ["CAPABILITY_IAM"] and not {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"} & set(given):
         raise InsufficientCapabilitiesException("Requires capabilities : [CAPABILITY_IAM]")
     if needed == ["CAPABILITY_NAMED_IAM"] and "CAPABILITY_NAMED_IAM" not in given:

@@ -36,6 +36,7 @@ _REFUSED = {
 _STORAGE_CLASSES = frozenset(
     {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
 )
+ENCRYPTIONS = ("AES256", "aws:kms")
 _HEADERS = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 _KEY_BYTES, _METADATA_BYTES, _TAGS = 1024, 2048, 10
@@ -52,7 +53,7 @@ def open_bucket(ctx: Context, req: Mapping[str, Any]) -> Bucket:
             raise refused(setting)
     if req.get("ObjectLockLegalHoldStatus") == "ON":
         raise refused("Object Lock")
-    if req.get("ServerSideEncryption", "AES256") != "AES256":
+    if req.get("ServerSideEncryption", "AES256") not in ENCRYPTIONS:
         raise refused(f"server-side encryption {req['ServerSideEncryption']}")
     return bucket
 
@@ -87,7 +88,7 @@ def check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
     raise refused(f"the ACL {acl}" if "ACL" in req else "ACL grants")
 
 
-def object_settings(req: Mapping[str, Any]) -> dict[str, Any]:
+def object_settings(bucket: Bucket, req: Mapping[str, Any]) -> dict[str, Any]:
     """What a Version or Upload keeps of a write's headers: headers, metadata, storage_class, tags."""
     metadata = req.get("Metadata", {})
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > _METADATA_BYTES:
@@ -98,6 +99,7 @@ def object_settings(req: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "headers": {name: req[name] for name in _HEADERS if name in req},
         "metadata": dict(metadata),
+        "encryption": req.get("ServerSideEncryption", bucket.default_encryption),
         "storage_class": storage_class,
         "tags": parse_tags(req["Tagging"]) if "Tagging" in req else {},
     }

@@ -49,7 +49,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    settings = _object_settings(req)
+    settings = _object_settings(bucket, req)
     if not replaces:
         settings |= {"headers": source.headers, "metadata": source.metadata}
     if req.get("TaggingDirective") != "REPLACE":
@@ -75,7 +75,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
     )
     _versions.add(ctx, bucket, version)
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
-    result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": "AES256"}
+    result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
     if bucket.versioning:
         result["VersionId"] = version.version
     if from_bucket.versioning or source.version != NULL:

@@ -37,6 +37,12 @@ class Bucket(Record):
     encryption: list[dict[str, Any]] | None = None
     cors: list[dict[str, Any]] | None = None
 
+    @property
+    def default_encryption(self) -> str:
+        """What a new object gets: AES256 (SSE-S3), or aws:kms with the account's AWS managed key."""
+        rule = self.encryption[0] if self.encryption else {}
+        return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+
 
 class Segment(Record):
     """A run of an object's bytes: in a row (`row`) or in a blob (`blob`, from `offset`)."""
@@ -72,6 +78,7 @@ class Version(Record):
     checksums: dict[str, str] = field(default_factory=dict)  # ChecksumCRC32 -> base64
     checksum_type: str = ""
     storage_class: str = "STANDARD"
+    encryption: str = "AES256"
     parts: list[PartOf] = field(default_factory=list)
 
 
@@ -83,6 +90,7 @@ class Upload(Record):
     metadata: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
+    encryption: str = "AES256"
     algorithm: str = ""
     checksum_type: str = ""
 

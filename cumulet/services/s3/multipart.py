@@ -54,14 +54,14 @@ def create_multipart_upload(ctx: Context, req: api.CreateMultipartUploadRequest)
     _checksums.sent(req)
     algorithm = req.get("ChecksumAlgorithm", "")
     type_ = _checksums.type_for(algorithm, req.get("ChecksumType")) if algorithm else ""
-    settings = _object_settings(req)
+    settings = _object_settings(bucket, req)
     upload = Upload(id=ctx.ids.hex(64), key=key, started=ctx.now, algorithm=algorithm, checksum_type=type_, **settings)
     ctx.tx.put(_upload_key(bucket.name, key, upload.id), upload)
     result: api.CreateMultipartUploadResult = {
         "Bucket": bucket.name,
         "Key": key,
         "UploadId": upload.id,
-        "ServerSideEncryption": "AES256",
+        "ServerSideEncryption": upload.encryption,
     }
     if algorithm:
         result["ChecksumAlgorithm"] = algorithm
@@ -102,7 +102,7 @@ def upload_part(ctx: Context, req: api.UploadPartRequest) -> api.UploadPartResul
     _put_part(
         ctx, upload, Part(number=number, segments=segments, size=size, etag=md5, modified=ctx.now, checksums=kept)
     )
-    return {"ETag": f'"{md5}"', "ServerSideEncryption": "AES256", **found}  # type: ignore[typeddict-item]
+    return {"ETag": f'"{md5}"', "ServerSideEncryption": upload.encryption, **found}  # type: ignore[typeddict-item]
 
 
 def upload_part_copy(ctx: Context, req: api.UploadPartCopyRequest) -> api.UploadPartCopyResult:
@@ -125,7 +125,7 @@ def upload_part_copy(ctx: Context, req: api.UploadPartCopyRequest) -> api.Upload
         ctx, upload, Part(number=number, segments=segments, size=size, etag=md5, modified=ctx.now, checksums=found)
     )
     copied: dict[str, Any] = {"ETag": f'"{md5}"', "LastModified": ctx.now, **(found if upload.algorithm else {})}
-    result: dict[str, Any] = {"CopyPartResult": copied, "ServerSideEncryption": "AES256"}
+    result: dict[str, Any] = {"CopyPartResult": copied, "ServerSideEncryption": upload.encryption}
     if from_bucket.versioning or source.version != NULL:
         result["CopySourceVersionId"] = source.version
     return result  # type: ignore[return-value]
@@ -215,6 +215,7 @@ def complete_multipart_upload(
         metadata=upload.metadata,
         tags=upload.tags,
         storage_class=upload.storage_class,
+        encryption=upload.encryption,
         checksums={member: checksum},
         checksum_type=type_,
         parts=[PartOf(number=part.number, size=part.size, checksum=part.checksums[member]) for part in parts],
@@ -226,7 +227,7 @@ def complete_multipart_upload(
         "Bucket": bucket.name,
         "Key": key,
         "ETag": f'"{version.etag}"',
-        "ServerSideEncryption": "AES256",
+        "ServerSideEncryption": upload.encryption,
         member: checksum,
         "ChecksumType": type_,
     }

@@ -37,7 +37,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
     bucket, key = _open_bucket(ctx, req), req["Key"]
     _check_acl(bucket, req)
     _check_key(key)
-    settings = _object_settings(req)
+    settings = _object_settings(bucket, req)
     body = req.get("Body", b"")
     if isinstance(body, str):  # another service's call
         body = body.encode()
@@ -70,7 +70,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
     _versions.add(ctx, bucket, version)
     result: dict[str, Any] = {
         "ETag": f'"{md5}"',
-        "ServerSideEncryption": "AES256",
+        "ServerSideEncryption": version.encryption,
         **found,
         "ChecksumType": _checksums.FULL_OBJECT,
     }

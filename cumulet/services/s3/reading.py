@@ -57,7 +57,7 @@ def _described(bucket: Bucket, found: Version, req: Mapping[str, Any]) -> tuple[
         "ContentLength": size,
         "ETag": f'"{found.etag}"',
         "ContentType": "binary/octet-stream",
-        "ServerSideEncryption": "AES256",
+        "ServerSideEncryption": found.encryption,
         **found.headers,
     }
     if found.metadata:

@@ -9,6 +9,7 @@ from cumulet.aws.errors import AccessDenied
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.s3 import versions as _versions
+from cumulet.services.s3.access import ENCRYPTIONS
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_tags as _check_tags
 from cumulet.services.s3.access import open_bucket as _open_bucket
@@ -220,8 +221,9 @@ def delete_bucket_ownership_controls(
 
 
 def put_bucket_encryption(ctx: Context, req: api.PutBucketEncryptionRequest) -> api.PutBucketEncryptionResult:
-    """Accept SSE-S3 (AES256), which every object has anyway. Raises: NoSuchBucket, MalformedXML; NotImplemented for KMS.
+    """The encryption that new objects name: SSE-S3 (AES256), or SSE-KMS (aws:kms) with the AWS managed key.
 
+    Raises: NoSuchBucket, MalformedXML; NotImplemented for a KMS key of one's own and for DSSE.
     Source: S3 API_PutBucketEncryption (read 2026-11).
     """
     bucket = _open_bucket(ctx, req)
@@ -229,8 +231,10 @@ def put_bucket_encryption(ctx: Context, req: api.PutBucketEncryptionRequest) -> 
     if len(rules) != 1:
         raise MalformedXML()
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
-    if default["SSEAlgorithm"] != "AES256" or "KMSMasterKeyID" in default:
+    if default["SSEAlgorithm"] not in ENCRYPTIONS:
         raise refused(f"encryption with {default['SSEAlgorithm']}")
+    if "KMSMasterKeyID" in default:
+        raise refused("encryption with KMS keys")
     if "BlockedEncryptionTypes" in rules[0]:
         raise refused("BlockedEncryptionTypes")
     _change(ctx, bucket, encryption=[dict(rule) for rule in rules])

@@ -1,5 +1,6 @@
 """Create, read, update, list and delete items: one function behind five routes."""
 
+import base64
 import json
 import os
 import uuid
@@ -53,7 +54,10 @@ def plain(value):
 
 def body_of(event):
     try:
-        body = json.loads(event.get("body") or "", parse_float=Decimal)
+        text = event.get("body") or ""
+        if event.get("isBase64Encoded"):  # the media type is not a textual one, as with curl -d
+            text = base64.b64decode(text)
+        body = json.loads(text, parse_float=Decimal)
     except ValueError:
         raise Refused(400, "The body is not JSON.") from None
     if not isinstance(body, dict):
