@@ -7,6 +7,7 @@ import sys
 import urllib.request
 import zipfile
 
+import boto3
 import pytest
 
 from cumulet.cli.urls import local_url
@@ -99,6 +100,40 @@ def test_deploy_creates_then_updates_only_what_changed(server_process, app):
     listed = cumulet("trace", "--endpoint-url", server.endpoint)
     trace = next(line.split()[0] for line in listed.splitlines() if "/hello" in line)
     assert "invoke greeter" in cumulet("trace", trace, "--endpoint-url", server.endpoint)
+
+
+def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server_process, tmp_path):
+    (tmp_path / "asset.1f").mkdir()
+    (tmp_path / "asset.1f/app.py").write_text(HANDLER)
+    bucket, role = "AssetParameters1fS3Bucket", "arn:aws:iam::000000000000:role/any"
+    function = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"S3Bucket": {"Ref": bucket}, "S3Key": "1f.zip"},
+            "FunctionName": "synthesized",
+            "Handler": "app.handler",
+            "Role": role,
+            "Runtime": "python3.12",
+        },
+        "Metadata": {"aws:asset:path": "asset.1f", "aws:asset:property": "Code"},
+    }
+    metadata = {"Type": "AWS::CDK::Metadata", "Properties": {"Modules": "aws-cdk=1.75.0"}}
+    template = {
+        "Resources": {"F": function, "CDKMetadata": metadata},
+        "Parameters": {bucket: {"Type": "String"}},
+    }
+    (tmp_path / "template.json").write_text(json.dumps(template))
+    server = server_process().start()
+    said = cumulet("deploy", tmp_path / "template.json", "--stack", "cdk", "--endpoint-url", server.endpoint)
+    assert "CREATE_COMPLETE  F " in said
+    functions = boto3.client(
+        "lambda",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    assert json.load(functions.invoke(FunctionName="synthesized")["Payload"])["body"] == "one"
 
 
 def test_requirements_are_installed_into_the_package(server_process, app, tmp_path):

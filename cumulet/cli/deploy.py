@@ -91,6 +91,25 @@ def _local_code(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, s
             yield properties, name, form, "Function" in resource["Type"]
 
 
+def _take_assets(values: dict[str, Any], folder: Path) -> None:
+    """Put the local folders of a template that CDK synthesized (`aws:asset:path`) where its bucket and key are.
+
+    CDK v1 names the bucket and key by parameters, which nobody gives then. A path that is not there is left as it is.
+    Source: CDK developer guide, "Assets and the CDK", asset metadata.
+    """
+    found = False
+    for resource in (values.get("Resources") or {}).values():
+        metadata = (resource.get("Metadata") or {}) if isinstance(resource, dict) else {}
+        path, name = metadata.get("aws:asset:path"), metadata.get("aws:asset:property")
+        if resource.get("Type") in _CODE and _CODE[resource["Type"]][0] == name and path and (folder / path).exists():
+            resource["Properties"][name] = path
+            found = True
+    rest = json.dumps({key: value for key, value in values.items() if key != "Parameters"}, default=str)
+    for name in [name for name in values.get("Parameters") or {} if found and name.startswith("AssetParameters")]:
+        if f'"Ref": "{name}"' not in rest:
+            del values["Parameters"][name]
+
+
 class Deployment:
     """One deployment of a template's stack."""
 
@@ -124,6 +143,7 @@ class Deployment:
 
     def _upload_code(self, template: Template) -> None:
         packages: dict[tuple[str, bool], Package] = {}
+        _take_assets(template.values, template.path.parent)
         for properties, name, form, python in list(_local_code(template.values)):
             source = properties[name]
             if (source, python) not in packages:

@@ -210,6 +210,6 @@ WAIT_HANDLE = Resource(
     delete=_nothing,
 )
 CDK_METADATA = Resource(
-    type="AWS::CDK::Metadata", service="cloudformation", properties=frozenset({"Analytics"}), create=_handle, delete=_nothing,
+    type="AWS::CDK::Metadata", service="cloudformation", properties=frozenset({"Analytics", "Modules"}), create=_handle, delete=_nothing,
     update=lambda call, new, old, scope: Created(scope.physical_id or ""),
 )  # fmt: skip
