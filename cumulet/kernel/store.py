@@ -39,6 +39,7 @@ _SCHEMA_VERSION = 1
 _CHECKPOINT_PAGES = 2048  # 16 MiB
 _CHECK_WHOLE_BELOW_BYTES = 32 * 1024 * 1024
 _CACHE_RECORDS = 8192
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 8 * 1024, 32 * 1024
 _CACHE_RECORD_BYTES = 16 * 1024
 _FIRST_CHUNK, _CHUNK = 64, 1024
 
@@ -110,7 +111,7 @@ class Store:
         try:
             _check(path)
             self._writer = _connect(str(path))
-            self._reader = _connect(str(path))
+            self._reader = _connect(str(path), cache_kib=_READER_CACHE_KIB)
             _create(self._writer)
             self._writer.execute("BEGIN IMMEDIATE")  # brings the log's index file into being
             self._writer.execute("COMMIT")
@@ -368,13 +369,13 @@ class Store:
             self._temporary.cleanup()
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, cache_kib: int = _WRITER_CACHE_KIB) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     for pragma in (
         "page_size = 8192",
         "journal_mode = WAL",
         "synchronous = FULL",
-        "cache_size = -8192",
+        f"cache_size = -{cache_kib}",
         "wal_autocheckpoint = 0",
         "temp_store = MEMORY",
     ):

@@ -250,6 +250,17 @@ def test_a_malformed_proxy_answer_is_a_502(answer: bytes) -> None:
     run(body)
 
 
+@pytest.mark.parametrize(("given", "sent"), [(b"7", b"7"), (b"1.5", b"1.5"), (b"true", b"true"), (b"null", b"")])
+def test_a_proxy_answers_scalar_body_is_sent_as_text(given: bytes, sent: bytes) -> None:
+    async def body(cloud: Cloud) -> None:
+        api = await cloud.deployed(("GET", "/"))
+        cloud.answer = b'{"statusCode": 200, "body": ' + given + b"}"
+        response = await cloud.get(api, "/prod")
+        assert (response.status, response.body) == (200, sent)
+
+    run(body)
+
+
 def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
     async def body(cloud: Cloud) -> None:
         api = await cloud.deployed(("GET", "/"))
