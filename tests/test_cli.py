@@ -134,6 +134,7 @@ def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server_proc
         aws_secret_access_key="test",
     )
     assert json.load(functions.invoke(FunctionName="synthesized")["Payload"])["body"] == "one"
+    assert "REPORT RequestId" in cumulet("logs", "cdk", "--endpoint-url", server.endpoint)
 
 
 def test_requirements_are_installed_into_the_package(server_process, app, tmp_path):

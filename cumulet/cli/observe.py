@@ -33,10 +33,11 @@ def client_for(data: str | None, endpoint_url: str | None, region: str) -> Clien
 def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_url: str | None, region: str) -> None:
     """Print log lines of a group, a function or a stack's functions (NAME is a part of the group's name)."""
     client = client_for(data, endpoint_url, region)
+    parts = None if name is None else [name, *_functions_of(client, name)]
     shown: dict[str, float] = {}
     first = True
     while True:
-        events = _events(client, name, shown)
+        events = _events(client, parts, shown)
         for at, group, text in events[-lines:] if first else events:
             stamp = datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
             click.echo(
@@ -50,7 +51,17 @@ def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_
         time.sleep(_FOLLOW_EVERY_S)
 
 
-def _events(client: Client, name: str | None, shown: dict[str, float]) -> list[tuple[float, str, str]]:
+def _functions_of(client: Client, stack: str) -> list[str]:
+    """The names of a stack's functions: a long stack name is cut in them. None when there is no such stack."""
+    try:
+        found = client.call("cloudformation", "DescribeStackResources", StackName=stack)["StackResources"]
+    except CallFailed:
+        return []
+    kept = [resource for resource in found if resource["ResourceType"] == "AWS::Lambda::Function"]
+    return [f"/aws/lambda/{resource['PhysicalResourceId']}" for resource in kept if "PhysicalResourceId" in resource]
+
+
+def _events(client: Client, parts: list[str] | None, shown: dict[str, float]) -> list[tuple[float, str, str]]:
     found: list[tuple[float, str, str]] = []
     token: dict[str, Any] = {}
     groups: list[str] = []
@@ -61,7 +72,7 @@ def _events(client: Client, name: str | None, shown: dict[str, float]) -> list[t
             break
         token = {"nextToken": page["nextToken"]}
     for group in groups:
-        if name is not None and name not in group:
+        if parts is not None and not any(part in group for part in parts):
             continue
         more: dict[str, Any] = {}
         seen = shown.get(group, 0)

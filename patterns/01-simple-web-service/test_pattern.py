@@ -3,6 +3,7 @@
 import concurrent.futures
 import importlib.util
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ def test_it_creates_reads_updates_lists_and_deletes_over_http(pattern, server_pr
     url = pattern.deploy(server_process().start().endpoint)
     pattern.drive(url)
     assert pattern.request("POST", f"{url}/items", None)[0] == 400
+    form = urllib.request.Request(f"{url}/items", b'{"id": "curl"}')  # urllib's and curl's media type is a form's
+    with urllib.request.urlopen(form, timeout=30) as answer:
+        assert answer.status == 201
     assert pattern.request("PATCH", f"{url}/items/a", {}) == (404, {"message": "Not Found"})
     assert "Service" in capfd.readouterr().out
 

@@ -62,7 +62,7 @@ def test_globals_and_temporary_files_survive_between_invocations(cloud: Cloud):
         def handler(event, context):
             global calls
             calls += 1
-            before = os.listdir("/tmp")
+            before = [name for name in os.listdir("/tmp") if os.path.isfile(f"/tmp/{name}")]
             open(f"/tmp/file{calls}", "w").close()
             return [calls, sorted(before)]
         """
