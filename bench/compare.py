@@ -317,9 +317,10 @@ def main() -> None:
     lines = report(everything, {"cumulet": "0.1.0", **(versions(peers(options.peers)) if len(everything) > 1 else {})})
     print("\n".join(lines))
     if options.write:
-        (ROOT / "docs/benchmarks.md").write_text(
-            HEADER.format(machine=machine(), rounds=options.rounds) + "\n".join(lines) + "\n"
-        )
+        page = ROOT / "docs/benchmarks.md"
+        written = page.read_text() if page.exists() else ""
+        rest = written[written.index("\n## ") :] if "\n## " in written else ""
+        page.write_text(HEADER.format(machine=machine(), rounds=options.rounds) + "\n".join(lines) + "\n" + rest)
 
 
 HEADER = """# Benchmarks
