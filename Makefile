@@ -38,7 +38,7 @@ docs: $(READY)
 	@$(BIN)/python -m pytest tests/test_docs.py
 
 bench: $(READY)
-	@$(BIN)/python bench/compare.py
+	@$(BIN)/python bench/compare.py --write
 
 release: $(READY)
 	@$(BIN)/python -m pip install --quiet build && $(BIN)/python -m build
