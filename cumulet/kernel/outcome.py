@@ -29,6 +29,7 @@ class Effect:
     args     what the performer gets: `await perform(effect_scope, *args)`
     settle   `settle(ctx, outcome)` in a transaction of its own; may return a result, another Effect, or a Wait.
              `outcome` is what the performer returned, or the exception (an EffectFailed) it raised.
+    limit_s  real seconds after which `late()` answers the request; the effect goes on, and its settlement answers nobody
     durable  False: the answer need not wait for the settlement's commit to be on disk (log lines, metrics)
     """
 
@@ -36,11 +37,20 @@ class Effect:
     args: tuple[Any, ...]
     settle: Settle
     durable: bool = True
+    limit_s: float | None = None
+    late: Callable[[], Any] | None = None
 
     def then(self, after: Callable[[Context, Any], Any]) -> Effect:
         """This effect with `after(ctx, result)` applied to what `settle` returns, in the settlement's transaction."""
         first = self.settle
-        return Effect(self.kind, self.args, lambda ctx, outcome: then(ctx, first(ctx, outcome), after), self.durable)
+        return Effect(
+            self.kind,
+            self.args,
+            lambda ctx, outcome: then(ctx, first(ctx, outcome), after),
+            self.durable,
+            self.limit_s,
+            self.late,
+        )
 
 
 @dataclass(slots=True)

@@ -232,9 +232,21 @@ class Pipeline:
         task.add_done_callback(self._tasks.discard)
 
     async def _request_effect(self, run: _Run, effect: Effect) -> None:
+        limit = None
+        if effect.limit_s is not None:
+            limit = asyncio.get_running_loop().call_later(effect.limit_s, self._too_late, run, effect)
         outcome = await self.perform(effect, run.span)
+        if limit is not None:
+            limit.cancel()
         tx = self.store.begin(TimerScope(account=run.call.account, region=run.call.region))
         self._guarded(run, tx, effect.settle, outcome, effect.durable)
+
+    @staticmethod
+    def _too_late(run: _Run, effect: Effect) -> None:
+        """Answer now; what the effect's settlement says later goes to nobody."""
+        assert effect.late is not None
+        reply, run.reply = run.reply, lambda outcome: None
+        reply(effect.late())
 
     async def perform(self, effect: Effect, parent: Span) -> Any:
         """What the performer returned, or the EffectFailed it raised."""

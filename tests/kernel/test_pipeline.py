@@ -188,6 +188,32 @@ def test_an_effect_is_performed_between_two_transactions():
     asyncio.run(main())
 
 
+def test_an_effect_past_its_limit_is_answered_at_once_and_settles_later():
+    def slow(ctx, req):
+        def settle(ctx, outcome):
+            ctx.tx.put(("x", "settled"), outcome)
+            return {"Late": False}
+
+        return Effect("wait", (), settle, limit_s=0.01, late=lambda: {"Late": True})
+
+    async def main():
+        finish = asyncio.Event()
+
+        async def wait(span):
+            await finish.wait()
+            return b"in the end"
+
+        service = Service("sample", modules=(module(slow=slow, get=get),))
+        async with InProcess([service], performers={"wait": wait}) as c:
+            assert await c.call("sample", "Slow", {}) == {"Late": True}
+            assert await c.call("sample", "Get", {"Key": "settled"}) == {"Value": None}
+            finish.set()
+            await c.quiet()
+            assert await c.call("sample", "Get", {"Key": "settled"}) == {"Value": b"in the end"}
+
+    asyncio.run(main())
+
+
 def test_a_waiting_request_is_answered_by_the_commit_it_waits_for():
     async def main():
         async with cloud() as c:

@@ -28,12 +28,16 @@ def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After, kind:
 
     stage = exchange.deployed.stage
     request = {"FunctionName": arn, "InvocationType": kind, "Payload": payload}
-    return settled(
+    outcome = settled(
         ctx,
         lambda: ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account),
         done,
         lambda error: refuse(exchange, "API_CONFIGURATION_ERROR", "Internal server error"),
     )
+    if isinstance(outcome, Effect):
+        outcome.limit_s = limit_s
+        outcome.late = lambda: refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
+    return outcome
 
 
 def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callable[[AwsError], Any]) -> Any:

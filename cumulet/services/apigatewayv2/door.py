@@ -125,7 +125,11 @@ def _invoke(ctx: Context, exchange: Exchange) -> Any:
             return failure(503, "Service Unavailable", exchange.request_id)
         return failure(500, "Internal Server Error", exchange.request_id)
 
-    return _settled(ctx, start, done, failed)
+    outcome = _settled(ctx, start, done, failed)
+    if isinstance(outcome, Effect):
+        outcome.limit_s = exchange.target.timeout_s
+        outcome.late = lambda: failure(503, "Service Unavailable", exchange.request_id)
+    return outcome
 
 
 def _settled(ctx: Context, start: Callable[[], Any], after: Callable[[Context, Any], HttpResponse],
