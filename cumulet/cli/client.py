@@ -15,13 +15,15 @@ DEFAULT_ENDPOINT = "http://127.0.0.1:4566"
 STATE_FILE = "server.json"
 
 
-class CallFailed(Exception):
-    """An operation's error answer."""
+class CallFailed(click.ClickException):
+    """An operation's error answer; a command that does not handle it prints it."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(message)
         self.code = code
-        self.message = message
+
+    def format_message(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 def data_dir(given: str | None) -> Path:

@@ -166,7 +166,7 @@ class Deployment:
                 self.client.call("s3", "CreateBucket", Bucket=self.bucket, **options)
             except CallFailed as error:
                 if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                    raise click.ClickException(str(error)) from error
+                    raise
             self.client.put_object(self.bucket, key, data)
         self._uploaded.add(key)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -145,11 +144,3 @@ def clock(action: str, seconds: float | None, data: str | None, endpoint_url: st
         state = client.post("/_cumulet/clock", {action: True})
     now = datetime.fromtimestamp(state["now"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     click.echo(f"{now} ({state.get('mode', 'real')})")
-
-
-def failed(error: CallFailed) -> click.ClickException:
-    return click.ClickException(f"{error.code}: {error.message}")
-
-
-def interactive() -> bool:
-    return sys.stdout.isatty()

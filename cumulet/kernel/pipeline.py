@@ -8,7 +8,6 @@ returns an Effect is answered by what the effect's settlement returns.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -112,10 +111,10 @@ class Pipeline:
             handlers.update(service.timers)
         self.timers = Timers(self, handlers)
         self.busy = 0
+        self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[_Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
-        self._effect_ids = itertools.count()
         store.on_commit = self._committed
 
     # entries
@@ -227,17 +226,20 @@ class Pipeline:
     # effects
 
     def _spawn(self, run: _Run, effect: Effect) -> None:
-        task = asyncio.get_running_loop().create_task(self._request_effect(run, effect))
+        task = asyncio.get_running_loop().create_task(self._request_effect(run, effect, self.generation))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _request_effect(self, run: _Run, effect: Effect) -> None:
+    async def _request_effect(self, run: _Run, effect: Effect, generation: int) -> None:
         limit = None
         if effect.limit_s is not None:
             limit = asyncio.get_running_loop().call_later(effect.limit_s, self._too_late, run, effect)
         outcome = await self.perform(effect, run.span)
         if limit is not None:
             limit.cancel()
+        if self.generation != generation:
+            self._answer(run, InternalFailure("The cloud was emptied while this request was running."))
+            return
         tx = self.store.begin(TimerScope(account=run.call.account, region=run.call.region))
         self._guarded(run, tx, effect.settle, outcome, effect.durable)
 
@@ -426,6 +428,7 @@ class Pipeline:
                 parked.run.call.cancelled = True
                 self._resume(parked)
         await self.store.clear()
+        self.generation += 1
         self.tracer.clear()
         self.clock.restart()
 

@@ -3,7 +3,7 @@
 `~timer / at / handler / key` is a timer. When it is due, its handler runs in a transaction that also deletes the row: done,
 or nothing happened. When the handler returns an Effect, the same transaction writes `~running / id`, and the settlement
 deletes it; a crash in between leaves the row, and `recover` makes it due again at the next start. A handler that breaks
-is tried again after 1, 2, 4 ... 60 s.
+is tried again after 1, 2, 4 ... 60 s; one whose commit fails (a full disk) every second until it can be written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ RUNNING = "~running"
 _AT_ONCE = 64
 _LONGEST_SLEEP_S = 3600.0
 _RETRY_MAX_S = 60.0
+_REWRITE_S = 1.0
 
 
 class Running(Record):
@@ -51,6 +52,7 @@ class Timers:
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
         self._attempts: dict[bytes, int] = {}
         self._stopped = False
+        self.rewrite_s = _REWRITE_S
 
     def upcoming(self, at: float) -> None:
         """A timer was set for `at`."""
@@ -116,12 +118,14 @@ class Timers:
             pipeline.finish(
                 tx,
                 lambda failure: (
-                    self._ended(span) if failure else pipeline.spawn(self._perform(effect, running, scope, span))
+                    self._unwritten(span, self.fire)
+                    if failure
+                    else pipeline.spawn(self._perform(effect, running, scope, span, pipeline.generation))
                 ),
             )
         else:
             self._attempts.pop(k, None)
-            pipeline.finish(tx, lambda failure: self._ended(span))
+            pipeline.finish(tx, lambda failure: self._unwritten(span, self.fire) if failure else self._ended(span))
 
     def _context(self, tx: Tx, scope: TimerScope, span: Span) -> Context:
         pipeline = self._pipeline
@@ -138,9 +142,12 @@ class Timers:
         level = logging.WARNING if isinstance(error, AwsError) else logging.ERROR
         log.log(level, "timer %s %r broke (attempt %d)", handler, key, attempts, exc_info=error)
 
-    async def _perform(self, effect: Effect, running: Key, scope: TimerScope, span: Span) -> None:
+    async def _perform(self, effect: Effect, running: Key, scope: TimerScope, span: Span, generation: int) -> None:
         pipeline = self._pipeline
         outcome = await pipeline.perform(effect, span)
+        if pipeline.generation != generation:  # the cloud was emptied meanwhile
+            self._ended(span)
+            return
         tx = pipeline.store.begin(scope)
         ctx = self._context(tx, scope, span)
         try:
@@ -155,16 +162,43 @@ class Timers:
             pipeline.finish(
                 tx,
                 lambda failure: (
-                    self._ended(span) if failure else pipeline.spawn(self._perform(again, running, scope, span))
+                    self._unwritten(span, lambda: self._requeue(running))
+                    if failure
+                    else pipeline.spawn(self._perform(again, running, scope, span, pipeline.generation))
                 ),
             )
             return
         tx.delete(running)
-        pipeline.finish(tx, lambda failure: self._ended(span))
+        pipeline.finish(
+            tx,
+            lambda failure: self._unwritten(span, lambda: self._requeue(running)) if failure else self._ended(span),
+        )
 
     def _ended(self, span: Span) -> None:
         self._pipeline.tracer.end(span)
         self._pipeline.settled()
+
+    def _unwritten(self, span: Span, again: Callable[[], None]) -> None:
+        """The store could not write (a full disk): the rows are as before; try again soon."""
+        self._ended(span)
+        asyncio.get_running_loop().call_later(self.rewrite_s, lambda: None if self._stopped else again())
+
+    def _requeue(self, key: Key) -> None:
+        """Make an effect due again whose settlement could not be written."""
+        pipeline = self._pipeline
+        tx = pipeline.store.begin(TimerScope(account="", region=""))
+        running = tx.get(key, Running)
+        if running is None:
+            return
+        tx.scope = running.scope
+        tx.delete(key)
+        tx.wake(pipeline.clock.now(), running.handler, tuple(running.key))
+        span = pipeline.tracer.begin(f"timer {running.handler}", "timer", pipeline.clock.now(), running.scope.trace)
+        pipeline.busy += 1
+        pipeline.finish(
+            tx,
+            lambda failure: self._unwritten(span, lambda: self._requeue(key)) if failure else self._ended(span),
+        )
 
     async def recover(self) -> None:
         """At the start: effects that were being performed are due at once."""

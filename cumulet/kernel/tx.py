@@ -35,7 +35,6 @@ class Tx:
     """One transaction. Keys are tuples, or the bytes of `pack` where a hot path keeps them packed."""
 
     __slots__ = (
-        "_mark",
         "_store",
         "_undo",
         "_writes",
@@ -50,7 +49,6 @@ class Tx:
         self._store = store
         self._writes: dict[bytes, bytes | None] = {}
         self._undo: list[tuple[bytes, Any]] | None = None
-        self._mark = 0
         self.depends = 0  # 0: only committed data was read; 1: in flight; 2: pending
         self.earliest_wake: float | None = None
         self.new_blobs: list[str] = []

@@ -1,6 +1,7 @@
 """The pipeline: answers, errors, nested calls, effects, waiting, timers, the clock."""
 
 import asyncio
+import sqlite3
 from types import ModuleType
 
 import pytest
@@ -291,6 +292,59 @@ def test_timers_and_their_effects_survive_a_crash(tmp_path):
 
     asyncio.run(first())
     asyncio.run(second())
+
+
+@pytest.mark.parametrize("commits_before", [0, 1])
+def test_a_timer_whose_commit_fails_runs_once_there_is_space_again(tmp_path, commits_before):
+    """The first commit is the request's and the decision's, the second the settlement's."""
+
+    def full():
+        faults.disarm()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def main():
+        nonlocal faults
+        async with cloud(folder=tmp_path) as c:
+            faults = c.pipeline.faults
+            c.pipeline.timers.rewrite_s = 0.01
+            faults.arm("store.commit", full, after=commits_before)
+            try:
+                await c.call("sample", "Later", {"Key": "effect", "After": 0})
+            except InternalFailure:
+                await c.call("sample", "Later", {"Key": "effect", "After": 0})
+            waiting = c.call("sample", "Receive", {"Key": "timer-settled", "Wait": 60})
+            assert (await asyncio.wait_for(waiting, 10))["Value"] == b"timer-done"
+
+    faults = None
+    asyncio.run(main())
+
+
+def test_what_runs_while_the_cloud_is_emptied_writes_nothing_after_it():
+    async def main():
+        finish = asyncio.Event()
+
+        both, running = asyncio.Event(), []
+
+        async def wait(span, value):
+            running.append(value)
+            if len(running) == 2:
+                both.set()
+            await finish.wait()
+            return value
+
+        async with InProcess([SERVICE], performers={"work": wait}) as c:
+            asked = asyncio.create_task(c.call("sample", "Invoke", {"Value": b"v"}))
+            await c.call("sample", "Later", {"Key": "effect", "After": 0})
+            await asyncio.wait_for(both.wait(), 10)
+            await c.pipeline.reset()
+            finish.set()
+            with pytest.raises(InternalFailure, match="emptied"):
+                await asked
+            await c.quiet()
+            values = [(await c.call("sample", "Get", {"Key": key}))["Value"] for key in ("settled", "timer-settled")]
+            assert values == [None, None]
+
+    asyncio.run(main())
 
 
 def test_a_jumping_clock_runs_everything_without_being_advanced():
