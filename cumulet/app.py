@@ -20,6 +20,7 @@ from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
+from cumulet.outbound import Outbound
 from cumulet.runtimes import (
     FunctionSpec,
     Invocation,
@@ -31,7 +32,22 @@ from cumulet.runtimes import (
 )
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.runtimes.sam import SamTransformer
-from cumulet.services import apigateway, apigatewayv2, cloudformation, dynamodb, iam, lambda_, logs, s3, sts
+from cumulet.services import (
+    apigateway,
+    apigatewayv2,
+    cloudformation,
+    cloudwatch,
+    dynamodb,
+    events,
+    iam,
+    lambda_,
+    logs,
+    rds,
+    s3,
+    sns,
+    sqs,
+    sts,
+)
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
 
@@ -39,11 +55,16 @@ SERVICES: tuple[Service, ...] = (
     apigateway.SERVICE,
     apigatewayv2.SERVICE,
     cloudformation.SERVICE,
+    cloudwatch.SERVICE,
     dynamodb.SERVICE,
+    events.SERVICE,
     iam.SERVICE,
     lambda_.SERVICE,
     logs.SERVICE,
+    rds.SERVICE,
     s3.SERVICE,
+    sns.SERVICE,
+    sqs.SERVICE,
     sts.SERVICE,
 )
 
@@ -75,13 +96,15 @@ class Cloud:
         self.runtimes = Runtimes(folder / "run")
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
+        self.outbound = Outbound()
         self.pipeline = Pipeline(
             self.store,
             Clock(virtual=config.virtual),
             {service: self.models.names(service.name) for service in SERVICES},
             check=self._check,
             coerce=partial(coerce, self.models),
-            performers={"invoke": self._invoke, "sam.transform": self.sam.transform},
+            performers={"invoke": self._invoke, "sam.transform": self.sam.transform, "http": self.outbound.perform},
+            metrics=("cloudwatch", "cumulet:Record"),
         )
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
@@ -102,6 +125,7 @@ class Cloud:
     async def close(self) -> None:
         await self.server.stop()
         await self.sam.close()
+        await self.outbound.close()
         await self.runtimes.close()
         await self.pipeline.close()
         if self._temporary is not None:

@@ -72,3 +72,23 @@ class DoorRequest(HttpRequest):
 
     target: str = ""
     rest: str = "/"
+
+
+@dataclass(slots=True, frozen=True)
+class HttpCall:
+    """A request to somebody else's server: the argument of the effect "http". `timeout_s` bounds the whole exchange."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout_s: float = 30.0
+
+
+@dataclass(slots=True, frozen=True)
+class HttpReply:
+    """What the other server answered. Header names in lower case; repeated ones joined by ", "."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes

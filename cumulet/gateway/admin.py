@@ -118,8 +118,7 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
     elif order.get("jump"):
         gateway.pipeline.jump()
     elif order.get("real"):
-        clock.thaw()
-        gateway.pipeline.timers.fire()
+        gateway.pipeline.real_time()
     reply(json_response(_state(gateway)))
 
 

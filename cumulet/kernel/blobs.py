@@ -11,6 +11,16 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from cumulet.aws.errors import InternalFailure
+
+
+def not_written(why: object) -> str:
+    """What a client reads when the disk did not take its write."""
+    return (
+        f"The store could not write ({why}). Nothing of this request was kept. "
+        "Free space in the data directory and try again."
+    )
+
 
 class Blobs:
     """The blob folder of one data directory."""
@@ -33,10 +43,14 @@ class Blobs:
         return self.folder / blob_id[:2] / blob_id
 
     def write(self, data: bytes) -> str:
-        """A new unsettled blob with these bytes."""
+        """A new unsettled blob with these bytes. Raises: InternalFailure (a full disk)."""
         blob_id = uuid.uuid4().hex
         path = self.tmp / blob_id
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            path.unlink(missing_ok=True)  # half of it may be there
+            raise InternalFailure(not_written(error.strerror)) from error
         self._unsettled[blob_id] = path
         return blob_id
 
@@ -47,10 +61,15 @@ class Blobs:
         return blob_id
 
     def link(self, blob_id: str) -> str:
-        """A new unsettled blob that shares another one's bytes."""
+        """A new unsettled blob that shares another one's bytes. Raises: InternalFailure (a full disk)."""
         copy_id = uuid.uuid4().hex
         path = self.tmp / copy_id
-        os.link(self.path(blob_id), path)
+        try:
+            os.link(self.path(blob_id), path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise InternalFailure(not_written(error.strerror)) from error
         self._unsettled[copy_id] = path
         return copy_id
 

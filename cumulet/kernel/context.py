@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
+from cumulet.kernel.record import replace
 from cumulet.kernel.tx import Tx
 
 if TYPE_CHECKING:
@@ -92,9 +94,32 @@ class Context:
         """
         return self.pipeline.call_inside(self, service, operation, request, principal, region, account)
 
-    def deliver(self, arn: str, payload: bytes, *, principal: str | None = None) -> Any:
+    def deliver(self, arn: str, payload: bytes, *, principal: str | None = None, extra: Result | None = None) -> Any:
         """Give `payload` to any AWS "target" by its ARN (a function, a queue, a topic, ...), asynchronously.
 
+        `extra` goes into the target's request: {"MessageGroupId": "orders"} for a FIFO queue.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
-        return self.pipeline.deliver(self, arn, payload, principal)
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {})
+
+    def at(self, account: str, region: str) -> Context:
+        """The same surroundings in another account and region, in the same transaction and span."""
+        return Context(
+            self.pipeline, self.tx, self.now, self.arrived, account, region, self.principal, self.access_key,
+            self.request_id, self.endpoint, self.span, self.source_ip,
+        )  # fmt: skip
+
+    def follow(self, traces: Sequence[str]) -> None:
+        """Go on with the traces (values of `ctx.trace`) of what is taken up here: messages, events, records.
+
+        The step hangs under the first and is linked to the others; what it calls and sets from now on belongs to it.
+        """
+        self.span.follow([trace for trace in traces if trace])
+        self.tx.scope = replace(self.tx.scope, trace=self.span.header())
+        self.tx.origin = None
+
+    def meter(self, namespace: str, name: str, value: float, unit: str = "Count", /, **dimensions: str) -> None:
+        """Count a metric of this account and region; CloudWatch gets it at the end of the clock's minute."""
+        self.pipeline.meter.add(
+            (self.account, self.region, namespace, name, unit, tuple(dimensions.items())), self.now, value
+        )

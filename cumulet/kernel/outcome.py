@@ -55,10 +55,12 @@ class Effect:
 
 @dataclass(slots=True)
 class Wait:
-    """Nothing yet: park the request and run the operation again when a key under `on` is written, or at `until`.
+    """Nothing yet: park the request or timer, and run it again when `on` is written or signalled, or at `until`.
 
-    on       a key that a commit must write (exactly this key) to wake the request
-    until    epoch seconds; from then on `ctx.now >= until` and the operation must answer
+    What it wrote before it returned a Wait is undone. A parked timer is taken up again after a crash.
+
+    on       a key that a commit must write (exactly this key) or signal (`tx.signal`)
+    until    epoch seconds; from then on `ctx.now >= until` and an operation must answer. math.inf: only when woken
     """
 
     on: Key

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.keys import pack
-from cumulet.kernel.outcome import Effect, EffectFailed, Wait
+from cumulet.kernel.meter import Meter
+from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
 from cumulet.kernel.service import Door, Operation, Service, operations_of
 from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
@@ -65,16 +67,19 @@ class _Run:
 
 
 @dataclass(slots=True, eq=False)
-class _Parked:
-    run: _Run
+class Parked:
+    """Something that waits for a key to be written, or for a time."""
+
     key: bytes
     until: float
+    resume: Callable[[], None]
     timer: asyncio.TimerHandle | None = None
 
 
 class Pipeline:
     """Runs operations. `check(service, operation, request)` validates what services ask of each other;
-    `coerce(service, operation, request)` converts a template's scalars to what the operation's model says."""
+    `coerce(service, operation, request)` converts a template's scalars to what the operation's model says;
+    `metrics` is the operation that takes what the platform counts."""
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Pipeline:
         coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
         performers: Mapping[str, Performer] | None = None,
         ids: Ids | None = None,
+        metrics: tuple[str, str] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -110,9 +116,10 @@ class Pipeline:
                 self.doors[name] = (service.name, door)
             handlers.update(service.timers)
         self.timers = Timers(self, handlers)
+        self.meter = Meter(self, metrics)
         self.busy = 0
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
-        self._parked: dict[bytes, list[_Parked]] = {}
+        self._parked: dict[bytes, list[Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
         store.on_commit = self._committed
@@ -174,7 +181,7 @@ class Pipeline:
 
     def _execute(self, run: _Run) -> None:
         call = run.call
-        tx = self.store.begin(TimerScope(account=call.account, region=call.region))
+        tx = self.store.begin(TimerScope(account=call.account, region=call.region, trace=run.span.header()))
         self._guarded(run, tx, run.function, run.argument, True)
 
     def _guarded(
@@ -240,7 +247,8 @@ class Pipeline:
         if self.generation != generation:
             self._answer(run, InternalFailure("The cloud was emptied while this request was running."))
             return
-        tx = self.store.begin(TimerScope(account=run.call.account, region=run.call.region))
+        scope = TimerScope(account=run.call.account, region=run.call.region, trace=run.span.header())
+        tx = self.store.begin(scope)
         self._guarded(run, tx, effect.settle, outcome, effect.durable)
 
     @staticmethod
@@ -323,38 +331,53 @@ class Pipeline:
             ctx.source_ip,
         )
 
-    def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None) -> Any:
-        service, operation, request, region, account = targets.request_for(arn, payload)
+    def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result) -> Any:
+        service, operation, request, region, account = targets.request_for(arn, payload, extra)
         return self.call_inside(ctx, service, operation, request, principal, region, account)
 
     # waiting
 
-    def _park(self, run: _Run, wait: Wait) -> None:
-        self.settled()
-        key = pack(wait.on)
-        parked = _Parked(run, key, wait.until)
-        self._parked.setdefault(key, []).append(parked)
-        if not self.clock.virtual:
-            delay = max(0.0, wait.until - self.clock.now())
-            parked.timer = asyncio.get_running_loop().call_later(delay, self._resume, parked)
+    def park(self, wait: Wait, resume: Callable[[], None]) -> Parked:
+        """Call `resume` when the key that is waited for is written or signalled, or at the wait's end."""
+        parked = Parked(pack(wait.on), wait.until, resume)
+        self._parked.setdefault(parked.key, []).append(parked)
+        self._arm(parked)
+        return parked
 
-    def _resume(self, parked: _Parked) -> None:
+    def unpark(self, parked: Parked) -> bool:
+        """Forget what is parked; False when it waits no more."""
         waiting = self._parked.get(parked.key)
         if waiting is None or parked not in waiting:
-            return
+            return False
         waiting.remove(parked)
         if not waiting:
             del self._parked[parked.key]
         if parked.timer is not None:
             parked.timer.cancel()
-        if not parked.run.call.cancelled:
-            self.busy += 1
-            self._execute(parked.run)
+        return True
 
-    def _committed(self, writes: Mapping[bytes, bytes | None]) -> None:
+    def _arm(self, parked: Parked) -> None:
+        if parked.until != math.inf and not self.clock.virtual:
+            delay = max(0.0, parked.until - self.clock.now())
+            parked.timer = asyncio.get_running_loop().call_later(delay, self._resume, parked)
+
+    def _resume(self, parked: Parked) -> None:
+        if self.unpark(parked):
+            parked.resume()
+
+    def _park(self, run: _Run, wait: Wait) -> None:
+        self.settled()
+        self.park(wait, lambda: self._unparked(run))
+
+    def _unparked(self, run: _Run) -> None:
+        if not run.call.cancelled:
+            self.busy += 1
+            self._execute(run)
+
+    def _committed(self, writes: Mapping[bytes, bytes | None], signals: set[bytes]) -> None:
         if not self._parked:
             return
-        for key in [key for key in self._parked if key in writes]:
+        for key in (self._parked.keys() & writes.keys()) | (self._parked.keys() & signals):
             for parked in list(self._parked.get(key, ())):
                 self._resume(parked)
 
@@ -377,7 +400,7 @@ class Pipeline:
             await asyncio.sleep(0)
 
     def _next(self) -> float | None:
-        times = [parked.until for waiting in self._parked.values() for parked in waiting]
+        times = [parked.until for waiting in self._parked.values() for parked in waiting if parked.until != math.inf]
         timer = self.timers.next_due()
         if timer is not None:
             times.append(timer)
@@ -385,6 +408,8 @@ class Pipeline:
 
     def _move(self, at: float) -> None:
         self.clock.set(at)
+        if self.meter.due is not None and self.meter.due <= self.clock.now():
+            self.meter.end()
         self.timers.fire()
         for waiting in list(self._parked.values()):
             for parked in list(waiting):
@@ -395,14 +420,24 @@ class Pipeline:
         """Move a virtual clock on, running everything that comes due on the way, in order."""
         target = self.clock.now() + seconds
         await self.quiet()
-        while (at := self._next()) is not None and at <= target:
+        while (at := min(self._next() or math.inf, self.meter.due or math.inf)) <= target:
             self._move(at)
             await self.quiet()
         self._move(target)
         await self.quiet()
 
+    def real_time(self) -> None:
+        """From now on the clock is the real one; what waits for a time waits for a real one."""
+        self.clock.thaw()
+        for waiting in self._parked.values():
+            for parked in waiting:
+                self._arm(parked)
+        self.meter.arm()
+        self.timers.fire()
+
     def jump(self) -> None:
-        """From now on a virtual clock goes to the next timer whenever nothing is in flight."""
+        """From now on a virtual clock goes to the next timer whenever nothing is in flight. A minute's end is no timer: else
+        every request that is counted would move the clock."""
         self.clock.freeze()
         self.clock.jumping = True
         asyncio.get_running_loop().call_soon(self._jump)
@@ -420,13 +455,15 @@ class Pipeline:
     async def start(self) -> None:
         """Take up what a crash or a stop left: effects that were running are due again."""
         await self.timers.recover()
+        self.meter.arm()
 
     async def reset(self) -> None:
         """Back to empty."""
         for waiting in list(self._parked.values()):
             for parked in list(waiting):
-                parked.run.call.cancelled = True
-                self._resume(parked)
+                self.unpark(parked)
+        self.timers.forget()
+        self.meter.clear()
         await self.store.clear()
         self.generation += 1
         self.tracer.clear()
@@ -435,6 +472,7 @@ class Pipeline:
     async def close(self) -> None:
         """Stop timers, let running effects end for a moment, settle, close the store."""
         self.timers.stop()
+        self.meter.disarm()
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=2.0)
             for task in late:

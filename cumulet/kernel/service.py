@@ -27,7 +27,9 @@ class Service:
     doors      plain HTTP entries beside the API (a door's name -> function of (ctx, HttpRequest) that returns an
                HttpResponse, an Effect or a Wait): "execute-api", "lambda-url"
     timers     handler name ("lambda.event") -> function of (ctx, key), for `ctx.tx.wake(at, name, key)`; it returns
-               None or an Effect
+               None, an Effect or a Wait
+    gauges     called at the end of a minute: meters the service's gauges of all accounts and regions (`ctx.at(...).meter`);
+               True asks for the next minute too, though nothing else may happen
     internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
                not on the wire
     resources  CloudFormation types
@@ -39,6 +41,7 @@ class Service:
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     internals: Mapping[str, Operation] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
+    gauges: Callable[[Context], bool] | None = None
 
     def functions(self) -> Iterable[tuple[str, Operation]]:
         """The public functions of the service's modules, as (snake-case name, function)."""

@@ -24,10 +24,11 @@ import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cumulet.kernel.blobs import Blobs
+from cumulet.kernel.blobs import Blobs, not_written
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
@@ -53,6 +54,7 @@ class Batch:
 
     def __init__(self) -> None:
         self.writes: dict[bytes, bytes | None] = {}
+        self.signals: set[bytes] = set()
         self.done: list[Done] = []
         self.new_blobs: list[str] = []
         self.dropped_blobs: list[str] = []
@@ -62,8 +64,9 @@ class Batch:
         """The writes with low <= key < high."""
         if not self.writes:
             return {}
-        if len(self._sorted) != len(self.writes):
-            self._sorted = sorted(self.writes)
+        if len(self._sorted) != len(self.writes):  # two sorted runs, which `sort` merges
+            self._sorted.extend(sorted(islice(self.writes, len(self._sorted), None)))
+            self._sorted.sort()
         keys = self._sorted[bisect_left(self._sorted, low) : bisect_left(self._sorted, high)]
         return {k: self.writes[k] for k in keys}
 
@@ -71,7 +74,7 @@ class Batch:
 class Store:
     """One data directory (or memory, when `folder` is None). Use it from one event loop's thread.
 
-    on_commit   called with the set of written keys after each commit (for parked requests and timers)
+    on_commit   called after each commit with what was written and the keys that were signalled (for what is parked)
     """
 
     def __init__(self, folder: Path | None, faults: Faults | None = None) -> None:
@@ -79,7 +82,7 @@ class Store:
         self.codec = Codec()
         self.pending = Batch()
         self.in_flight: Batch | None = None
-        self.on_commit: Callable[[dict[bytes, bytes | None]], None] = lambda writes: None
+        self.on_commit: Callable[[dict[bytes, bytes | None], set[bytes]], None] = lambda writes, signals: None
         self.commits = 0
         self._cache: dict[bytes, tuple[type, Any]] = {}
         self._scheduled = False
@@ -181,6 +184,9 @@ class Store:
         called at once and the writes follow with the next commit.
         """
         pending = self.pending
+        if tx.signals:
+            pending.signals |= tx.signals
+            self._schedule()
         if tx.writes:
             pending.writes.update(tx.writes)
             if self._cache:
@@ -230,7 +236,12 @@ class Store:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self.in_flight is not None or self._checkpointing or not self.pending.writes:
+        if self.in_flight is not None or self._checkpointing:
+            return
+        if not self.pending.writes:
+            if self.pending.signals:
+                signals, self.pending.signals = self.pending.signals, set()
+                self.on_commit({}, signals)
             return
         batch, self.pending = self.pending, Batch()
         self.in_flight = batch
@@ -297,7 +308,7 @@ class Store:
 
     def _checkpointed(self) -> None:
         self._checkpointing = False
-        if self.pending.writes:
+        if self.pending.writes or self.pending.signals:
             self._flush()
 
     def _finished(self, batch: Batch, error: Exception | None) -> None:
@@ -310,9 +321,9 @@ class Store:
             self.blobs.settled(batch.new_blobs)
         if batch.dropped_blobs:
             self.blobs.drop(batch.dropped_blobs)
-        if self.pending.writes:
+        if self.pending.writes or self.pending.signals:
             self._flush()
-        self.on_commit(batch.writes)
+        self.on_commit(batch.writes, batch.signals)
         for done in batch.done:
             done(None)
 
@@ -322,9 +333,7 @@ class Store:
                 self._writer.execute("ROLLBACK")
         forgotten, self.pending = self.pending, Batch()
         self._cache.clear()
-        failure = StoreUnavailable(
-            f"The store could not write ({error}). Nothing of this request was kept. Free space in the data directory and try again."
-        )
+        failure = StoreUnavailable(not_written(error))
         for each in (batch, forgotten):
             self.blobs.drop(each.new_blobs)
             for done in each.done:

@@ -4,6 +4,9 @@
 or nothing happened. When the handler returns an Effect, the same transaction writes `~running / id`, and the settlement
 deletes it; a crash in between leaves the row, and `recover` makes it due again at the next start. A handler that breaks
 is tried again after 1, 2, 4 ... 60 s; one whose commit fails (a full disk) every second until it can be written.
+
+A handler that returns a Wait is parked: the row moves to `~running` too, the handler runs again when what it waits for comes, and
+after a crash at once. One waits per (handler, key): a timer that fires for the same takes its place.
 """
 
 from __future__ import annotations
@@ -11,18 +14,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key, after_prefix, pack, unpack
-from cumulet.kernel.outcome import Effect
-from cumulet.kernel.record import Record
+from cumulet.kernel.outcome import Effect, Wait
+from cumulet.kernel.record import Record, replace
 from cumulet.kernel.trace import Span
 from cumulet.kernel.tx import TIMER, TimerScope, Tx
 
 if TYPE_CHECKING:
-    from cumulet.kernel.pipeline import Pipeline
+    from cumulet.kernel.pipeline import Parked, Pipeline
 
 log = logging.getLogger("cumulet")
 
@@ -41,6 +45,27 @@ class Running(Record):
     scope: TimerScope
 
 
+@dataclass(slots=True)
+class _Turn:
+    """One run of a handler: for the timer in `row`, or for what waited or ran as `running`."""
+
+    handler: str
+    key: Key
+    scope: TimerScope
+    row: bytes | None = None
+    running: Key | None = None
+    span: Span = field(init=False)
+
+    @property
+    def ident(self) -> bytes:
+        return pack((self.handler, *self.key))
+
+    def waiting(self, number: str) -> _Turn:
+        """The turn that follows a wait; it begins a trace of its own."""
+        scope = TimerScope(account=self.scope.account, region=self.scope.region)
+        return _Turn(self.handler, self.key, scope, running=self.running or (RUNNING, number))
+
+
 class Timers:
     """Fires due timers in the event loop."""
 
@@ -51,6 +76,7 @@ class Timers:
         self._next: float | None = None
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
         self._attempts: dict[bytes, int] = {}
+        self._waiting: dict[bytes, tuple[Parked, Key]] = {}
         self._stopped = False
         self.rewrite_s = _REWRITE_S
 
@@ -94,38 +120,106 @@ class Timers:
             self.upcoming(following)
 
     def _run(self, k: bytes, v: bytes) -> None:
-        pipeline = self._pipeline
-        pipeline.faults.hit("timer.fire")
+        self._pipeline.faults.hit("timer.fire")
         _, _, name, *key = unpack(k)
-        handler = str(name)
-        scope = pipeline.store.codec.decode(v, TimerScope)
-        tx = pipeline.store.begin(scope)
-        span = pipeline.tracer.begin(f"timer {handler}", "timer", pipeline.clock.now(), scope.trace)
-        ctx = self._context(tx, scope, span)
+        scope = self._pipeline.store.codec.decode(v, TimerScope)
+        turn = _Turn(str(name), tuple(key), scope, row=k)
+        waiting = self._waiting.pop(turn.ident, None)
+        if waiting is not None:
+            parked, turn.running = waiting
+            self._pipeline.unpark(parked)
+        self._attempt(turn)
+
+    def _attempt(self, turn: _Turn) -> None:
+        pipeline = self._pipeline
+        tx = pipeline.store.begin(turn.scope)
+        tx.origin = turn.ident
+        turn.span = pipeline.tracer.begin(f"timer {turn.handler}", "timer", pipeline.clock.now(), turn.scope.trace)
+        if turn.scope.trace is not None:
+            tx.scope = replace(turn.scope, trace=turn.span.header())
         pipeline.busy += 1
-        tx.delete(k)  # before the handler, which may set the same timer again
+        self._take(tx, turn)  # before the handler, which may set the same timer again
         try:
-            outcome = self._handlers[handler](ctx, tuple(key))
+            outcome = self._handlers[turn.handler](self._context(tx, turn.scope, turn.span), turn.key)
         except Exception as error:
             tx.abandon()
-            tx.delete(k)
-            self._put_off(tx, k, handler, tuple(key), error)
+            self._take(tx, turn)
+            tx.scope = turn.scope
+            self._put_off(tx, turn, error)
             outcome = None
         if isinstance(outcome, Effect):
-            effect = outcome
-            running: Key = (RUNNING, pipeline.ids.uuid())
-            tx.put(running, Running(handler=handler, key=list(key), scope=scope))
-            pipeline.finish(
-                tx,
-                lambda failure: (
-                    self._unwritten(span, self.fire)
-                    if failure
-                    else pipeline.spawn(self._perform(effect, running, scope, span, pipeline.generation))
-                ),
-            )
+            self._go_on(tx, turn, outcome)
+        elif isinstance(outcome, Wait):
+            self._park(tx, turn, outcome)
         else:
-            self._attempts.pop(k, None)
-            pipeline.finish(tx, lambda failure: self._unwritten(span, self.fire) if failure else self._ended(span))
+            if turn.row is not None:
+                self._attempts.pop(turn.row, None)
+            self._finish(tx, turn, lambda: self._ended(turn.span))
+
+    @staticmethod
+    def _take(tx: Tx, turn: _Turn) -> None:
+        if turn.row is not None:
+            tx.delete(turn.row)
+        if turn.running is not None:
+            tx.delete(turn.running)
+
+    def _finish(self, tx: Tx, turn: _Turn, done: Callable[[], None]) -> None:
+        """Commit; where that fails the rows are as before, and are taken up again soon."""
+        running, row = turn.running, turn.row
+
+        def committed(failure: Exception | None) -> None:
+            if failure is None:
+                done()
+            elif row is not None:
+                self._unwritten(turn.span, self.fire)
+            else:
+                assert running is not None
+                self._unwritten(turn.span, lambda: self._requeue(running))
+
+        self._pipeline.finish(tx, committed)
+
+    def _go_on(self, tx: Tx, turn: _Turn, effect: Effect) -> None:
+        """Note that the effect is being performed, then perform it."""
+        running: Key = turn.running or (RUNNING, self._pipeline.ids.uuid())
+        tx.put(running, Running(handler=turn.handler, key=list(turn.key), scope=turn.scope))
+        generation = self._pipeline.generation
+        self._finish(
+            tx,
+            turn,
+            lambda: self._pipeline.spawn(self._perform(effect, running, turn, generation)),
+        )
+
+    def _park(self, tx: Tx, turn: _Turn, wait: Wait) -> None:
+        """Wait in memory from now on, as what was read may change with the next commit; and on disk, by the row in `~running`."""
+        tx.abandon()
+        moved = turn.waiting(self._pipeline.ids.uuid())
+        assert moved.running is not None
+        self._waiting[turn.ident] = (self._pipeline.park(wait, lambda: self._resume(moved)), moved.running)
+        if turn.row is None:
+            self._pipeline.settled()
+            return
+        tx.delete(turn.row)
+        tx.put(moved.running, Running(handler=turn.handler, key=list(turn.key), scope=moved.scope))
+
+        def committed(failure: Exception | None) -> None:
+            if failure is None:
+                self._pipeline.settled()
+                return
+            waiting = self._waiting.get(turn.ident)
+            if waiting is not None and waiting[1] == moved.running:
+                self._pipeline.unpark(self._waiting.pop(turn.ident)[0])
+            self._unwritten(turn.span, self.fire)
+
+        self._pipeline.finish(tx, committed)
+
+    def _resume(self, turn: _Turn) -> None:
+        del self._waiting[turn.ident]
+        if not self._stopped:
+            self._attempt(turn)
+
+    def forget(self) -> None:
+        """The cloud is emptied: nothing waits any more."""
+        self._waiting.clear()
 
     def _context(self, tx: Tx, scope: TimerScope, span: Span) -> Context:
         pipeline = self._pipeline
@@ -134,21 +228,23 @@ class Timers:
             pipeline, tx, now, now, scope.account, scope.region, "", "", pipeline.ids.uuid(), pipeline.endpoint, span
         )
 
-    def _put_off(self, tx: Tx, k: bytes, handler: str, key: Key, error: Exception) -> None:
-        attempts = self._attempts.pop(k, 0) + 1
+    def _put_off(self, tx: Tx, turn: _Turn, error: Exception) -> None:
+        attempts = (self._attempts.pop(turn.row, 0) if turn.row is not None else 0) + 1
         at = self._pipeline.clock.now() + min(2.0 ** (attempts - 1), _RETRY_MAX_S)
-        tx.wake(at, handler, key)
-        self._attempts[pack((TIMER, at, handler, *key))] = attempts
+        tx.origin = None
+        tx.wake(at, turn.handler, turn.key)
+        self._attempts[pack((TIMER, at, turn.handler, *turn.key))] = attempts
         level = logging.WARNING if isinstance(error, AwsError) else logging.ERROR
-        log.log(level, "timer %s %r broke (attempt %d)", handler, key, attempts, exc_info=error)
+        log.log(level, "timer %s %r broke (attempt %d)", turn.handler, turn.key, attempts, exc_info=error)
 
-    async def _perform(self, effect: Effect, running: Key, scope: TimerScope, span: Span, generation: int) -> None:
-        pipeline = self._pipeline
+    async def _perform(self, effect: Effect, running: Key, turn: _Turn, generation: int) -> None:
+        pipeline, scope, span, ident = self._pipeline, turn.scope, turn.span, turn.ident
         outcome = await pipeline.perform(effect, span)
         if pipeline.generation != generation:  # the cloud was emptied meanwhile
             self._ended(span)
             return
-        tx = pipeline.store.begin(scope)
+        tx = pipeline.store.begin(scope if span.parent_id is None else replace(scope, trace=span.header()))
+        tx.origin = ident
         ctx = self._context(tx, scope, span)
         try:
             following = effect.settle(ctx, outcome)
@@ -164,7 +260,7 @@ class Timers:
                 lambda failure: (
                     self._unwritten(span, lambda: self._requeue(running))
                     if failure
-                    else pipeline.spawn(self._perform(again, running, scope, span, pipeline.generation))
+                    else pipeline.spawn(self._perform(again, running, turn, pipeline.generation))
                 ),
             )
             return

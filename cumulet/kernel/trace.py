@@ -1,7 +1,8 @@
 """Traces: what called what, when, for how long, with which outcome; the newest spans, in memory.
 
 A trace id travels in X-Amzn-Trace-Id (`Root=1-{8 hex}-{24 hex};Parent={16 hex};Sampled=1`), which AWS SDKs inside a
-function send along, so that a request is one tree from the front to the last table.
+function send along, so that a request is one tree from the front to the last table. What is handed on later (a message, an event)
+keeps the trace; its consumer follows it (`Span.follow`). A consumer of several at once hangs under the first and links the others.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _KEPT_SPANS = 10_000
+_LINKS = 100
 
 
 @dataclass(slots=True)
@@ -29,6 +33,17 @@ class Span:
     ended: float = 0.0
     status: str = "ok"
     detail: str = ""
+    links: tuple[str, ...] = ()  # other traces that this step goes on with
+
+    def follow(self, headers: Sequence[str]) -> None:
+        """Hang this span under the first of these X-Amzn-Trace-Id values, and link it to the traces of the others."""
+        places = [place for place in map(parse, headers) if place[0] is not None]
+        if not places:
+            return
+        root, self.parent_id = places[0]
+        self.trace_id = str(root)
+        others = dict.fromkeys(str(other) for other, _ in places[1:] if other != root)
+        self.links = tuple(islice(others, _LINKS))
 
     def header(self) -> str:
         return f"Root={self.trace_id};Parent={self.span_id};Sampled=1"
@@ -45,7 +60,20 @@ class Span:
             "duration_ms": (self.ended - self.started) * 1e3,
             "status": self.status,
             "detail": self.detail,
+            "links": list(self.links),
         }
+
+
+def parse(header: str) -> tuple[str | None, str | None]:
+    """(trace id, span id) of an X-Amzn-Trace-Id value; None for what is missing."""
+    root = up = None
+    for field in header.split(";"):
+        key, _, value = field.strip().partition("=")
+        if key == "Root":
+            root = value
+        elif key == "Parent":
+            up = value
+    return root, up
 
 
 class Tracer:
@@ -57,14 +85,7 @@ class Tracer:
 
     def begin(self, name: str, kind: str, at: float, parent: str | None = None, detail: str = "") -> Span:
         """Start a span under `parent`, an X-Amzn-Trace-Id value, or a new trace."""
-        root = up = None
-        if parent:
-            for field in parent.split(";"):
-                key, _, value = field.strip().partition("=")
-                if key == "Root":
-                    root = value
-                elif key == "Parent":
-                    up = value
+        root, up = parse(parent) if parent else (None, None)
         if root is None:
             root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
         return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
@@ -80,9 +101,24 @@ class Tracer:
         return [span.as_dict() for span in roots[:limit]]
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:
-        """The spans of one trace by start time."""
+        """The spans of one trace by start time, with those of other traces that go on with it."""
         found = [span for span in self._spans if span.trace_id == trace_id]
+        for link in [span for span in self._spans if trace_id in span.links]:
+            found += self._below(link)
         return [span.as_dict() for span in sorted(found, key=lambda span: span.started)]
+
+    def _below(self, top: Span) -> list[Span]:
+        """A span with its descendants."""
+        children: dict[str | None, list[Span]] = {}
+        for span in self._spans:
+            if span.trace_id == top.trace_id:
+                children.setdefault(span.parent_id, []).append(span)
+        found, ahead = [], [top]
+        while ahead:
+            span = ahead.pop()
+            found.append(span)
+            ahead += children.pop(span.span_id, ())
+        return found
 
     def clear(self) -> None:
         self._spans.clear()

@@ -42,7 +42,9 @@ class Tx:
         "dropped_blobs",
         "earliest_wake",
         "new_blobs",
+        "origin",
         "scope",
+        "signals",
     )
 
     def __init__(self, store: Store, scope: TimerScope) -> None:
@@ -54,6 +56,8 @@ class Tx:
         self.new_blobs: list[str] = []
         self.dropped_blobs: list[str] = []
         self.scope = scope
+        self.signals: set[bytes] | None = None
+        self.origin: bytes | None = None  # the timer that runs in this transaction: packed (handler, *key)
 
     # reads
 
@@ -183,15 +187,25 @@ class Tx:
             self._undo.append((k, self._writes.get(k, _MISSING)))
         self._writes[k] = v
 
-    def wake(self, at: float, handler: str, key: Key) -> None:
+    def wake(self, at: float, handler: str, key: Key, *, fresh: bool = False) -> None:
         """Run the service's timer `handler` with `key` at `at` (epoch seconds) or soon after, at least once.
 
-        The same (at, handler, key) is one timer. There is no cancel: a handler looks at its record first.
+        The same (at, handler, key) is one timer. There is no cancel: a handler looks at its record first. The timer goes
+        on with this transaction's trace, unless it is `fresh` or one that sets itself again: those begin a new one.
         """
         at = float(at)
-        self.put((TIMER, at, handler, *key), self.scope)
+        scope = self.scope
+        if scope.trace is not None and (fresh or (self.origin is not None and self.origin == pack((handler, *key)))):
+            scope = TimerScope(account=scope.account, region=scope.region)
+        self.put((TIMER, at, handler, *key), scope)
         if self.earliest_wake is None or at < self.earliest_wake:
             self.earliest_wake = at
+
+    def signal(self, key: Key) -> None:
+        """Wake what waits on `key` (see `Wait`) after the commit, without writing a row."""
+        if self.signals is None:
+            self.signals = set()
+        self.signals.add(pack(key))
 
     # blobs
 
@@ -252,7 +266,7 @@ class Tx:
     def abandon(self) -> None:
         """Forget all writes; what was read stays read."""
         self._writes = {}
-        self.earliest_wake = None
+        self.earliest_wake = self.signals = None
         if self.new_blobs:
             self._store.blobs.drop(self.new_blobs)
             self.new_blobs = []

@@ -39,6 +39,7 @@ class InProcess:
 
     folder      a data directory; None keeps everything in memory
     performers  effect kind -> async function (span, *args)
+    metrics     (service, operation) that takes what is counted
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class InProcess:
         performers: Mapping[str, Performer] | None = None,
         folder: Path | None = None,
         seed: int | None = None,
+        metrics: tuple[str, str] | None = None,
     ) -> None:
         self._services = services
         self._performers = performers
         self._folder = folder
         self._seed = seed
+        self._metrics = metrics
         self.clock = Clock(virtual=True, start=_START)
 
     async def __aenter__(self) -> Self:
@@ -62,6 +65,7 @@ class InProcess:
             {service: _names(service) for service in self._services},
             performers=self._performers,
             ids=Ids(self._seed),
+            metrics=self._metrics,
         )
         await self.pipeline.start()
         return self

@@ -1,0 +1,7 @@
+"""Amazon CloudWatch: metrics and alarms."""
+
+from __future__ import annotations
+
+from cumulet.kernel.service import Service
+
+SERVICE = Service("cloudwatch")

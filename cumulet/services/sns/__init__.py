@@ -1,0 +1,7 @@
+"""Amazon SNS: topics, subscriptions and deliveries."""
+
+from __future__ import annotations
+
+from cumulet.kernel.service import Service
+
+SERVICE = Service("sns")
