@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._raw_headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._reading = 0
         self._in_head = False
         self._head_since = self.touched
         self._resuming = False  # the parser re-reads a made-up head, see _ignore_upgrade
@@ -203,6 +204,7 @@ class Connection(asyncio.Protocol):
         self._early = b""
 
     def _parse(self, data: bytes) -> None:
+        self._reading = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -261,7 +263,8 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         parser = self._parser
-        if len(self._url) + sum([len(n) + len(v) + 4 for n, v in self._raw_headers]) > MAX_HEAD:
+        long = self._head_size + self._reading > MAX_HEAD  # only then is it worth counting
+        if long and len(self._url) + sum([len(n) + len(v) + 4 for n, v in self._raw_headers]) > MAX_HEAD:
             raise self._refuse(self._too_large_head())
         headers, listed = read_headers(self._raw_headers)
         path, query, host = split_target(self._url)

@@ -181,7 +181,8 @@ class Pipeline:
 
     def _execute(self, run: _Run) -> None:
         call = run.call
-        tx = self.store.begin(TimerScope(account=call.account, region=call.region, trace=run.span.header()))
+        tx = self.store.begin(TimerScope(account=call.account, region=call.region))
+        tx.span = run.span
         self._guarded(run, tx, run.function, run.argument, True)
 
     def _guarded(
@@ -247,8 +248,8 @@ class Pipeline:
         if self.generation != generation:
             self._answer(run, InternalFailure("The cloud was emptied while this request was running."))
             return
-        scope = TimerScope(account=run.call.account, region=run.call.region, trace=run.span.header())
-        tx = self.store.begin(scope)
+        tx = self.store.begin(TimerScope(account=run.call.account, region=run.call.region))
+        tx.span = run.span
         self._guarded(run, tx, effect.settle, outcome, effect.durable)
 
     @staticmethod

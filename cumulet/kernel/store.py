@@ -32,6 +32,7 @@ from cumulet.kernel.blobs import Blobs, not_written
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
+from cumulet.kernel.rowcache import RowCache
 from cumulet.kernel.tx import BLOB, TimerScope, Tx
 
 Done = Callable[[Exception | None], None]
@@ -40,7 +41,8 @@ _SCHEMA_VERSION = 1
 _CHECKPOINT_PAGES = 2048  # 16 MiB
 _CHECK_WHOLE_BELOW_BYTES = 32 * 1024 * 1024
 _CACHE_RECORDS = 8192
-_WRITER_CACHE_KIB, _READER_CACHE_KIB = 8 * 1024, 32 * 1024
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 8 * 1024, 16 * 1024
+_ROW_CACHE_BYTES = 32 * 1024 * 1024
 _CACHE_RECORD_BYTES = 16 * 1024
 _FIRST_CHUNK, _CHUNK = 64, 1024
 
@@ -49,10 +51,20 @@ class StoreUnavailable(Exception):
     """The store cannot start or cannot write; the message says what, why, and what to do."""
 
 
+class Fate:
+    """What became of a batch, for what was noted in memory along with its writes: such a note is void once `failed`."""
+
+    __slots__ = ("failed",)
+
+    def __init__(self) -> None:
+        self.failed = False
+
+
 class Batch:
     """Writes that commit together, and who waits for them."""
 
     def __init__(self) -> None:
+        self.fate = Fate()
         self.writes: dict[bytes, bytes | None] = {}
         self.signals: set[bytes] = set()
         self.done: list[Done] = []
@@ -85,6 +97,7 @@ class Store:
         self.on_commit: Callable[[dict[bytes, bytes | None], set[bytes]], None] = lambda writes, signals: None
         self.commits = 0
         self._cache: dict[bytes, tuple[type, Any]] = {}
+        self._rows = RowCache(_ROW_CACHE_BYTES)
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: int | None = None
@@ -135,8 +148,14 @@ class Store:
     # reading committed rows
 
     def read(self, k: bytes) -> bytes | None:
+        found = self._rows.get(k)
+        if found is not None:
+            return found
         row = self._reader.execute(self._select, (k,)).fetchone()
-        return row[0] if row else None
+        if row is None:
+            return None
+        self._rows.put(k, row[0])
+        return row[0]  # type: ignore[no-any-return]
 
     def read_record(self, k: bytes, type_: type[R]) -> R | None:
         hit = self._cache.get(k)
@@ -173,6 +192,11 @@ class Store:
             chunk = _CHUNK
 
     # transactions
+
+    @property
+    def fate(self) -> Fate:
+        """The fate of a transaction that runs now: it merges into the batch that collects when its function returns."""
+        return self.pending.fate
 
     def begin(self, scope: TimerScope) -> Tx:
         return Tx(self, scope)
@@ -317,6 +341,7 @@ class Store:
             self._failed(batch, error)
             return
         self.commits += 1
+        self._rows.committed(batch.writes)
         if batch.new_blobs:
             self.blobs.settled(batch.new_blobs)
         if batch.dropped_blobs:
@@ -335,6 +360,7 @@ class Store:
         self._cache.clear()
         failure = StoreUnavailable(not_written(error))
         for each in (batch, forgotten):
+            each.fate.failed = True
             self.blobs.drop(each.new_blobs)
             for done in each.done:
                 done(failure)
@@ -362,6 +388,7 @@ class Store:
         await self.settle()
         self._writer.execute("DELETE FROM kv")
         self._cache.clear()
+        self._rows.clear()
         self.blobs.clear()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from cumulet.kernel.record import R, Record
 
 if TYPE_CHECKING:
     from cumulet.kernel.store import Store
+    from cumulet.kernel.trace import Span
 
 BLOB_OVER_BYTES = 64 * 1024
 TIMER = "~timer"
@@ -45,6 +46,7 @@ class Tx:
         "origin",
         "scope",
         "signals",
+        "span",
     )
 
     def __init__(self, store: Store, scope: TimerScope) -> None:
@@ -57,6 +59,7 @@ class Tx:
         self.dropped_blobs: list[str] = []
         self.scope = scope
         self.signals: set[bytes] | None = None
+        self.span: Span | None = None  # whose trace timers go on with, where `scope` names none
         self.origin: bytes | None = None  # the timer that runs in this transaction: packed (handler, *key)
 
     # reads
@@ -195,8 +198,11 @@ class Tx:
         """
         at = float(at)
         scope = self.scope
-        if scope.trace is not None and (fresh or (self.origin is not None and self.origin == pack((handler, *key)))):
-            scope = TimerScope(account=scope.account, region=scope.region)
+        if fresh or (self.origin is not None and self.origin == pack((handler, *key))):
+            if scope.trace is not None:
+                scope = TimerScope(account=scope.account, region=scope.region)
+        elif scope.trace is None and self.span is not None:
+            scope = TimerScope(account=scope.account, region=scope.region, trace=self.span.header())
         self.put((TIMER, at, handler, *key), scope)
         if self.earliest_wake is None or at < self.earliest_wake:
             self.earliest_wake = at

@@ -280,3 +280,20 @@ def test_a_log_cut_at_any_byte_reopens_with_a_prefix_of_the_commits(tmp_path):
         seen.add(sum(a))
     assert max(seen) == 30
     assert len(seen) > 10
+
+
+def test_the_row_cache_gives_the_newest_value_and_stays_within_its_size():
+    from cumulet.kernel.rowcache import RowCache
+
+    cache = RowCache(64 * 1024)
+    cache.put(b"k", b"old")
+    for number in range(200):  # the young generation becomes the old one
+        cache.put(b"n%d" % number, b"x" * 100)
+    cache.committed({b"k": b""})
+    assert cache.get(b"k") == b""
+    cache.committed({b"n199": None, b"n1": b"y" * 10_000})
+    assert cache.get(b"n199") is None
+    assert cache.get(b"n1") is None, "a row too large to keep leaves no older one behind"
+    for number in range(10_000):
+        cache.put(b"m%d" % number, b"x" * 100)
+    assert sum(len(v) for part in (cache._young, cache._old) for v in part.values()) < 64 * 1024
