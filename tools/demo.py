@@ -17,6 +17,8 @@ import urllib.request
 from pathlib import Path
 from types import ModuleType
 
+from cumulet.testing.deployment import Deployment
+
 ROOT = Path(__file__).parents[1]
 WRITERS = 16
 KILL_AFTER_ACKNOWLEDGED = 400
@@ -85,7 +87,7 @@ def cumulet(server: Server, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def burst(pattern: ModuleType, url: str, server: Server) -> set[str]:
+def burst(service: Deployment, server: Server) -> set[str]:
     """POST from many clients until enough is acknowledged, kill the server, and return what was acknowledged."""
     acknowledged: set[str] = set()
     enough, dead = threading.Event(), threading.Event()
@@ -96,7 +98,7 @@ def burst(pattern: ModuleType, url: str, server: Server) -> set[str]:
             name = f"w{writer:02d}-{number:05d}"
             number += 1
             try:
-                status, _ = pattern.request("POST", f"{url}/items", {"id": name, "text": "x" * 200})
+                status, _ = service.request("POST", "/items", {"id": name, "text": "x" * 200})
             except (OSError, ValueError):
                 return
             if status == 201:
@@ -125,13 +127,13 @@ def main() -> int:
         server.start()
         try:
             say("deploy patterns/01-simple-web-service/template.yaml")
-            url = pattern.deploy(server.endpoint)
+            service = pattern.deploy(server.endpoint)
 
-            say(f"drive it: {url}")
-            pattern.drive(url)
+            say(f"drive it: {service.url}")
+            pattern.drive(service)
 
             say("one request as a trace")
-            pattern.request("POST", f"{url}/items", {"id": "traced"})
+            service.request("POST", "/items", {"id": "traced"})
             roots = json.loads(urllib.request.urlopen(f"{server.endpoint}/_cumulet/trace?limit=50", timeout=10).read())[
                 "traces"
             ]
@@ -144,18 +146,18 @@ def main() -> int:
             assert "REPORT RequestId" in lines, "no REPORT line"
 
             say(f"a burst of POSTs from {WRITERS} clients, and SIGKILL in the middle of it")
-            acknowledged = burst(pattern, url, server)
+            acknowledged = burst(service, server)
             print(f"  {len(acknowledged)} writes were acknowledged before the server died")
 
             say("start again on the same data directory")
             server.start()
-            _, answer = pattern.request("GET", f"{url}/items")
+            _, answer = service.request("GET", "/items")
             found = {item["id"] for item in answer["items"]}
             missing = acknowledged - found
             print(f"  {len(found)} items in the table; acknowledged and missing: {len(missing)}")
             if missing:
                 raise SystemExit(f"LOST: {sorted(missing)[:10]}")
-            pattern.drive(url)
+            pattern.drive(service)
         finally:
             server.stop()
     say("done: nothing acknowledged was lost, and no process is left")
