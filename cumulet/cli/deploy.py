@@ -190,7 +190,7 @@ class Deployment:
         if stack is not None and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
             self.client.call("cloudformation", "DeleteStack", StackName=stack["StackId"])
             while self._describe() is not None:
-                time.sleep(_POLL_S)
+                self.client.pause(_POLL_S)
             stack = None
         fresh = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
         request: dict[str, Any] = {
@@ -216,7 +216,7 @@ class Deployment:
             found = self.client.call("cloudformation", "DescribeChangeSet", ChangeSetName=change_set)
             if found["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
                 break
-            time.sleep(_POLL_S)
+            self.client.pause(_POLL_S)
         if found["Status"] == "CREATE_COMPLETE":
             return True
         self.client.call("cloudformation", "DeleteChangeSet", ChangeSetName=change_set)
@@ -266,7 +266,7 @@ class Deployment:
                 if status.endswith(("FAILED", "ROLLBACK_COMPLETE")) and stack and stack.get("StackStatusReason"):
                     click.echo(f"  {stack['StackStatusReason']}", err=True)
                 return status
-            time.sleep(_POLL_S)
+            self.client.pause(_POLL_S)
 
     def _show(self, event: dict[str, Any], template: Template) -> None:
         status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
