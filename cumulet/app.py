@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cumulet import __version__
+from cumulet.engines.supervisor import Engines
 from cumulet.gateway.gateway import Gateway, Hooks, Identity
 from cumulet.gateway.server import Server
 from cumulet.kernel.clock import Clock
@@ -97,15 +98,17 @@ class Cloud:
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.outbound = Outbound()
+        self.engines = Engines(folder / "engines", config.data is not None, self._engine_ended)
         self.pipeline = Pipeline(
             self.store,
             Clock(virtual=config.virtual),
             {service: self.models.names(service.name) for service in SERVICES},
             check=self._check,
             coerce=partial(coerce, self.models),
-            performers={"invoke": self._invoke, "sam.transform": self.sam.transform, "http": self.outbound.perform},
+            performers={"invoke": self._invoke, "provision": self._provision, "sam.transform": self.sam.transform, "http": self.outbound.perform, **self.engines.performers()},
             metrics=("cloudwatch", "cumulet:Record"),
         )
+        self.pipeline.volatile["engines.running"] = self.engines.running
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
@@ -115,8 +118,15 @@ class Cloud:
     async def start(self) -> None:
         """Raises: PortInUse, RuntimeStartError."""
         port = await self.server.start(self.config.host, self.config.port)
-        self.endpoint = f"http://{self.config.host}:{port}"
-        self.pipeline.endpoint = self.endpoint
+        self.reached_at(f"http://{self.config.host}:{port}")
+        await self.open()
+
+    def reached_at(self, endpoint: str) -> None:
+        """Functions and URLs reach us by this address."""
+        self.endpoint = self.pipeline.endpoint = endpoint
+
+    async def open(self) -> None:
+        """Start all but the front, for those who bring their own. Raises: RuntimeStartError."""
         await self.runtimes.start()
         await self.pipeline.start()
         gc.collect()
@@ -127,16 +137,21 @@ class Cloud:
         await self.sam.close()
         await self.outbound.close()
         await self.runtimes.close()
+        self.engines.retire()
         await self.pipeline.close()
+        await self.engines.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
     async def reset(self) -> None:
         """Back to empty."""
         await self.pipeline.reset()
+        await self.engines.reset()
         self._sessions.clear()
+        self.runtimes.give_up()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
+        self.pipeline.volatile["engines.running"] = self.engines.running
 
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)
@@ -165,6 +180,26 @@ class Cloud:
         cold = f", init {result.init_ms:.1f} ms" if result.init_ms is not None else ""
         span.detail = f"({result.duration_ms:.1f} ms{cold}, {result.status})"
         return result
+
+    async def _provision(
+        self, span: Span, spec: FunctionSpec, code: Package, layers: tuple[Package, ...], count: int, now: float | None
+    ) -> list[InvocationResult]:
+        """Keep environments of a version initialised; how the init phases went that this took."""
+        span.name = f"provision {spec.function_name}"
+        try:
+            ready = await self.packages.prepare(spec, code, layers)
+            return await self.runtimes.provision(ready, count, now)
+        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed, RuntimeStartError) as error:
+            raise EffectFailed(type(error).__name__, str(error)) from error
+        except asyncio.CancelledError:
+            raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
+
+    def _engine_ended(self, owner: tuple[str, ...], status: int) -> None:
+        """An engine ended that nobody stopped: its service decides what becomes of it."""
+        account, region, name, ident = owner
+        request = {"DBInstanceIdentifier": name, "DbiResourceId": ident, "Status": status}
+        call = Call("rds", "cumulet:EngineEnded", request, account, region, self.pipeline.ids.uuid())
+        self.pipeline.handle(call, lambda answer: None)
 
     def _identify(self, access_key: str) -> Identity | None:
         """Whose access key it is, as STS and IAM know it; a session's is remembered until it ends.

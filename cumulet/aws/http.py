@@ -20,6 +20,22 @@ class Spooled(Protocol):
     def read(self) -> bytes: ...
 
 
+@dataclass(slots=True)
+class SpooledPart:
+    """A part of a spooled body, from `offset` of its file: the file in a form."""
+
+    path: Path
+    offset: int
+    size: int
+    md5: str
+    sha256: str
+
+    def read(self) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
 Body = bytes | Spooled
 
 

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_to_bytes
@@ -148,6 +148,30 @@ def presigned_claim(request: HttpRequest) -> Claim:
     return Claim(
         access_key, date, region, service, signed, values["X-Amz-Signature"], values["X-Amz-Date"], int(expires), token
     )
+
+
+def posted_claim(fields: Mapping[str, str]) -> Claim:
+    """The claim of a form's fields, version 4 or 2; the policy's base64 text is what is signed.
+
+    Raises: Malformed; KeyError with the name of a field that is missing.
+    """
+    if "awsaccesskeyid" in fields:
+        signature = _field(fields, "Signature")
+        return Claim(fields["awsaccesskeyid"], "", "us-east-1", "s3", (), signature, "", version=2)
+    algorithm, credential = _field(fields, "X-Amz-Algorithm"), _field(fields, "X-Amz-Credential")
+    timestamp, signature = _field(fields, "X-Amz-Date"), _field(fields, "X-Amz-Signature")
+    if algorithm != ALGORITHM:
+        raise Malformed('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
+    access_key, date, region, service = split_credential(credential)
+    parse_timestamp(timestamp)
+    token = fields.get("x-amz-security-token")
+    return Claim(access_key, date, region, service, (), signature, timestamp, session_token=token)
+
+
+def _field(fields: Mapping[str, str], name: str) -> str:
+    if not fields.get(name.lower()):
+        raise KeyError(name)
+    return fields[name.lower()]
 
 
 def split_credential(credential: str) -> tuple[str, str, str, str]:

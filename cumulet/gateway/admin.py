@@ -11,6 +11,8 @@ import msgspec
 
 from cumulet.aws.errors import AwsError
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.gateway.auth import DEFAULT_REGION
+from cumulet.kernel.pipeline import Call
 
 if TYPE_CHECKING:
     from cumulet.gateway.gateway import Gateway
@@ -44,10 +46,12 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
         _clock(gateway, request, reply)
     elif path == "/_cumulet/trace":
         reply(_trace(gateway, request))
+    elif path == "/_cumulet/outbox":
+        reply(_outbox(gateway, request))
     elif path.startswith("/_cumulet/call/"):
         return gateway.json_door(request, reply)
     else:
-        known = "/_cumulet/health, reset, clock, trace and call/SERVICE/OPERATION"
+        known = "/_cumulet/health, reset, clock, trace, outbox and call/SERVICE/OPERATION"
         reply(_refused(404, f"There is no {path}. There are {known}."))
     return None
 
@@ -131,6 +135,14 @@ def _trace(gateway: Gateway, request: HttpRequest) -> HttpResponse:
     if not limit.isdigit():
         return _refused(400, "limit takes a whole number.")
     return json_response({"traces": tracer.traces(int(limit))})
+
+
+def _outbox(gateway: Gateway, request: HttpRequest) -> HttpResponse:
+    """Emails and text messages that people would have got; `?to=`, `?account=` and `?region=` pick some."""
+    query = {name: values[0] for name, values in parse_qs(request.query).items()}
+    account, region = query.get("account", gateway.account), query.get("region", DEFAULT_REGION)
+    wanted = {"To": query["to"]} if "to" in query else {}
+    return json_response(gateway.pipeline.ask(Call("sns", "cumulet:Outbox", wanted, account, region, "-")))
 
 
 def error_response(error: AwsError, request_id: str) -> HttpResponse:

@@ -86,6 +86,31 @@ class Authenticator:
             raise _missing(kind)
         return Caller(self._account, DEFAULT_REGION, self._root)
 
+    def posted(self, fields: dict[str, str]) -> Caller:
+        """Who signed the policy of a form (its fields in lower case): always verified; a form without one is unsigned.
+
+        Raises: AwsError. Source: S3 API reference, "Authenticating Requests in Browser-Based Uploads Using POST".
+        """
+        policy = fields.get("policy")
+        if policy is None:
+            if "x-amz-signature" in fields or "signature" in fields:
+                raise _unfielded("Policy")
+            if self.strict:
+                raise _missing("s3")
+            return Caller(self._account, DEFAULT_REGION, self._root)
+        try:
+            claim = sigv4.posted_claim(fields)
+        except KeyError as error:
+            raise _unfielded(error.args[0]) from error
+        except sigv4.Malformed as error:
+            raise GenericAwsError("AuthorizationQueryParametersError", str(error), 400) from error
+        identity = self.known(claim.access_key)
+        secret = self._secret(claim.access_key, identity, "s3")
+        ours = sigv4.v2_sign(secret, policy) if claim.version == 2 else sigv4.sign(secret, claim, policy)
+        if not sigv4.same(ours, claim.signature):
+            raise _mismatch("s3", claim, policy, None)
+        return self._of(claim.access_key, claim.region, identity)
+
     def known(self, access_key: str) -> Identity | None:
         """Whose key it is; keys that do not look like AWS's are not looked up on loopback."""
         if self.strict or (access_key.startswith(("ASIA", "AKIA")) and len(access_key) >= 16):
@@ -227,6 +252,13 @@ def _missing(kind: str) -> AwsError:
         return GenericAwsError("AccessDenied", "Access Denied", 403)
     code = "MissingAuthenticationToken" if kind == "query" else "MissingAuthenticationTokenException"
     return GenericAwsError(code, "Request is missing Authentication Token", 403)
+
+
+def _unfielded(name: str) -> AwsError:
+    message = (
+        f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+    )
+    return GenericAwsError("InvalidArgument", message, 400, members={"ArgumentName": name, "ArgumentValue": ""})
 
 
 def _malformed(kind: str, message: str) -> AwsError:

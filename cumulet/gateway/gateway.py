@@ -14,11 +14,11 @@ import msgspec
 from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.gateway import admin, cors, doors, jsondoor
+from cumulet.gateway import admin, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
-from cumulet.wire import Match, Models, OperationModel, Router
+from cumulet.wire import POST_OBJECT, Models, OperationModel, Router
 
 __all__ = ["Gateway", "Hooks", "Identity"]
 
@@ -74,7 +74,7 @@ class Gateway:
             return self._operation(request, reply)
         except Exception as error:
             request_id = self.pipeline.ids.uuid()
-            self._broke(request_id, f"{request.method} {request.path}", error)
+            self.broke(request_id, f"{request.method} {request.path}", error)
             reply(wire.error(InternalFailure("An internal error occurred."), request, request_id))
             return None
 
@@ -84,7 +84,7 @@ class Gateway:
             match = self.router.route(request)
         except AwsError:
             return None  # perhaps the body says what it is for
-        if match.service != "s3":
+        if match.service != "s3" or match.operation == POST_OBJECT:  # a form is signed in its body
             return None
         try:
             self.auth.caller(request, "s3", body=False)
@@ -96,7 +96,8 @@ class Gateway:
     def _request_id(self, service: str) -> str:
         return self.pipeline.ids.hex(16).upper() if service == "s3" else self.pipeline.ids.uuid()
 
-    def _broke(self, request_id: str, what: str, error: Exception) -> None:
+    def broke(self, request_id: str, what: str, error: Exception) -> None:
+        """Write down what should not have happened."""
         self.log.error("request %s: %s broke; %s", request_id, what, _REPORT, exc_info=error)
 
     # operations
@@ -107,12 +108,13 @@ class Gateway:
             match = self.router.route(request)
         except AwsError as error:
             request_id = self.pipeline.ids.uuid()
-            self._log(began, request_id, f"{request.method} {request.path}", "-", error)
+            self.access_line(began, request_id, f"{request.method} {request.path}", "-", error)
             reply(wire.error(error, request, request_id))
             return None
         request_id = self._request_id(match.service)
-        if match.operation == "PostObject":
-            return self._post_object(request, match, request_id, reply)
+        if match.operation == POST_OBJECT:
+            postform.post_object(self, request, match, request_id, reply, began)
+            return None
         operation = self.models.service(match.service).operation(match.operation)
         protocol = match.protocol
         call: Call | None = None
@@ -124,17 +126,17 @@ class Gateway:
                 else:
                     response = operation.serialize(outcome, request_id, protocol)
             except Exception as error:
-                self._broke(request_id, f"the answer of {match.service}.{match.operation}", error)
+                self.broke(request_id, f"the answer of {match.service}.{match.operation}", error)
                 failure = InternalFailure("An internal error occurred.")
                 response = operation.error(failure, request_id, protocol, request)
             if began:
                 who = call.principal if call is not None else "-"
-                self._log(began, request_id, f"{match.service}.{match.operation}", who, outcome)
+                self.access_line(began, request_id, f"{match.service}.{match.operation}", who, outcome)
             reply(response)
 
         try:
             caller = self.auth.caller(request, style(match.service, protocol), "unsigned" in operation.spec)
-            call = self._call(request, match.service, match.operation, request_id, caller)
+            call = self.call_of(request, match.service, match.operation, request_id, caller)
             if (match.service, match.operation) in self.pipeline.operations:
                 call.request = operation.parse(request, protocol, match.uri_params)
                 operation.check(call.request)
@@ -142,18 +144,14 @@ class Gateway:
             answer(error)
             return None
         except Exception as error:
-            self._broke(request_id, f"parsing {match.service}.{match.operation}", error)
+            self.broke(request_id, f"parsing {match.service}.{match.operation}", error)
             answer(InternalFailure("An internal error occurred."))
             return None
         self.pipeline.handle(call, answer)
         return call
 
-    def _post_object(self, request: HttpRequest, match: Match, request_id: str, reply: Reply) -> object:
-        error = NotImplementedOnCumulet("s3 POST Object (browser form uploads) is not implemented by Cumulet.")
-        reply(self.models.service("s3").operation("PutObject").error(error, request_id, match.protocol, request))
-        return None
-
-    def _call(self, request: HttpRequest, service: str, operation: str, request_id: str, caller: Caller) -> Call:
+    def call_of(self, request: HttpRequest, service: str, operation: str, request_id: str, caller: Caller) -> Call:
+        """The pipeline's call for an HTTP request, its `request` still to be filled in."""
         headers = request.headers
         host = headers.get("host")
         return Call(
@@ -170,7 +168,8 @@ class Gateway:
             headers.get("x-amzn-trace-id"),
         )
 
-    def _log(self, began: float, request_id: str, what: str, principal: str, outcome: Any) -> None:
+    def access_line(self, began: float, request_id: str, what: str, principal: str, outcome: Any) -> None:
+        """One line of a request in the log, where it is wanted; `began` is 0 where it is not."""
         if not began:
             return
         status, hint = 200, ""
@@ -195,10 +194,10 @@ class Gateway:
         except AwsError as error:
             reply(_door_error(error, request_id))
             return None
-        call = self._call(request, name, request.method, request_id, caller)
+        call = self.call_of(request, name, request.method, request_id, caller)
 
         def answer(outcome: Any) -> None:
-            self._log(began, request_id, f"{name} {request.method} {request.path}", call.principal, outcome)
+            self.access_line(began, request_id, f"{name} {request.method} {request.path}", call.principal, outcome)
             if isinstance(outcome, HttpResponse):
                 reply(outcome)
             elif isinstance(outcome, AwsError):
@@ -247,7 +246,7 @@ class Gateway:
             except KeyError:
                 raise wire.unknown_operation(name, service) from None
             caller = self.auth.caller(request, "json")
-            call = self._call(request, service, name, request_id, caller)
+            call = self.call_of(request, service, name, request_id, caller)
             call.region = request.headers.get("x-cumulet-region", call.region)
             call.account = request.headers.get("x-cumulet-account", call.account)
             if (service, name) in self.pipeline.operations:

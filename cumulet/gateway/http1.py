@@ -406,6 +406,8 @@ class Connection(asyncio.Protocol):
         body = response.body
         request = exchange.request
         if type(body) is bytes:
+            if exchange.body is not None:
+                exchange.body.discard()  # who reads the answer finds no file of the request any more
             head = render(request, response, exchange.keep_alive, False)
             if not body or request.method == "HEAD" or response.status in (204, 304):
                 self.transport.write(head)

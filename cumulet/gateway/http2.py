@@ -210,6 +210,8 @@ class Http2:
 
     def _answer(self, stream: _Stream, response: HttpResponse) -> None:
         body = response.body
+        if isinstance(body, bytes) and stream.body is not None:
+            stream.body.discard()
         empty = stream.request.method == "HEAD" or response.status in (204, 304) or body == b""
         headers = [(":status", str(response.status))]
         named = set()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.gateway.http1 import Connection
+from cumulet.kernel.blobs import not_written
 
 log = logging.getLogger("cumulet")
 
@@ -117,7 +118,8 @@ class Server:
     def not_stored(self, failure: Exception) -> HttpResponse:
         """The answer to a body that the disk would not take."""
         log.error("a request body could not be stored: %s", failure)
-        return self.refuse(500, "InternalError", _INTERNAL)
+        why = failure.strerror if isinstance(failure, OSError) else failure
+        return self.refuse(500, "InternalError", not_written(f"the request's body: {why}"))
 
     def _sweep(self) -> None:
         now = self.loop.time()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cumulet.aws.errors import AwsError
+from cumulet.aws.errors import AwsError, InternalFailure
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key, after_prefix, pack, unpack
 from cumulet.kernel.outcome import Effect, Wait
@@ -248,6 +248,11 @@ class Timers:
         ctx = self._context(tx, scope, span)
         try:
             following = effect.settle(ctx, outcome)
+        except InternalFailure as error:  # a full disk, met before the commit
+            tx.abandon()
+            log.error("%s could not be settled: %s", span.name, error.message)
+            self._unwritten(span, lambda: self._requeue(running))
+            return
         except Exception:
             tx.abandon()
             log.exception("the settlement of %s broke; it is performed again after a restart", span.name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -138,8 +138,13 @@ def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     the end of the test is stopped."""
     made: list[ServerProcess] = []
 
-    def make(*options: str, environment: Mapping[str, str] | None = None, name: str = "data") -> ServerProcess:
-        made.append(ServerProcess(tmp_path / name, *options, environment=environment))
+    def make(
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        name: str = "data",
+        prefix: Sequence[str] = (),
+    ) -> ServerProcess:
+        made.append(ServerProcess(tmp_path / name, *options, environment=environment, prefix=prefix))
         return made[-1]
 
     yield make

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _START_WITHIN_S = 30.0
@@ -25,10 +25,12 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`cumulet up` on a data directory; its output is in `log`."""
+    """`cumulet up` on a data directory; its output is in `log`. `prefix` is a command that executes another (`nsenter ...`)."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(
+        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+    ) -> None:
+        self.folder, self.port, self.prefix = folder, free_port(), tuple(prefix)
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.options, self.environment = options, dict(environment or {})
         self.log = folder.parent / f"{folder.name}.log"
@@ -37,6 +39,7 @@ class ServerProcess:
     def start(self) -> ServerProcess:
         """Start it and wait until it answers. Raises: AssertionError with its output."""
         command = [
+            *self.prefix,
             sys.executable,
             "-m",
             "cumulet.cli.main",

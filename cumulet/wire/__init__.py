@@ -15,9 +15,10 @@ from cumulet.wire.chunked import AwsChunked, MalformedChunk
 from cumulet.wire.errors import error, unknown_operation
 from cumulet.wire.form import parse_form
 from cumulet.wire.models import Models, OperationModel, ServiceModel
-from cumulet.wire.router import Match, Router
+from cumulet.wire.router import POST_OBJECT, Match, Router
 
 __all__ = [
+    "POST_OBJECT",
     "AwsChunked",
     "MalformedChunk",
     "Match",

@@ -11,7 +11,7 @@ import msgspec
 
 from cumulet.aws.errors import AwsError
 from cumulet.aws.http import HttpRequest, HttpResponse
-from cumulet.wire import cbor, errors, json, query, rest, validate, xml
+from cumulet.wire import cbor, compressed, errors, json, query, rest, validate, xml
 from cumulet.wire.shapes import Json
 
 FOLDER = Path(__file__).resolve().parent / "models"
@@ -169,7 +169,19 @@ class OperationModel:
     ) -> Json:
         """The operation's request out of an HTTP request. Raises: AwsError, in the protocol's words."""
         parser = self._parsers.get(protocol) or self._compile_parser(protocol)
+        if "content-encoding" in request.headers:
+            request = self._uncompressed(request, protocol)
         return parser(request, uri_params or {})
+
+    def _uncompressed(self, request: HttpRequest, protocol: str | None) -> HttpRequest:
+        """The request with a plain body. For REST protocols the encoding is the payload's (S3), not the request's."""
+        wanted = protocol or self.protocol
+        if wanted.startswith("rest") or not compressed.is_compressed(request):
+            return request
+        try:
+            return compressed.plain(request)
+        except errors.Malformed as error:
+            raise errors.parse_error(wanted, str(error)) from error
 
     def check(self, req: Json) -> None:
         """Hold a request against the model's constraints. Raises: AwsError, in the service's words."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from cumulet.aws.http import HttpRequest
-from cumulet.wire.errors import unknown_operation
+from cumulet.wire.compressed import is_compressed, plain_body
+from cumulet.wire.errors import Malformed, parse_error, unknown_operation
 from cumulet.wire.models import Models
 from cumulet.wire.query import decode_form
 from cumulet.wire.routes import Routes, build_routes
@@ -122,6 +123,11 @@ class Router:
             if request.method != "POST" or not isinstance(request.body, bytes):
                 return None
             text = request.body
+            if is_compressed(request):
+                try:
+                    text = plain_body(request)
+                except Malformed as error:
+                    raise parse_error("query", str(error)) from error
             action = _ACTION.search(text)
             if action is None:
                 return None

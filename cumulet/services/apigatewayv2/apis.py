@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
 from cumulet.services.apigatewayv2.errors import BadRequestException, not_honoured
 from cumulet.services.apigatewayv2.model import (
@@ -15,6 +17,7 @@ from cumulet.services.apigatewayv2.model import (
     changed,
     definition_key,
     definition_of,
+    kept,
     listed_key,
     page,
     stage_key,
@@ -28,8 +31,11 @@ from cumulet.services.apigatewayv2.settings import (
     new_api,
 )
 
+if TYPE_CHECKING:
+    from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
 
-def create_api(ctx: Context, req: Result) -> Result:
+
+def create_api(ctx: Context, req: shapes.CreateApiRequest) -> shapes.CreateApiResult:
     """Make an HTTP API. With `Target`, a function's ARN, also an integration, a route and a stage `$default` (quick create).
 
     Raises: BadRequestException; NotImplementedOnCumulet for WebSocket APIs and HTTP targets.
@@ -42,21 +48,21 @@ def create_api(ctx: Context, req: Result) -> Result:
     api = new_api(ctx, req)
     if "Target" in req:
         _quick_create(ctx, api.id, req)
-    return describe_api(api_at(ctx, api.id))
+    return cast("shapes.CreateApiResult", describe_api(api_at(ctx, api.id)))
 
 
-def get_api(ctx: Context, req: Result) -> Result:
+def get_api(ctx: Context, req: shapes.GetApiRequest) -> shapes.GetApiResult:
     """One API. Raises: NotFoundException. Source: API reference, GetApi."""
-    return describe_api(api_at(ctx, req["ApiId"]))
+    return cast("shapes.GetApiResult", describe_api(api_at(ctx, req["ApiId"])))
 
 
-def get_apis(ctx: Context, req: Result) -> Result:
+def get_apis(ctx: Context, req: shapes.GetApisRequest) -> shapes.GetApisResult:
     """The account's HTTP APIs in this region by id. Raises: BadRequestException. Source: API reference, GetApis."""
     ids = [str(key[-1]) for key in ctx.tx.scan_keys(listed_key(ctx.account, ctx.region))]
-    return page([(api_id, describe_api(api_at(ctx, api_id))) for api_id in ids], req)
+    return cast("shapes.GetApisResult", page([(api_id, describe_api(api_at(ctx, api_id))) for api_id in ids], req))
 
 
-def update_api(ctx: Context, req: Result) -> Result:
+def update_api(ctx: Context, req: shapes.UpdateApiRequest) -> shapes.UpdateApiResult:
     """Change an API's settings; CorsConfiguration is replaced as a whole.
 
     Raises: NotFoundException, BadRequestException. Source: API reference, UpdateApi.
@@ -65,15 +71,15 @@ def update_api(ctx: Context, req: Result) -> Result:
     for name in ("RouteKey", "Target", "CredentialsArn"):
         if name in req:
             raise not_honoured(f"{name} of UpdateApi (quick create)")
-    settings = {**api.settings, **{name: req[name] for name in API_KEPT if name in req}}
+    settings = {**api.settings, **kept(req, API_KEPT)}
     check_api(settings)
     api = replace(api, settings=settings)
     ctx.tx.put(api_key(api.id), api)
     changed(ctx, api.id)
-    return describe_api(api)
+    return cast("shapes.UpdateApiResult", describe_api(api))
 
 
-def delete_api(ctx: Context, req: Result) -> Result:
+def delete_api(ctx: Context, req: shapes.DeleteApiRequest) -> shapes.DeleteApiResult:
     """Delete an API with its routes, integrations, deployments and stages.
 
     Raises: NotFoundException. Source: API reference, DeleteApi.
@@ -86,7 +92,9 @@ def delete_api(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def delete_cors_configuration(ctx: Context, req: Result) -> Result:
+def delete_cors_configuration(
+    ctx: Context, req: shapes.DeleteCorsConfigurationRequest
+) -> shapes.DeleteCorsConfigurationResult:
     """Leave CORS to the integrations again. Raises: NotFoundException. Source: API reference, DeleteCorsConfiguration."""
     api = api_at(ctx, req["ApiId"])
     left = {name: value for name, value in api.settings.items() if name != "CorsConfiguration"}
@@ -95,7 +103,7 @@ def delete_cors_configuration(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def _quick_create(ctx: Context, api_id: str, req: Result) -> None:
+def _quick_create(ctx: Context, api_id: str, req: Mapping[str, Any]) -> None:
     target = req["Target"]
     if target.startswith(("http://", "https://")):
         raise not_honoured("Target with a URL (HTTP_PROXY)")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -19,6 +20,9 @@ from cumulet.kernel.record import replace
 from cumulet.services.apigatewayv2.errors import BadRequestException, not_honoured
 from cumulet.services.apigatewayv2.model import Definition, api_at, api_key, changed, definition_key
 from cumulet.services.apigatewayv2.settings import check_api, check_integration, check_route, describe_api, new_api
+
+if TYPE_CHECKING:
+    from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
 
 _ANY = "x-amazon-apigateway-any-method"
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", _ANY)
@@ -40,7 +44,7 @@ class _Imported:
     warnings: list[str] = field(default_factory=list)
 
 
-def import_api(ctx: Context, req: Result) -> Result:
+def import_api(ctx: Context, req: shapes.ImportApiRequest) -> shapes.ImportApiResult:
     """Make an HTTP API from an OpenAPI 3 document in JSON or YAML; stages are made apart.
 
     Raises: BadRequestException, also for warnings with FailOnWarnings; NotImplementedOnCumulet for what the document asks
@@ -49,10 +53,10 @@ def import_api(ctx: Context, req: Result) -> Result:
     out = _read(ctx, req)
     api = new_api(ctx, {**out.settings, "Tags": out.tags})
     ctx.tx.put(definition_key(api.id), Definition(routes=out.routes, integrations=out.integrations))
-    return _answer(describe_api(api), out)
+    return cast("shapes.ImportApiResult", _answer(describe_api(api), out))
 
 
-def reimport_api(ctx: Context, req: Result) -> Result:
+def reimport_api(ctx: Context, req: shapes.ReimportApiRequest) -> shapes.ReimportApiResult:
     """Overwrite an HTTP API with a document; stages stay, and deploy it where they deploy automatically.
 
     Raises: NotFoundException; as ImportApi. Source: API Gateway V2 API reference, ReimportApi.
@@ -70,14 +74,14 @@ def reimport_api(ctx: Context, req: Result) -> Result:
     ctx.tx.put(api_key(api.id), api)
     ctx.tx.put(definition_key(api.id), Definition(routes=out.routes, integrations=out.integrations))
     changed(ctx, api.id)
-    return _answer(describe_api(api), out)
+    return cast("shapes.ReimportApiResult", _answer(describe_api(api), out))
 
 
 def _answer(result: Result, out: _Imported) -> Result:
     return {**result, "Warnings": out.warnings, "ImportInfo": out.warnings} if out.warnings else result
 
 
-def _read(ctx: Context, req: Result) -> _Imported:
+def _read(ctx: Context, req: Mapping[str, Any]) -> _Imported:
     if req.get("Basepath", "ignore") != "ignore":
         raise not_honoured(f"import basepath {req['Basepath']}")
     out = _Importer(_load(req["Body"]), ctx.ids).run()

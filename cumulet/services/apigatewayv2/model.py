@@ -6,7 +6,7 @@ request to an API names nothing but its id. A stage with AutoDeploy gets a new d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cumulet.kernel.context import Context
@@ -163,7 +163,12 @@ def changed(ctx: Context, api_id: str) -> None:
             put_on(ctx, stage, deployment)
 
 
-def page(items: Sequence[tuple[str, Result]], req: Result) -> Result:
+def kept(req: Mapping[str, Any], names: Iterable[str]) -> Result:
+    """Those members of a request that are there."""
+    return {name: req[name] for name in names if name in req}
+
+
+def page(items: Sequence[tuple[str, Result]], req: Mapping[str, Any]) -> Result:
     """One page of (id, item) pairs by id; `NextToken` is the id of the next page's first item.
 
     Raises: BadRequestException.

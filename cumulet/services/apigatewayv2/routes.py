@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
 from cumulet.services.apigatewayv2.errors import ConflictException, NotFoundException, not_honoured
-from cumulet.services.apigatewayv2.model import Definition, changed, definition_key, definition_of, page
+from cumulet.services.apigatewayv2.model import Definition, changed, definition_key, definition_of, kept, page
 from cumulet.services.apigatewayv2.settings import check_integration, check_route, integration_of
+
+if TYPE_CHECKING:
+    from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
 
 _ROUTE = ("RouteKey", "Target", "AuthorizationType", "AuthorizerId", "AuthorizationScopes", "ApiKeyRequired",
           "OperationName", "ModelSelectionExpression", "RequestModels", "RequestParameters",
@@ -18,39 +23,39 @@ _INTEGRATION = ("IntegrationType", "IntegrationUri", "IntegrationMethod", "Integ
                 "TemplateSelectionExpression", "TimeoutInMillis", "TlsConfig")  # fmt: skip
 
 
-def create_route(ctx: Context, req: Result) -> Result:
+def create_route(ctx: Context, req: shapes.CreateRouteRequest) -> shapes.CreateRouteResult:
     """Add a route: a method and a path, or `$default`, and the integration that answers it.
 
     Raises: NotFoundException; ConflictException for a key that is there; BadRequestException; NotImplementedOnCumulet
     for authorizers. Source: API Gateway V2 API reference, CreateRoute (read 2026-11).
     """
     definition = definition_of(ctx, req["ApiId"])
-    route = {name: req[name] for name in _ROUTE if name in req}
+    route = kept(req, _ROUTE)
     route["RouteId"] = ctx.ids.lower(7)
     route.setdefault("AuthorizationType", "NONE")
     route.setdefault("ApiKeyRequired", False)
-    return _put_route(ctx, req["ApiId"], definition, route)
+    return cast("shapes.CreateRouteResult", _put_route(ctx, req["ApiId"], definition, route))
 
 
-def get_route(ctx: Context, req: Result) -> Result:
+def get_route(ctx: Context, req: shapes.GetRouteRequest) -> shapes.GetRouteResult:
     """One route. Raises: NotFoundException. Source: API reference, GetRoute."""
-    return _route_of(definition_of(ctx, req["ApiId"]), req["RouteId"])
+    return cast("shapes.GetRouteResult", _route_of(definition_of(ctx, req["ApiId"]), req["RouteId"]))
 
 
-def get_routes(ctx: Context, req: Result) -> Result:
+def get_routes(ctx: Context, req: shapes.GetRoutesRequest) -> shapes.GetRoutesResult:
     """The API's routes by id. Raises: NotFoundException, BadRequestException. Source: API reference, GetRoutes."""
-    return page(list(definition_of(ctx, req["ApiId"]).routes.items()), req)
+    return cast("shapes.GetRoutesResult", page(list(definition_of(ctx, req["ApiId"]).routes.items()), req))
 
 
-def update_route(ctx: Context, req: Result) -> Result:
+def update_route(ctx: Context, req: shapes.UpdateRouteRequest) -> shapes.UpdateRouteResult:
     """Change a route. Raises: as CreateRoute. Source: API reference, UpdateRoute."""
     definition = definition_of(ctx, req["ApiId"])
     old = _route_of(definition, req["RouteId"])
-    route = {**old, **{name: req[name] for name in _ROUTE if name in req}}
-    return _put_route(ctx, req["ApiId"], definition, route)
+    route = {**old, **kept(req, _ROUTE)}
+    return cast("shapes.UpdateRouteResult", _put_route(ctx, req["ApiId"], definition, route))
 
 
-def delete_route(ctx: Context, req: Result) -> Result:
+def delete_route(ctx: Context, req: shapes.DeleteRouteRequest) -> shapes.DeleteRouteResult:
     """Delete a route. Raises: NotFoundException. Source: API reference, DeleteRoute."""
     definition = definition_of(ctx, req["ApiId"])
     _route_of(definition, req["RouteId"])
@@ -59,36 +64,38 @@ def delete_route(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def create_integration(ctx: Context, req: Result) -> Result:
+def create_integration(ctx: Context, req: shapes.CreateIntegrationRequest) -> shapes.CreateIntegrationResult:
     """Name a function that answers routes, with payload format 1.0 or 2.0 and a timeout of 50 ms to 30 s.
 
     Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for HTTP_PROXY, VPC links, service
     integrations and parameter mapping. Source: API Gateway V2 API reference, CreateIntegration (read 2026-11).
     """
-    integration = {name: req[name] for name in _INTEGRATION if name in req}
+    integration = kept(req, _INTEGRATION)
     integration["IntegrationId"] = ctx.ids.lower(7)
     integration.setdefault("ConnectionType", "INTERNET")
     integration.setdefault("TimeoutInMillis", 30000)
-    return _put_integration(ctx, req["ApiId"], integration)
+    return cast("shapes.CreateIntegrationResult", _put_integration(ctx, req["ApiId"], integration))
 
 
-def get_integration(ctx: Context, req: Result) -> Result:
+def get_integration(ctx: Context, req: shapes.GetIntegrationRequest) -> shapes.GetIntegrationResult:
     """One integration. Raises: NotFoundException. Source: API reference, GetIntegration."""
-    return _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"])
+    return cast("shapes.GetIntegrationResult", _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"]))
 
 
-def get_integrations(ctx: Context, req: Result) -> Result:
+def get_integrations(ctx: Context, req: shapes.GetIntegrationsRequest) -> shapes.GetIntegrationsResult:
     """The API's integrations by id. Raises: NotFoundException, BadRequestException. Source: API reference."""
-    return page(list(definition_of(ctx, req["ApiId"]).integrations.items()), req)
+    return cast("shapes.GetIntegrationsResult", page(list(definition_of(ctx, req["ApiId"]).integrations.items()), req))
 
 
-def update_integration(ctx: Context, req: Result) -> Result:
+def update_integration(ctx: Context, req: shapes.UpdateIntegrationRequest) -> shapes.UpdateIntegrationResult:
     """Change an integration. Raises: as CreateIntegration. Source: API reference, UpdateIntegration."""
     old = _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"])
-    return _put_integration(ctx, req["ApiId"], {**old, **{name: req[name] for name in _INTEGRATION if name in req}})
+    return cast(
+        "shapes.UpdateIntegrationResult", _put_integration(ctx, req["ApiId"], {**old, **kept(req, _INTEGRATION)})
+    )
 
 
-def delete_integration(ctx: Context, req: Result) -> Result:
+def delete_integration(ctx: Context, req: shapes.DeleteIntegrationRequest) -> shapes.DeleteIntegrationResult:
     """Delete an integration that no route uses.
 
     Raises: NotFoundException, ConflictException. Source: API reference, DeleteIntegration.

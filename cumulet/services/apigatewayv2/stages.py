@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
@@ -17,6 +19,7 @@ from cumulet.services.apigatewayv2.model import (
     api_key,
     changed,
     deployment_key,
+    kept,
     new_deployment,
     page,
     put_on,
@@ -27,12 +30,15 @@ from cumulet.services.apigatewayv2.model import (
 )
 from cumulet.services.apigatewayv2.settings import check_stage
 
+if TYPE_CHECKING:
+    from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
+
 _KEPT = ("Description", "StageVariables", "DefaultRouteSettings", "RouteSettings", "AccessLogSettings",
          "ClientCertificateId")  # fmt: skip
 _ARN = re.compile(r"arn:aws[a-z-]*:apigateway:[a-z0-9-]+::/apis/([^/]+)(?:/stages/([^/]+))?")
 
 
-def create_stage(ctx: Context, req: Result) -> Result:
+def create_stage(ctx: Context, req: shapes.CreateStageRequest) -> shapes.CreateStageResult:
     """Make the API reachable under a name, or without one as `$default`; AutoDeploy keeps it on the newest definition.
 
     Raises: NotFoundException, ConflictException, BadRequestException, NotImplementedOnCumulet.
@@ -46,7 +52,7 @@ def create_stage(ctx: Context, req: Result) -> Result:
     stage = Stage(
         api_id=api.id, account=api.account, region=api.region, name=name, created_at=now, updated_at=now,
         revision=ctx.ids.hex(16), deployment_id=req.get("DeploymentId"), auto_deploy=req.get("AutoDeploy", False),
-        settings={member: req[member] for member in _KEPT if member in req}, tags=req.get("Tags") or {},
+        settings=kept(req, _KEPT), tags=dict(req.get("Tags") or {}),
     )  # fmt: skip
     check_stage(ctx, stage)
     if stage.auto_deploy and stage.deployment_id:
@@ -55,28 +61,30 @@ def create_stage(ctx: Context, req: Result) -> Result:
     ctx.tx.put(stage_key(api.id, name), stage)
     if stage.auto_deploy:
         changed(ctx, api.id)
-    return _described(stage_at(ctx, api.id, name))
+    return cast("shapes.CreateStageResult", _described(stage_at(ctx, api.id, name)))
 
 
-def get_stage(ctx: Context, req: Result) -> Result:
+def get_stage(ctx: Context, req: shapes.GetStageRequest) -> shapes.GetStageResult:
     """One stage. Raises: NotFoundException. Source: API reference, GetStage."""
-    return _described(stage_at(ctx, req["ApiId"], req["StageName"]))
+    return cast("shapes.GetStageResult", _described(stage_at(ctx, req["ApiId"], req["StageName"])))
 
 
-def get_stages(ctx: Context, req: Result) -> Result:
+def get_stages(ctx: Context, req: shapes.GetStagesRequest) -> shapes.GetStagesResult:
     """The API's stages by name. Raises: NotFoundException, BadRequestException. Source: API reference, GetStages."""
     api = api_at(ctx, req["ApiId"])
-    return page([(stage.name, _described(stage)) for stage in stages_of(ctx, api.id)], req)
+    return cast(
+        "shapes.GetStagesResult", page([(stage.name, _described(stage)) for stage in stages_of(ctx, api.id)], req)
+    )
 
 
-def update_stage(ctx: Context, req: Result) -> Result:
+def update_stage(ctx: Context, req: shapes.UpdateStageRequest) -> shapes.UpdateStageResult:
     """Change a stage; members that are given replace the old ones as a whole.
 
     Raises: NotFoundException, BadRequestException, NotImplementedOnCumulet. Source: API reference, UpdateStage.
     """
     stage = stage_at(ctx, req["ApiId"], req["StageName"])
     stage = replace(
-        stage, settings={**stage.settings, **{member: req[member] for member in _KEPT if member in req}},
+        stage, settings={**stage.settings, **kept(req, _KEPT)},
         auto_deploy=req.get("AutoDeploy", stage.auto_deploy), deployment_id=req.get("DeploymentId", stage.deployment_id),
         updated_at=float(int(ctx.now)), revision=ctx.ids.hex(16),
     )  # fmt: skip
@@ -86,10 +94,10 @@ def update_stage(ctx: Context, req: Result) -> Result:
     ctx.tx.put(stage_key(stage.api_id, stage.name), stage)
     if stage.auto_deploy:
         changed(ctx, stage.api_id)
-    return _described(stage_at(ctx, stage.api_id, stage.name))
+    return cast("shapes.UpdateStageResult", _described(stage_at(ctx, stage.api_id, stage.name)))
 
 
-def delete_stage(ctx: Context, req: Result) -> Result:
+def delete_stage(ctx: Context, req: shapes.DeleteStageRequest) -> shapes.DeleteStageResult:
     """Delete a stage. Raises: NotFoundException. Source: API reference, DeleteStage."""
     stage = stage_at(ctx, req["ApiId"], req["StageName"])
     api = api_at(ctx, stage.api_id)
@@ -98,7 +106,7 @@ def delete_stage(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def delete_route_settings(ctx: Context, req: Result) -> Result:
+def delete_route_settings(ctx: Context, req: shapes.DeleteRouteSettingsRequest) -> shapes.DeleteRouteSettingsResult:
     """Take away one route's settings. Raises: NotFoundException. Source: API reference, DeleteRouteSettings."""
     stage = stage_at(ctx, req["ApiId"], req["StageName"])
     settings = dict(stage.settings.get("RouteSettings") or {})
@@ -109,7 +117,7 @@ def delete_route_settings(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def create_deployment(ctx: Context, req: Result) -> Result:
+def create_deployment(ctx: Context, req: shapes.CreateDeploymentRequest) -> shapes.CreateDeploymentResult:
     """Copy the API as it is now; with `StageName`, put that stage on the copy.
 
     Raises: NotFoundException; BadRequestException for a stage that deploys automatically, or an API without routes.
@@ -121,30 +129,33 @@ def create_deployment(ctx: Context, req: Result) -> Result:
         if stage.auto_deploy:
             raise BadRequestException("Deployment cannot be done to a stage with AutoDeploy enabled")
         put_on(ctx, stage, deployment)
-    return _deployed(deployment)
+    return cast("shapes.CreateDeploymentResult", _deployed(deployment))
 
 
-def get_deployment(ctx: Context, req: Result) -> Result:
+def get_deployment(ctx: Context, req: shapes.GetDeploymentRequest) -> shapes.GetDeploymentResult:
     """One deployment. Raises: NotFoundException. Source: API reference, GetDeployment."""
-    return _deployed(_deployment_at(ctx, req))
+    return cast("shapes.GetDeploymentResult", _deployed(_deployment_at(ctx, req)))
 
 
-def get_deployments(ctx: Context, req: Result) -> Result:
+def get_deployments(ctx: Context, req: shapes.GetDeploymentsRequest) -> shapes.GetDeploymentsResult:
     """The API's deployments by id. Raises: NotFoundException, BadRequestException. Source: API reference."""
     api = api_at(ctx, req["ApiId"])
-    return page([(one.id, _deployed(one)) for _, one in ctx.tx.scan((S, "deployment", api.id), Deployment)], req)
+    return cast(
+        "shapes.GetDeploymentsResult",
+        page([(one.id, _deployed(one)) for _, one in ctx.tx.scan((S, "deployment", api.id), Deployment)], req),
+    )
 
 
-def update_deployment(ctx: Context, req: Result) -> Result:
+def update_deployment(ctx: Context, req: shapes.UpdateDeploymentRequest) -> shapes.UpdateDeploymentResult:
     """Change a deployment's description. Raises: NotFoundException. Source: API reference, UpdateDeployment."""
     deployment = _deployment_at(ctx, req)
     if "Description" in req:
         deployment = replace(deployment, description=req["Description"])
         ctx.tx.put(deployment_key(req["ApiId"], deployment.id), deployment)
-    return _deployed(deployment)
+    return cast("shapes.UpdateDeploymentResult", _deployed(deployment))
 
 
-def delete_deployment(ctx: Context, req: Result) -> Result:
+def delete_deployment(ctx: Context, req: shapes.DeleteDeploymentRequest) -> shapes.DeleteDeploymentResult:
     """Delete a deployment that no stage is on. Raises: NotFoundException, BadRequestException. Source: API reference."""
     deployment = _deployment_at(ctx, req)
     if any(stage.deployment_id == deployment.id for stage in stages_of(ctx, req["ApiId"])):
@@ -154,7 +165,7 @@ def delete_deployment(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def tag_resource(ctx: Context, req: Result) -> Result:
+def tag_resource(ctx: Context, req: shapes.TagResourceRequest) -> shapes.TagResourceResult:
     """Add or change tags of an API or a stage. Raises: NotFoundException, BadRequestException. Source: API reference."""
     tagged = _tagged(ctx, req["ResourceArn"])
     tags = {**tagged.tags, **(req.get("Tags") or {})}
@@ -164,16 +175,16 @@ def tag_resource(ctx: Context, req: Result) -> Result:
     return {}
 
 
-def untag_resource(ctx: Context, req: Result) -> Result:
+def untag_resource(ctx: Context, req: shapes.UntagResourceRequest) -> shapes.UntagResourceResult:
     """Remove tags. Raises: NotFoundException, BadRequestException. Source: API reference, UntagResource."""
     tagged = _tagged(ctx, req["ResourceArn"])
     _save_tags(ctx, tagged, {name: value for name, value in tagged.tags.items() if name not in req["TagKeys"]})
     return {}
 
 
-def get_tags(ctx: Context, req: Result) -> Result:
+def get_tags(ctx: Context, req: shapes.GetTagsRequest) -> shapes.GetTagsResult:
     """Tags of an API or a stage. Raises: NotFoundException, BadRequestException. Source: API reference, GetTags."""
-    return {"Tags": _tagged(ctx, req["ResourceArn"]).tags}
+    return {"Tags": dict(_tagged(ctx, req["ResourceArn"]).tags)}
 
 
 def _tagged(ctx: Context, arn: str) -> Api | Stage:
@@ -193,7 +204,7 @@ def _save_tags(ctx: Context, tagged: Api | Stage, tags: dict[str, str]) -> None:
         ctx.tx.put(api_key(tagged.id), replace(tagged, tags=tags))
 
 
-def _deployment_at(ctx: Context, req: Result) -> Deployment:
+def _deployment_at(ctx: Context, req: Mapping[str, Any]) -> Deployment:
     api_at(ctx, req["ApiId"])
     deployment = ctx.tx.get(deployment_key(req["ApiId"], req["DeploymentId"]), Deployment)
     if deployment is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
@@ -28,8 +28,11 @@ from cumulet.services.cloudformation.lookup import change_sets_of, find_change_s
 from cumulet.services.cloudformation.model import NAME, ChangeSet, Named, Stack, revision_of
 from cumulet.services.cloudformation.parameters import shown_parameters
 
+if TYPE_CHECKING:
+    from cumulet.services.cloudformation import api
 
-def create_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+
+def create_change_set(ctx: Context, req: api.CreateChangeSetRequest) -> api.CreateChangeSetResult:
     """Plan a create or an update. A stack that is to be created waits in REVIEW_IN_PROGRESS.
 
     The change set is there at once; a serverless template is transformed first, and what is wrong with it makes the change
@@ -69,7 +72,7 @@ def create_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {"Id": change_set.id, "StackId": stack.id}
 
 
-def describe_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def describe_change_set(ctx: Context, req: api.DescribeChangeSetRequest) -> api.DescribeChangeSetResult:
     """A change set and what it would do. Raises: ChangeSetNotFound, ValidationError.
 
     Source: CloudFormation API_DescribeChangeSet (read 2026-11).
@@ -90,7 +93,9 @@ def describe_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         result["Parameters"] = parameters
     result["Capabilities"] = list(revision.capabilities)
     result["Tags"] = [{"Key": key, "Value": value} for key, value in revision.tags.items()]
-    return {**result, "NextToken": token} if token else result
+    if token:
+        result["NextToken"] = token
+    return cast("api.DescribeChangeSetResult", result)
 
 
 def _summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:
@@ -106,18 +111,22 @@ def _summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:
     return result
 
 
-def list_change_sets(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def list_change_sets(ctx: Context, req: api.ListChangeSetsRequest) -> api.ListChangeSetsResult:
     """The change sets of a stack. Raises: ValidationError.
 
     Source: CloudFormation API_ListChangeSets (read 2026-11).
     """
     stack = need_stack(ctx, req["StackName"], "Stack [{}] does not exist")
     shown, token = page(change_sets_of(ctx, stack), req.get("NextToken"))
-    result: dict[str, Any] = {"Summaries": [_summary(stack, change_set) for change_set in shown]}
-    return {**result, "NextToken": token} if token else result
+    result: api.ListChangeSetsResult = {
+        "Summaries": cast("list[api.ChangeSetSummary]", [_summary(stack, change_set) for change_set in shown])
+    }
+    if token:
+        result["NextToken"] = token
+    return result
 
 
-def execute_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def execute_change_set(ctx: Context, req: api.ExecuteChangeSetRequest) -> api.ExecuteChangeSetResult:
     """Do what the change set says; the stack's other change sets are then gone.
 
     Raises: ChangeSetNotFound, InvalidChangeSetStatus, ValidationError.
@@ -152,7 +161,7 @@ def execute_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def delete_change_set(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def delete_change_set(ctx: Context, req: api.DeleteChangeSetRequest) -> api.DeleteChangeSetResult:
     """Drop a change set that is not being executed; a missing one is fine. A stack that only waited for it stays.
 
     Raises: InvalidChangeSetStatus, ValidationError. Source: CloudFormation API_DeleteChangeSet (read 2026-11).

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.kernel.context import Context
 from cumulet.services.cloudformation import parameters
@@ -18,11 +19,14 @@ from cumulet.services.cloudformation.model import (
     revision_of,
 )
 
+if TYPE_CHECKING:
+    from cumulet.services.cloudformation import api
+
 _NOT_CHECKED = {"StackDriftStatus": "NOT_CHECKED"}
 _RESOURCE_NOT_CHECKED = {"StackResourceDriftStatus": "NOT_CHECKED"}
 
 
-def describe_stacks(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def describe_stacks(ctx: Context, req: api.DescribeStacksRequest) -> api.DescribeStacksResult:
     """The stacks with their parameters, tags and outputs; deleted ones only by their id. Raises: ValidationError.
 
     Source: CloudFormation API_DescribeStacks (read 2026-11).
@@ -31,11 +35,13 @@ def describe_stacks(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         return {"Stacks": [_stack(ctx, need_stack(ctx, req["StackName"]))]}
     found = [stack for stack in _all(ctx) if stack.status != "DELETE_COMPLETE"]
     stacks, token = page(found, req.get("NextToken"))
-    result: dict[str, Any] = {"Stacks": [_stack(ctx, stack) for stack in stacks]}
-    return {**result, "NextToken": token} if token else result
+    result: api.DescribeStacksResult = {"Stacks": [_stack(ctx, stack) for stack in stacks]}
+    if token:
+        result["NextToken"] = token
+    return result
 
 
-def list_stacks(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def list_stacks(ctx: Context, req: api.ListStacksRequest) -> api.ListStacksResult:
     """Summaries of all stacks, those deleted in the last 90 days included, newest first. Raises: ValidationError.
 
     Source: CloudFormation API_ListStacks (read 2026-11).
@@ -43,8 +49,10 @@ def list_stacks(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     wanted = req.get("StackStatusFilter")
     found = [stack for stack in _all(ctx) if not wanted or stack.status in wanted]
     stacks, token = page(found, req.get("NextToken"))
-    result: dict[str, Any] = {"StackSummaries": [_summary(stack) for stack in stacks]}
-    return {**result, "NextToken": token} if token else result
+    result: api.ListStacksResult = {"StackSummaries": [_summary(stack) for stack in stacks]}
+    if token:
+        result["NextToken"] = token
+    return result
 
 
 def _all(ctx: Context) -> list[Stack]:
@@ -61,7 +69,7 @@ def _times(stack: Stack) -> dict[str, Any]:
     return result
 
 
-def _summary(stack: Stack) -> dict[str, Any]:
+def _summary(stack: Stack) -> api.StackSummary:
     result = {
         "StackId": stack.id, "StackName": stack.name, **_times(stack), "StackStatus": stack.status,
         "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
@@ -70,7 +78,7 @@ def _summary(stack: Stack) -> dict[str, Any]:
         result["TemplateDescription"] = stack.description
     if stack.reason:
         result["StackStatusReason"] = stack.reason
-    return {**result, **_nesting(ctx=None, stack=stack)}
+    return cast("api.StackSummary", {**result, **_nesting(ctx=None, stack=stack)})
 
 
 def _nesting(ctx: Context | None, stack: Stack) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def _nesting(ctx: Context | None, stack: Stack) -> dict[str, Any]:
     return result
 
 
-def _stack(ctx: Context, stack: Stack) -> dict[str, Any]:
+def _stack(ctx: Context, stack: Stack) -> api.Stack:
     result: dict[str, Any] = {
         "StackId": stack.id, "StackName": stack.name, **_times(stack), "StackStatus": stack.status,
         "DisableRollback": stack.disable_rollback, "RollbackConfiguration": {}, "NotificationARNs": [], "Capabilities": [],
@@ -109,10 +117,10 @@ def _stack(ctx: Context, stack: Stack) -> dict[str, Any]:
             result["Parameters"] = shown
         if revision.role_arn:
             result["RoleARN"] = revision.role_arn
-    return result
+    return cast("api.Stack", result)
 
 
-def describe_stack_events(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def describe_stack_events(ctx: Context, req: api.DescribeStackEventsRequest) -> api.DescribeStackEventsResult:
     """A stack's events, newest first. Raises: ValidationError.
 
     Source: CloudFormation API_DescribeStackEvents (read 2026-11).
@@ -120,11 +128,13 @@ def describe_stack_events(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     stack = _named(ctx, req)
     events = [event for _, event in ctx.tx.scan(stack.under("event"), Event, reverse=True)]
     shown, token = page(events, req.get("NextToken"))
-    result: dict[str, Any] = {"StackEvents": [_event(stack, event) for event in shown]}
-    return {**result, "NextToken": token} if token else result
+    result: api.DescribeStackEventsResult = {"StackEvents": [_event(stack, event) for event in shown]}
+    if token:
+        result["NextToken"] = token
+    return result
 
 
-def _named(ctx: Context, req: dict[str, Any]) -> Stack:
+def _named(ctx: Context, req: Mapping[str, Any]) -> Stack:
     if "StackName" not in req:
         raise ValidationError(
             "1 validation error detected: Value null at 'stackName' failed to satisfy constraint: Member must not be null"
@@ -132,8 +142,8 @@ def _named(ctx: Context, req: dict[str, Any]) -> Stack:
     return need_stack(ctx, req["StackName"], "Stack [{}] does not exist")
 
 
-def _event(stack: Stack, event: Event) -> dict[str, Any]:
-    result = {
+def _event(stack: Stack, event: Event) -> api.StackEvent:
+    result: api.StackEvent = {
         "StackId": stack.id, "EventId": event.id, "StackName": stack.name, "LogicalResourceId": event.logical_id,
         "PhysicalResourceId": event.physical_id, "ResourceType": event.type, "Timestamp": event.at,
         "ResourceStatus": event.status,
@@ -164,18 +174,26 @@ def _resource(stack: Stack, record: StackResource, time: str) -> dict[str, Any]:
     return result
 
 
-def list_stack_resources(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def _resource_summary(stack: Stack, record: StackResource) -> api.StackResourceSummary:
+    return cast("api.StackResourceSummary", _resource(stack, record, "LastUpdatedTimestamp"))
+
+
+def list_stack_resources(ctx: Context, req: api.ListStackResourcesRequest) -> api.ListStackResourcesResult:
     """Summaries of a stack's resources. Raises: ValidationError.
 
     Source: CloudFormation API_ListStackResources (read 2026-11).
     """
     stack = need_stack(ctx, req["StackName"])
     records, token = page(_shown(ctx, stack), req.get("NextToken"))
-    result: dict[str, Any] = {"StackResourceSummaries": [_resource(stack, r, "LastUpdatedTimestamp") for r in records]}
-    return {**result, "NextToken": token} if token else result
+    result: api.ListStackResourcesResult = {
+        "StackResourceSummaries": [_resource_summary(stack, record) for record in records]
+    }
+    if token:
+        result["NextToken"] = token
+    return result
 
 
-def describe_stack_resources(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def describe_stack_resources(ctx: Context, req: api.DescribeStackResourcesRequest) -> api.DescribeStackResourcesResult:
     """Up to 100 resources of a stack, found by the stack or by one's physical id. Raises: ValidationError.
 
     Source: CloudFormation API_DescribeStackResources (read 2026-11).
@@ -188,11 +206,9 @@ def describe_stack_resources(ctx: Context, req: dict[str, Any]) -> dict[str, Any
         stack = _holder(ctx, req["PhysicalResourceId"])
     wanted = req.get("LogicalResourceId")
     records = [record for record in _shown(ctx, stack) if wanted in (None, record.logical_id)]
-    found = [
-        {"StackName": stack.name, "StackId": stack.id, **_resource(stack, record, "Timestamp")}
-        for record in records[:100]
-    ]
-    return {"StackResources": found}
+    named = {"StackName": stack.name, "StackId": stack.id}
+    found = [{**named, **_resource(stack, record, "Timestamp")} for record in records[:100]]
+    return {"StackResources": cast("list[api.StackResource]", found)}
 
 
 def _holder(ctx: Context, physical_id: str) -> Stack:
@@ -202,7 +218,7 @@ def _holder(ctx: Context, physical_id: str) -> Stack:
     raise ValidationError(f"Stack for {physical_id} does not exist")
 
 
-def describe_stack_resource(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def describe_stack_resource(ctx: Context, req: api.DescribeStackResourceRequest) -> api.DescribeStackResourceResult:
     """One resource of a stack, with its metadata. Raises: ValidationError.
 
     Source: CloudFormation API_DescribeStackResource (read 2026-11).
@@ -216,4 +232,4 @@ def describe_stack_resource(ctx: Context, req: dict[str, Any]) -> dict[str, Any]
     body = json.loads(revision.processed or "{}").get("Resources", {}).get(record.logical_id, {})
     if "Metadata" in body:
         detail["Metadata"] = json.dumps(body["Metadata"])
-    return {"StackResourceDetail": detail}
+    return {"StackResourceDetail": cast("api.StackResourceDetail", detail)}

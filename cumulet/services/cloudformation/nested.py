@@ -6,7 +6,7 @@ told by a timer when it has.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
@@ -17,15 +17,19 @@ from cumulet.services.cloudformation.lookup import need_stack
 from cumulet.services.cloudformation.model import revision_of, stack_at
 from cumulet.services.cloudformation.stacks import create_stack, update_stack
 
+if TYPE_CHECKING:
+    from cumulet.services.cloudformation import api
+
 _NO_UPDATES = "No updates are to be performed."
 
 
-def create_nested(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def create_nested(ctx: Context, req: dict[str, Any]) -> api.CreateStackResult:
     """Internal: CreateStack on behalf of the stack `Parent`, with its capabilities."""
     parent = stack_at(ctx, req.pop("Parent"))
     assert parent is not None
     item = req.pop("Item")
-    created = create_stack(ctx, {**req, "Capabilities": revision_of(ctx, parent, parent.revision).capabilities})
+    own = {**req, "Capabilities": revision_of(ctx, parent, parent.revision).capabilities}
+    created = create_stack(ctx, cast("api.CreateStackRequest", own))
     stack = stack_at(ctx, created["StackId"].rpartition("/")[2])
     assert stack is not None
     root = parent.root or parent.id
@@ -33,12 +37,13 @@ def create_nested(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return created
 
 
-def update_nested(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def update_nested(ctx: Context, req: dict[str, Any]) -> api.UpdateStackResult:
     """Internal: UpdateStack on behalf of the stack `Parent`; nothing to update is fine."""
     parent = stack_at(ctx, req.pop("Parent"))
     assert parent is not None
     try:
-        result = update_stack(ctx, {**req, "Capabilities": revision_of(ctx, parent, parent.revision).capabilities})
+        own = {**req, "Capabilities": revision_of(ctx, parent, parent.revision).capabilities}
+        result = update_stack(ctx, cast("api.UpdateStackRequest", own))
         settled = False
     except ValidationError as error:
         if error.message != _NO_UPDATES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
@@ -20,8 +20,11 @@ from cumulet.services.cloudformation.model import (
     revision_of,
 )
 
+if TYPE_CHECKING:
+    from cumulet.services.cloudformation import api
 
-def create_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+
+def create_stack(ctx: Context, req: api.CreateStackRequest) -> api.CreateStackResult:
     """Create a stack; answers at once, the resources follow.
 
     Everything that the template says wrongly, and every type or property that is not here, is refused now. A request
@@ -54,7 +57,7 @@ def create_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {"StackId": stack.id}
 
 
-def update_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def update_stack(ctx: Context, req: api.UpdateStackRequest) -> api.UpdateStackResult:
     """Change a stack to another template, parameters or tags; answers at once, the resources follow.
 
     Raises: ValidationError (`No updates are to be performed.`, a stack in a state that cannot be updated),
@@ -81,7 +84,7 @@ def update_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {"StackId": stack.id}
 
 
-def delete_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def delete_stack(ctx: Context, req: api.DeleteStackRequest) -> api.DeleteStackResult:
     """Delete a stack and its resources, dependents first; one that does not exist is fine.
 
     RetainResources names resources to leave alone, for a stack in DELETE_FAILED.
@@ -119,7 +122,7 @@ def delete_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def cancel_update_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def cancel_update_stack(ctx: Context, req: api.CancelUpdateStackRequest) -> api.CancelUpdateStackResult:
     """Stop an update and roll it back. Raises: ValidationError.
 
     Source: CloudFormation API_CancelUpdateStack (read 2026-11).
@@ -134,7 +137,7 @@ def cancel_update_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def continue_update_rollback(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def continue_update_rollback(ctx: Context, req: api.ContinueUpdateRollbackRequest) -> api.ContinueUpdateRollbackResult:
     """Go on with a rollback that failed; ResourcesToSkip are taken as restored. Raises: ValidationError.
 
     Source: CloudFormation API_ContinueUpdateRollback (read 2026-11).
@@ -155,7 +158,9 @@ def continue_update_rollback(ctx: Context, req: dict[str, Any]) -> dict[str, Any
     return {}
 
 
-def update_termination_protection(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def update_termination_protection(
+    ctx: Context, req: api.UpdateTerminationProtectionRequest
+) -> api.UpdateTerminationProtectionResult:
     """Turn the protection against deletion on or off. Raises: ValidationError.
 
     Source: CloudFormation API_UpdateTerminationProtection (read 2026-11).
@@ -165,7 +170,7 @@ def update_termination_protection(ctx: Context, req: dict[str, Any]) -> dict[str
     return {"StackId": stack.id}
 
 
-def rollback_stack(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def rollback_stack(ctx: Context, req: api.RollbackStackRequest) -> api.RollbackStackResult:
     """Roll back a stack that was kept in CREATE_FAILED or UPDATE_FAILED. Raises: ValidationError.
 
     Source: CloudFormation API_RollbackStack (read 2026-11).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.kernel.context import Context
 from cumulet.services.cloudformation import parameters, prepare, template, transforms
@@ -14,8 +14,11 @@ from cumulet.services.cloudformation.model import NAME, Export, revision_of, sta
 from cumulet.services.cloudformation.outputs import importers
 from cumulet.services.cloudformation.source import parse
 
+if TYPE_CHECKING:
+    from cumulet.services.cloudformation import api
 
-def get_template(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+
+def get_template(ctx: Context, req: api.GetTemplateRequest) -> api.GetTemplateResult:
     """A stack's or change set's template: as given, or after its transforms (TemplateStage Processed).
 
     Raises: ChangeSetNotFound, ValidationError. Source: CloudFormation API_GetTemplate (read 2026-11).
@@ -40,7 +43,7 @@ def get_template(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     return {"TemplateBody": revision.processed, "StagesAvailable": stages}
 
 
-def validate_template(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def validate_template(ctx: Context, req: api.ValidateTemplateRequest) -> api.ValidateTemplateResult:
     """Whether a template is well formed: its parameters and the capabilities it needs. Raises: ValidationError.
 
     Source: CloudFormation API_ValidateTemplate (read 2026-11).
@@ -49,7 +52,7 @@ def validate_template(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "Parameters": [_validated_parameter(name, body) for name, body in parameters.declared(data).items()]
     }
-    return {**found, **_needs(data)}
+    return cast("api.ValidateTemplateResult", {**found, **_needs(data)})
 
 
 def _checked(text: str) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _needs(data: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def get_template_summary(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def get_template_summary(ctx: Context, req: api.GetTemplateSummaryRequest) -> api.GetTemplateSummaryResult:
     """What a template, or a stack's template, declares: parameters, types, capabilities, transforms.
 
     Raises: ValidationError. Source: CloudFormation API_GetTemplateSummary (read 2026-11).
@@ -109,7 +112,7 @@ def get_template_summary(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if "Metadata" in data:
         result["Metadata"] = json.dumps(data["Metadata"])
-    return result
+    return cast("api.GetTemplateSummaryResult", result)
 
 
 def _declaration(name: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -119,22 +122,24 @@ def _declaration(name: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**_validated_parameter(name, body), "ParameterType": body["Type"], "ParameterConstraints": constraints}
 
 
-def list_exports(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def list_exports(ctx: Context, req: api.ListExportsRequest) -> api.ListExportsResult:
     """All exports of the region. Raises: ValidationError.
 
     Source: CloudFormation API_ListExports (read 2026-11).
     """
-    found = []
+    found: list[api.Export] = []
     for _, export in ctx.tx.scan((NAME, "export", ctx.account, ctx.region), Export):
         stack = stack_at(ctx, export.stack)
         assert stack is not None
         found.append({"ExportingStackId": stack.id, "Name": export.name, "Value": export.value})
     shown, token = page(found, req.get("NextToken"))
-    result: dict[str, Any] = {"Exports": shown}
-    return {**result, "NextToken": token} if token else result
+    result: api.ListExportsResult = {"Exports": shown}
+    if token:
+        result["NextToken"] = token
+    return result
 
 
-def list_imports(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+def list_imports(ctx: Context, req: api.ListImportsRequest) -> api.ListImportsResult:
     """The stacks that import an export. Raises: ValidationError.
 
     Source: CloudFormation API_ListImports (read 2026-11).
@@ -146,5 +151,7 @@ def list_imports(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     if not users:
         raise ValidationError(f"Export '{name}' is not imported by any stack.")
     shown, token = page(users, req.get("NextToken"))
-    result: dict[str, Any] = {"Imports": shown}
-    return {**result, "NextToken": token} if token else result
+    result: api.ListImportsResult = {"Imports": shown}
+    if token:
+        result["NextToken"] = token
+    return result

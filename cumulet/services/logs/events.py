@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cumulet.kernel.context import Context
 from cumulet.services.logs.errors import InvalidParameterException
@@ -15,6 +15,9 @@ from cumulet.services.logs.patterns import compiled
 from cumulet.services.logs.reading import Event, backwards, forwards
 from cumulet.services.logs.storing import store
 
+if TYPE_CHECKING:
+    from cumulet.services.logs import api
+
 _BATCH_LIMIT_BYTES = 1_048_576
 _EVENT_OVERHEAD_BYTES = 26
 _TOO_OLD_MS = 14 * DAY_MS
@@ -23,10 +26,8 @@ _PAGE = 10_000
 _PAGE_BYTES = 1_048_576
 _FOREVER_MS = 10**13
 
-Json = dict[str, Any]
 
-
-def put_log_events(ctx: Context, req: Json) -> Json:
+def put_log_events(ctx: Context, req: api.PutLogEventsRequest) -> api.PutLogEventsResult:
     """Keep a batch of events. Sequence tokens are accepted and not needed, as on AWS.
 
     Limits: 10,000 events, 1 MB with 26 bytes an event, 24 hours between the first and the last, in order. Events more than
@@ -39,7 +40,7 @@ def put_log_events(ctx: Context, req: Json) -> Json:
     events = [(event["timestamp"], event["message"]) for event in req["logEvents"]]
     _check_batch(events)
     now_ms = int(ctx.now * 1000)
-    rejected: Json = {}
+    rejected: api.RejectedLogEventsInfo = {}
     kept: list[tuple[int, str]] = []
     for index, (at_ms, message) in enumerate(events):
         if at_ms > now_ms + _TOO_NEW_MS:
@@ -52,7 +53,7 @@ def put_log_events(ctx: Context, req: Json) -> Json:
             kept.append((at_ms, message))
     if kept:
         store(ctx, group, stream, kept)
-    answer: Json = {"nextSequenceToken": f"{int(ctx.now * 1e6):056d}"}
+    answer: api.PutLogEventsResult = {"nextSequenceToken": f"{int(ctx.now * 1e6):056d}"}
     if rejected:
         answer["rejectedLogEventsInfo"] = rejected
     return answer
@@ -70,7 +71,7 @@ def _check_batch(events: list[tuple[int, str]]) -> None:
         )
 
 
-def get_log_events(ctx: Context, req: Json) -> Json:
+def get_log_events(ctx: Context, req: api.GetLogEventsRequest) -> api.GetLogEventsResult:
     """A stream's events: the newest, or from the head; a page is 10,000 events or 1 MB.
 
     The end is reached when the token that comes back is the one that was sent.
@@ -97,7 +98,7 @@ def get_log_events(ctx: Context, req: Json) -> Json:
     }
 
 
-def filter_log_events(ctx: Context, req: Json) -> Json:
+def filter_log_events(ctx: Context, req: api.FilterLogEventsRequest) -> api.FilterLogEventsResult:
     """Events of a group, or of some of its streams, that match a pattern, interleaved by time.
 
     A page is 10,000 events or 1 MB. See patterns.py for the pattern language.
@@ -116,7 +117,7 @@ def filter_log_events(ctx: Context, req: Json) -> Json:
     low, high = _range(ctx, group, req, inclusive=True)
     head, first = _position(req)
     limit = req.get("limit", _PAGE)
-    shown: list[Json] = []
+    shown: list[api.FilteredLogEvent] = []
     size = 0
     for event, name in _interleaved(ctx, streams, first, low, high, head):
         if not matches(event.message):
@@ -161,14 +162,16 @@ def _interleaved(
     return heapq.merge(*map(named, streams), key=lambda pair: (pair[0].place, pair[1]), reverse=not head)
 
 
-def _range(ctx: Context, group: Group, req: Json, inclusive: bool) -> tuple[int, int]:
+def _range(
+    ctx: Context, group: Group, req: api.GetLogEventsRequest | api.FilterLogEventsRequest, inclusive: bool
+) -> tuple[int, int]:
     """[low, high) in milliseconds, without what has expired."""
     low = max(req.get("startTime", 0), group.oldest_ms(ctx.now))
     high = req.get("endTime", _FOREVER_MS)
     return low, high + 1 if inclusive else high
 
 
-def _token(req: Json) -> tuple[str, int | None]:
+def _token(req: api.GetLogEventsRequest) -> tuple[str, int | None]:
     """(direction, the gap between two events that the page begins at)."""
     token = req.get("nextToken")
     if token is None:
@@ -179,7 +182,7 @@ def _token(req: Json) -> tuple[str, int | None]:
     return parts[0], int(parts[1])
 
 
-def _position(req: Json) -> tuple[bool, tuple[int, str] | None]:
+def _position(req: api.FilterLogEventsRequest) -> tuple[bool, tuple[int, str] | None]:
     """(whether from the head, the event to begin with). A token keeps the direction it was made in."""
     if "nextToken" not in req:
         return req.get("startFromHead", True), None

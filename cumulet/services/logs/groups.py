@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
@@ -17,15 +17,16 @@ from cumulet.services.logs.model import ROOT, Group, Stream, group_key
 from cumulet.services.logs.storing import new_group, watch
 from cumulet.services.logs.tagging import checked_tags
 
+if TYPE_CHECKING:
+    from cumulet.services.logs import api
+
 _RETENTIONS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 )
 _PAGE = 50
 
-Json = dict[str, Any]
 
-
-def create_log_group(ctx: Context, req: Json) -> Json:
+def create_log_group(ctx: Context, req: api.CreateLogGroupRequest) -> api.CreateLogGroupResult:
     """Make a log group. Events never expire unless a retention policy says so.
 
     Raises: ResourceAlreadyExistsException, InvalidParameterException, NotImplementedOnCumulet (kmsKeyId, other classes).
@@ -47,7 +48,7 @@ def create_log_group(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def delete_log_group(ctx: Context, req: Json) -> Json:
+def delete_log_group(ctx: Context, req: api.DeleteLogGroupRequest) -> api.DeleteLogGroupResult:
     """Delete a log group with its streams and events.
 
     Raises: ResourceNotFoundException, ValidationException (deletion protection).
@@ -61,7 +62,7 @@ def delete_log_group(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def describe_log_groups(ctx: Context, req: Json) -> Json:
+def describe_log_groups(ctx: Context, req: api.DescribeLogGroupsRequest) -> api.DescribeLogGroupsResult:
     """The log groups by name, 50 at a time: those with a prefix, or with a text anywhere in their name.
 
     `storedBytes` is not counted and left out.
@@ -79,7 +80,7 @@ def describe_log_groups(ctx: Context, req: Json) -> Json:
     start, limit = req.get("nextToken", ""), req.get("limit", _PAGE)
     prefix, pattern = req.get("logGroupNamePrefix", ""), req.get("logGroupNamePattern", "")
     first = group_key(ctx.account, ctx.region, max(start, prefix))
-    shown: list[Json] = []
+    shown: list[api.LogGroup] = []
     for _, group in ctx.tx.scan((ROOT, "group", ctx.account, ctx.region), Group, start=first):
         if not group.name.startswith(prefix):
             break
@@ -90,7 +91,7 @@ def describe_log_groups(ctx: Context, req: Json) -> Json:
     return {"logGroups": shown}
 
 
-def put_retention_policy(ctx: Context, req: Json) -> Json:
+def put_retention_policy(ctx: Context, req: api.PutRetentionPolicyRequest) -> api.PutRetentionPolicyResult:
     """Have events of a group expire after some days; expired ones are no longer returned at once, removed soon.
 
     Raises: ResourceNotFoundException, InvalidParameterException (a number of days that AWS does not offer).
@@ -109,7 +110,7 @@ def put_retention_policy(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def delete_retention_policy(ctx: Context, req: Json) -> Json:
+def delete_retention_policy(ctx: Context, req: api.DeleteRetentionPolicyRequest) -> api.DeleteRetentionPolicyResult:
     """Have events of a group kept for ever.
 
     Raises: ResourceNotFoundException. Source: CloudWatch Logs API_DeleteRetentionPolicy (read 2026-11).
@@ -119,7 +120,9 @@ def delete_retention_policy(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def put_log_group_deletion_protection(ctx: Context, req: Json) -> Json:
+def put_log_group_deletion_protection(
+    ctx: Context, req: api.PutLogGroupDeletionProtectionRequest
+) -> api.PutLogGroupDeletionProtectionResult:
     """Switch a group's deletion protection on or off.
 
     Raises: ResourceNotFoundException. Source: CloudWatch Logs API_PutLogGroupDeletionProtection (read 2026-11).
@@ -133,8 +136,8 @@ def _identified(ctx: Context, identifier: str) -> Group:
     return group_of_arn(ctx, identifier) if identifier.startswith("arn:") else group_named(ctx, identifier)
 
 
-def _shown(group: Group) -> Json:
-    shown: Json = {
+def _shown(group: Group) -> api.LogGroup:
+    shown: api.LogGroup = {
         "logGroupName": group.name,
         "creationTime": group.created_ms,
         "metricFilterCount": 0,

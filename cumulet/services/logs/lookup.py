@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cumulet.kernel.context import Context
@@ -10,8 +11,6 @@ from cumulet.services.logs.errors import InvalidParameterException, no_group, no
 from cumulet.services.logs.model import Group, Stream, group_key, stream_key
 
 _ARN = re.compile(r"arn:aws[a-zA-Z-]*:logs:([a-z0-9-]+):(\d{12}):log-group:([^:]+)(?::\*)?")
-
-Json = dict[str, Any]
 
 
 def group_named(ctx: Context, name: str) -> Group:
@@ -33,7 +32,7 @@ def group_of_arn(ctx: Context, arn: str) -> Group:
     return found
 
 
-def group_asked(ctx: Context, req: Json) -> Group:
+def group_asked(ctx: Context, req: Mapping[str, Any]) -> Group:
     """The group that logGroupName or logGroupIdentifier (a name or an ARN) names.
 
     Raises: InvalidParameterException, ResourceNotFoundException.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.logs.model import DAY_MS, Batch, Group, Stream, group_key, stream_key
 
 _SHORTEST_SPAN_MS = 1024
+_EMBEDDED = '"CloudWatchMetrics"'
 
 
 def append(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +66,15 @@ def store(ctx: Context, group: Group, stream: Stream, events: list[tuple[int, st
     if group.retention_days is not None and stream.watched != group.policy:
         watch(ctx, group, stream, (last + group.retention_days * DAY_MS) / 1000)
     ctx.tx.put((*stream.batches, first, _order(ctx)), Batch(ingested_ms=int(ctx.now * 1000), events=events))
+    metrics = [message for _, message in events if _EMBEDDED in message]
+    if metrics:
+        _publish(ctx, metrics)
+
+
+def _publish(ctx: Context, messages: list[str]) -> None:
+    """Have CloudWatch take the metrics that lines carry in the embedded metric format, where CloudWatch is there."""
+    with contextlib.suppress(NotImplementedOnCumulet):
+        ctx.call("cloudwatch", "cumulet:Embedded", {"Messages": messages})
 
 
 def watch(ctx: Context, group: Group, stream: Stream, at: float) -> None:

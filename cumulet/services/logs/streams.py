@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cumulet.kernel.context import Context
 from cumulet.services.logs.errors import InvalidParameterException, ResourceAlreadyExistsException
@@ -11,12 +11,13 @@ from cumulet.services.logs.model import ROOT, Group, Stream, stream_key
 from cumulet.services.logs.reading import newest, oldest_ms
 from cumulet.services.logs.storing import new_stream
 
+if TYPE_CHECKING:
+    from cumulet.services.logs import api
+
 _PAGE = 50
 
-Json = dict[str, Any]
 
-
-def create_log_stream(ctx: Context, req: Json) -> Json:
+def create_log_stream(ctx: Context, req: api.CreateLogStreamRequest) -> api.CreateLogStreamResult:
     """Make a stream in a group.
 
     Raises: ResourceNotFoundException, ResourceAlreadyExistsException.
@@ -29,7 +30,7 @@ def create_log_stream(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def delete_log_stream(ctx: Context, req: Json) -> Json:
+def delete_log_stream(ctx: Context, req: api.DeleteLogStreamRequest) -> api.DeleteLogStreamResult:
     """Delete a stream with its events.
 
     Raises: ResourceNotFoundException. Source: CloudWatch Logs API_DeleteLogStream (read 2026-11).
@@ -41,7 +42,7 @@ def delete_log_stream(ctx: Context, req: Json) -> Json:
     return {}
 
 
-def describe_log_streams(ctx: Context, req: Json) -> Json:
+def describe_log_streams(ctx: Context, req: api.DescribeLogStreamsRequest) -> api.DescribeLogStreamsResult:
     """A group's streams, 50 at a time, by name or by the time of their newest event.
 
     Raises: ResourceNotFoundException, InvalidParameterException.
@@ -64,14 +65,16 @@ def describe_log_streams(ctx: Context, req: Json) -> Json:
         if req["nextToken"] not in names:
             raise InvalidParameterException("The specified nextToken is invalid.")
         start = names.index(req["nextToken"])
-    answer: Json = {"logStreams": [_shown(ctx, group, stream) for stream in found[start : start + limit]]}
+    answer: api.DescribeLogStreamsResult = {
+        "logStreams": [_shown(ctx, group, stream) for stream in found[start : start + limit]]
+    }
     if len(found) > start + limit:
         answer["nextToken"] = found[start + limit].name
     return answer
 
 
-def _shown(ctx: Context, group: Group, stream: Stream) -> Json:
-    shown: Json = {
+def _shown(ctx: Context, group: Group, stream: Stream) -> api.LogStream:
+    shown: api.LogStream = {
         "logStreamName": stream.name,
         "creationTime": stream.created_ms,
         "arn": f"{group.arn}:log-stream:{stream.name}",

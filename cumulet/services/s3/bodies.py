@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 
-from cumulet.aws.http import Body, FileBody, ResponseBody
+from cumulet.aws.http import Body, FileBody, ResponseBody, SpooledPart
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import Record
 from cumulet.kernel.tx import BLOB_OVER_BYTES
@@ -22,7 +22,8 @@ class Bytes(Record):
 def store(ctx: Context, body: Body) -> list[Segment]:
     """Keep a request's body."""
     if not isinstance(body, bytes):
-        return [Segment(size=body.size, blob=ctx.tx.adopt_blob(body))]
+        offset = body.offset if isinstance(body, SpooledPart) else 0
+        return [Segment(size=body.size, blob=ctx.tx.adopt_blob(body), offset=offset)]
     if not body:
         return []
     if len(body) > BLOB_OVER_BYTES:

@@ -151,6 +151,10 @@ class MalformedPolicy(AwsError):
     pass
 
 
+class InvalidPolicyDocument(AwsError):
+    pass
+
+
 class IllegalLocationConstraintException(AwsError):
     pass
 

@@ -1,0 +1,117 @@
+"""The Internal Handoff deployed, driven, and broken. Checklist: A2, B5.1, B5.2, B5.3, B5.4, B5.5, B5.6."""
+
+import json
+import re
+
+import pytest
+
+ADDRESS = {"address": "1 Cloud Street"}
+
+
+@pytest.fixture
+def service(pattern, cloud):
+    return pattern.deploy(cloud.endpoint)
+
+
+def failed(service):
+    answer = service.client("sqs").receive_message(
+        QueueUrl=service.outputs["Failed"], MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+    )
+    return answer.get("Messages", [])
+
+
+def lines(service, function):
+    events = service.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{service.outputs[function]}")["events"]
+    return [event["message"] for event in events]
+
+
+def test_the_caller_has_its_answer_before_the_work_is_done(pattern, server_process):
+    """A2, B5.1: Event disconnects with the acknowledgement, while the handler still sleeps two seconds; in real time."""
+    service = pattern.deploy(server_process().start().endpoint)
+    service.invoke("Orders", {"order": "warm", **ADDRESS})
+    answer = service.invoke("Orders", {"order": "slow", **ADDRESS, "takes_s": 2})
+    assert answer == {"order": "slow", "accepted": True}
+    assert "slow" not in pattern.parcels(service)
+    while "slow" not in pattern.parcels(service):
+        pass  # each look is a request: this ends with the function's two seconds, or with the test's time
+
+
+def test_a_failing_event_is_tried_three_times_with_one_request_id(service, clock):
+    """B5.2: 1 + 2 attempts, after one and after two minutes, the same request id on each."""
+    service.invoke("Orders", {"order": "lost"})
+    clock.quiet()
+    attempts = [len([line for line in lines(service, "Shipping") if "order lost" in line and "in request" in line])]
+    for seconds in (59, 2, 118, 3, 3600):
+        clock.advance(seconds)
+        attempts.append(len([line for line in lines(service, "Shipping") if "in request" in line]))
+    assert attempts == [1, 1, 2, 2, 3, 3]
+    ids = {re.search(r"in request (\S+)", line).group(1) for line in lines(service, "Shipping") if "in request" in line}
+    assert len(ids) == 1
+
+
+def test_an_event_that_comes_twice_makes_one_parcel(pattern, service, clock):
+    """B5.3: events are idempotent."""
+    for _ in range(3):
+        service.invoke("Shipping", {"order": "twice", **ADDRESS}, "Event")
+    clock.quiet()
+    assert pattern.parcels(service) == {"twice"}
+    assert sum("was shipped before" in line for line in lines(service, "Shipping")) == 2
+
+
+def test_what_fails_for_good_is_kept_with_its_error_and_can_be_replayed(pattern, service, clock):
+    """B5.4, B5.5: after the last retry the event is in the queue, payload intact, with RequestID, ErrorCode, ErrorMessage."""
+    service.invoke("Orders", {"order": "lost", "note": "äöü"})
+    clock.advance(300)
+    (message,) = failed(service)
+    assert json.loads(message["Body"]) == {"order": "lost", "note": "äöü"}
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes["ErrorCode"] == "200"
+    assert attributes["ErrorMessage"] == "order lost has no address"
+    assert attributes["RequestID"] in "\n".join(lines(service, "Shipping"))
+    service.invoke("Shipping", {**json.loads(message["Body"]), **ADDRESS}, "Event")
+    clock.quiet()
+    assert pattern.parcels(service) == {"lost"}
+
+
+def test_an_alarm_tells_operators_that_failures_pile_up(service, clock):
+    """B5.6: the platform emits the queue's size; an alarm on it goes to ALARM and notifies SNS, and back to OK."""
+    sqs, sns, cloudwatch = service.client("sqs"), service.client("sns"), service.client("cloudwatch")
+    inbox = sqs.create_queue(QueueName="on-duty")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=service.outputs["Operators"], Protocol="sqs", Endpoint=arn)
+
+    def state():
+        return cloudwatch.describe_alarms(AlarmNames=[service.outputs["Alarm"]])["MetricAlarms"][0]["StateValue"]
+
+    def news():
+        found = sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            sqs.delete_message(QueueUrl=inbox, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(json.loads(message["Body"])["Message"])["NewStateValue"] for message in found]
+
+    service.invoke("Orders", {"order": "lost 1"})
+    clock.advance(600)
+    assert state() == "OK"
+    news()  # it may have said that it is well
+    service.invoke("Orders", {"order": "lost 2"})
+    clock.advance(600)
+    assert state() == "ALARM"
+    assert news() == ["ALARM"]
+    sqs.purge_queue(QueueUrl=service.outputs["Failed"])
+    clock.advance(600)
+    assert state() == "OK"
+    assert news() == ["OK"]
+
+
+def test_orders_that_were_accepted_are_shipped_after_sigkill(pattern, server_process):
+    """B5.3, A3: at least once, across crashes at any moment; nothing healthy in the dead-letter queue."""
+    server = server_process("--clock", "virtual").start()
+    service = pattern.deploy(server.endpoint)
+    for number in range(60):
+        service.invoke("Orders", {"order": f"o{number}", **ADDRESS})
+        if number % 20 == 19:
+            server.kill()
+            server.start()
+    service.clock(advance=600)
+    assert pattern.parcels(service) == {f"o{number}" for number in range(60)}
+    assert failed(service) == []
