@@ -43,6 +43,7 @@ SPEC_FIELDS = (
     "log_group",
     "log_format",
     "application_log_level",
+    "initialization_type",
 )
 
 
@@ -71,6 +72,7 @@ class Run:
     started: float
     with_init: bool = False
     cold: bool = False
+    ahead: bool = False  # the init phase alone, for an invocation that is still to come
     killed_for: str = ""
     log: Log = field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
@@ -147,6 +149,17 @@ class Environment:
         self._send(data + frames.pack(frames.INVOKE, json.dumps(meta).encode(), invocation.payload))
         return run.done
 
+    def initialise(self, spec: FunctionSpec, now: float | None) -> asyncio.Future[InvocationResult]:
+        """Run the init phase of a blank ahead of any invocation; the result is about that phase."""
+        assert self.run is None and self.spec is None and not self.gone
+        invocation = Invocation("", b"", now=now)
+        run = self.run = Run(invocation, self._loop.create_future(), time.monotonic(), cold=True, ahead=True)
+        if now is not None:
+            self._virtual = (now, time.monotonic())
+        run.timer = self._loop.call_later(INIT_LIMIT_S, self._expire, "init-timeout")
+        self._send(self._init_frame(spec, invocation))
+        return run.done
+
     def _init_frame(self, spec: FunctionSpec, invocation: Invocation) -> bytes:
         self.spec = spec
         self._platform = report.Platform(spec)
@@ -169,7 +182,7 @@ class Environment:
         return frames.pack(frames.INIT, json.dumps(head).encode())
 
     def _begin_cold(self) -> None:
-        if self.run is not None and self._platform is not None:
+        if self.run is not None and not self.run.ahead and self._platform is not None:
             self._output.add(self._platform.start(self.now(), self.run.invocation))
 
     def kill(self, reason: str = "") -> None:
@@ -261,7 +274,10 @@ class Environment:
             )
             return
         self._inited = True
-        if not run.with_init:
+        if run.ahead:
+            self._init_s = head["s"]
+            self._finish(run, b"", head["s"] * 1000, "ok", None)
+        elif not run.with_init:
             self._init_s = head["s"]
             if run.timer is not None:
                 run.timer.cancel()
@@ -338,11 +354,11 @@ class Environment:
         shown = {"ok": "success", "timeout": "timeout"}.get(status, "error")
         billed = report.billed_ms(duration_ms + (init_ms or 0.0))
         figures = report.Figures(duration_ms, billed, init_ms, self._used_mb(0), shown, error)
-        now = self.now()
-        end = self._platform.end(run.invocation)
-        if end is not None:
-            self._output.add(end)
-        self._output.add(self._platform.report(now, run.invocation, figures))
+        if not run.ahead:
+            end = self._platform.end(run.invocation)
+            if end is not None:
+                self._output.add(end)
+            self._output.add(self._platform.report(self.now(), run.invocation, figures))
         result = InvocationResult(
             payload=payload,
             function_error="Unhandled" if error else None,

@@ -37,6 +37,7 @@ class FunctionSpec:
     application_log_level: str = ""
     tracing: str = "PassThrough"
     revision: str = ""
+    initialization_type: str = "on-demand"
 
 
 @dataclass(frozen=True, slots=True)

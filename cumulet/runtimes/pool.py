@@ -25,6 +25,7 @@ from .starter import Starter, starter_for
 _PYTHON = re.compile(r"python3\.([6-9]|1[0-4])")
 _WATCH_S = 0.05
 _REFILL_S = 0.02
+_WAVE = 16
 
 Key = tuple[FunctionSpec, bool]
 
@@ -62,6 +63,8 @@ class Runtimes:
         self._idle: dict[Key, list[Environment]] = {}
         self._idle_order: OrderedDict[int, tuple[Key, Environment]] = OrderedDict()
         self._busy: dict[int, Environment] = {}
+        self._kept: dict[Key, int] = {}  # how many environments are to stand ready, whoever comes
+        self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._warm: asyncio.Event = asyncio.Event()
         self._start_error: RuntimeStartError | None = None
@@ -93,6 +96,7 @@ class Runtimes:
     async def close(self) -> None:
         """Kill every environment and wait until they are gone. Invocations in progress fail with RuntimesClosed."""
         self._closed = True
+        self._kept.clear()
         for timer in self._timers.values():
             timer.cancel()
         if self._starter is not None:
@@ -148,6 +152,61 @@ class Runtimes:
             elif not environment.gone:
                 self._put_idle(key, environment)
 
+    async def provision(self, spec: FunctionSpec, count: int, now: float | None) -> list[InvocationResult]:
+        """Keep `count` environments of this very spec initialised, from now on; 0 gives them up.
+
+        Returns how the init phases went that this took. One that fails ends it: what stood ready before stays so.
+        Raises UnsupportedRuntime, RuntimeStartError, RuntimesClosed.
+        """
+        if not _PYTHON.fullmatch(spec.runtime):
+            raise UnsupportedRuntime(spec.runtime)
+        key = (spec, now is not None)
+        if count == 0:
+            self._kept.pop(key, None)
+            for environment in self._idle.pop(key, []):
+                environment.kill()
+            return []
+        self._kept[key] = count
+        for _ in range(self._standing(key) - count):
+            if self._idle.get(key):
+                surplus = self._idle[key].pop()
+                surplus.retired = True
+                surplus.kill()
+        results: list[InvocationResult] = []
+        while key in self._kept and (missing := count - self._standing(key)) > 0:
+            wave = [self._initialised(self._take_blank(), key, now) for _ in range(min(missing, _WAVE))]
+            results += await asyncio.gather(*wave)
+            if any(result.function_error for result in results):
+                break
+        return results
+
+    def give_up(self) -> None:
+        """Keep nothing initialised any more: the cloud is emptied."""
+        for key in list(self._kept):
+            del self._kept[key]
+            for environment in self._idle.pop(key, []):
+                environment.kill()
+
+    async def _initialised(self, environment: Environment, key: Key, now: float | None) -> InvocationResult:
+        try:
+            result = await environment.initialise(key[0], now)
+        except InitTimedOut as late:
+            return InvocationResult(b"", "Unhandled", late.log, environment.log_stream, 0.0, 0, None, 0, "timeout")
+        if result.function_error or environment.gone or environment.retired:
+            environment.kill()
+        else:
+            self._put_idle(key, environment)
+        return result
+
+    def _standing(self, key: Key) -> int:
+        return sum(1 for each in self._all.values() if each.spec == key[0] and not each.retired)
+
+    async def _replace(self, key: Key, now: float) -> None:
+        """An environment that was to stand ready has ended: start another, once."""
+        with contextlib.suppress(RuntimesClosed, RuntimeStartError):
+            if self._standing(key) < self._kept.get(key, 0):
+                await self._initialised(self._take_blank(), key, now if key[1] else None)
+
     def retire(self, function_arn: str) -> None:
         """End a changed function's environments: idle ones now, busy ones after they end."""
         for environment in self._all.values():
@@ -165,6 +224,7 @@ class Runtimes:
             "busy": len(self._busy),
             "invocations": self._counts["invocations"],
             "cold_starts": self._counts["cold_starts"],
+            "provisioned": sum(len(self._idle.get(key, ())) for key in self._kept),
             "zygote_restarts": self._counts["zygote_restarts"],
         }
 
@@ -177,11 +237,18 @@ class Runtimes:
         environment = waiting.pop()
         if not waiting:
             del self._idle[key]
-        del self._idle_order[environment.ident]
+        self._idle_order.pop(environment.ident, None)
         return environment
 
     def _put_idle(self, key: Key, environment: Environment) -> None:
         environment.idle_since = time.monotonic()
+        if environment.spec is not None and environment.spec.initialization_type != "on-demand":
+            if self._standing(key) > self._kept.get(key, 0):
+                environment.retired = True
+                environment.kill()
+            else:
+                self._idle.setdefault(key, []).append(environment)
+            return
         self._idle.setdefault(key, []).append(environment)
         self._idle_order[environment.ident] = (key, environment)
         if len(self._idle_order) > self._idle_limit:
@@ -202,6 +269,13 @@ class Runtimes:
             waiting.remove(environment)
             if not waiting:
                 del self._idle[found[0]]
+            return
+        for key in self._kept:
+            if environment in self._idle.get(key, ()):
+                self._idle[key].remove(environment)
+                if not self._idle[key]:
+                    del self._idle[key]
+                return
 
     def _reap(self) -> None:
         """End environments that were idle too long; the oldest come first."""
@@ -297,7 +371,14 @@ class Runtimes:
         with contextlib.suppress(ValueError):
             self._blanks.remove(environment)
         self._forget_idle(environment)
+        ahead = environment.run is not None and environment.run.ahead
         environment.exited(status, max_rss_kb)
+        if not ahead and not self._closed:
+            for key in self._kept:
+                if key[0] == environment.spec:
+                    task = self._loop.create_task(self._replace(key, environment.now()))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
         if self._starter is not None and not self._starter.isolated:
             shutil.rmtree(self.tmp_dir(ident), ignore_errors=True)
 

@@ -46,14 +46,16 @@ class Platform:
         """The first line of an environment; says which interpreter runs the label."""
         runs_on = f"{self._spec.runtime} runs on {platform.python_implementation()} {platform.python_version()}"
         if self._json:
-            record = {"initializationType": "on-demand", "phase": "init", "runtimeVersion": runs_on}
+            kind = self._spec.initialization_type
+            record = {"initializationType": kind, "phase": "init", "runtimeVersion": runs_on}
             return self._line(at, "initStart", record | {"functionName": self._spec.function_name})
         return f"INIT_START Runtime Version: {runs_on}"
 
     def init_report(self, at: float, duration_ms: float, status: str, error_type: str | None) -> str:
         """The line about an init phase that failed."""
         if self._json:
-            record = {"initializationType": "on-demand", "phase": "init", "status": status, "errorType": error_type}
+            how = self._spec.initialization_type
+            record = {"initializationType": how, "phase": "init", "status": status, "errorType": error_type}
             return self._line(at, "initReport", record | {"metrics": {"durationMs": round(duration_ms, 3)}})
         kind = f"\tError Type: {error_type}" if error_type else ""
         return f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: init\tStatus: {status}{kind}"

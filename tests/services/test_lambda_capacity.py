@@ -8,6 +8,7 @@ import pytest
 
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.service import Service
+from cumulet.kernel.store import Fate
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import SERVICE as LAMBDA
 from cumulet.services.lambda_.errors import ServiceException, TooManyRequestsException
@@ -141,7 +142,7 @@ def test_a_slot_whose_end_was_never_heard_of_is_free_again_after_the_timeout():
             )
             await running.call("lambda", "Invoke", {"FunctionName": "f"})
             table = running.pipeline.volatile["lambda.running"]
-            table.by_function["000000000000", "us-east-1", "f"] = {"lost": running.clock.now() + 63}
+            table.by_function["000000000000", "us-east-1", "f"] = {"lost": (running.clock.now() + 63, Fate())}
             with pytest.raises(TooManyRequestsException):
                 await running.call("lambda", "Invoke", {"FunctionName": "f"})
             await running.advance(64)

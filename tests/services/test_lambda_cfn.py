@@ -153,3 +153,55 @@ def test_log_groups_and_streams(aws, stack, clock):
     aws("cloudformation").delete_stack(StackName="s")
     clock.advance(120)
     assert logs.describe_log_groups()["logGroups"] == []
+
+
+def test_how_events_end_is_set_by_a_template(aws, stack, clock):
+    def resources(**settings):
+        return {
+            "Dead": {"Type": "AWS::SQS::Queue"},
+            "F": function(DeadLetterConfig={"TargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}}),
+            "Events": {
+                "Type": "AWS::Lambda::EventInvokeConfig",
+                "Properties": {"FunctionName": {"Ref": "F"}, "Qualifier": "$LATEST", **settings},
+            },
+        }
+
+    shown = {"Name": {"Ref": "F"}, "Queue": {"Fn::GetAtt": ["Dead", "Arn"]}, "Ref": {"Ref": "Events"}}
+    outputs = stack(resources(MaximumRetryAttempts="1", MaximumEventAgeInSeconds=600), shown)
+    client, name = aws("lambda"), outputs["Name"]
+    assert outputs["Ref"] == f"{name}|$LATEST"
+    configuration = client.get_function_configuration(FunctionName=name)
+    assert configuration["DeadLetterConfig"] == {"TargetArn": outputs["Queue"]}
+    config = client.get_function_event_invoke_config(FunctionName=name)
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (1, 600)
+    stack(resources(DestinationConfig={"OnFailure": {"Destination": {"Fn::GetAtt": ["Dead", "Arn"]}}}), shown)
+    config = client.get_function_event_invoke_config(FunctionName=name)
+    assert "MaximumRetryAttempts" not in config
+    assert config["DestinationConfig"]["OnFailure"] == {"Destination": outputs["Queue"]}
+    stack({"Dead": {"Type": "AWS::SQS::Queue"}, "F": function()}, {"Name": {"Ref": "F"}})
+    with pytest.raises(ClientError):
+        client.get_function_event_invoke_config(FunctionName=name)
+    assert "DeadLetterConfig" not in client.get_function_configuration(FunctionName=name)
+
+
+def test_a_stack_waits_until_environments_stand_ready(aws, stack, clock, cloud):
+    def resources(count):
+        config = {"ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": count}} if count else {}
+        return {
+            "F": function(FunctionName="f", Code={"ZipFile": "import os\ndef handler(event, context):\n"
+                                                             "    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n"}),
+            "V": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "F"}}},
+            "A": {"Type": "AWS::Lambda::Alias", "Properties": {
+                "FunctionName": {"Ref": "F"}, "FunctionVersion": {"Fn::GetAtt": ["V", "Version"]}, "Name": "live", **config,
+            }},
+        }  # fmt: skip
+
+    stack(resources(2))
+    client = aws("lambda")
+    config = client.get_provisioned_concurrency_config(FunctionName="f", Qualifier="live")
+    assert (config["Status"], config["AllocatedProvisionedConcurrentExecutions"]) == ("READY", 2)
+    assert invoke(client, "f", Qualifier="live") == "provisioned-concurrency"
+    stack(resources(0))
+    with pytest.raises(ClientError) as caught:
+        client.get_provisioned_concurrency_config(FunctionName="f", Qualifier="live")
+    assert caught.value.response["Error"]["Code"] == "ProvisionedConcurrencyConfigNotFoundException"

@@ -131,7 +131,6 @@ def test_settings_over_their_limits_are_refused(client, settings, message):
         ("SnapStart", {"ApplyOn": "PublishedVersions"}),
         ("FileSystemConfigs", [{"Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
                                 "LocalMountPath": "/mnt/x"}]),
-        ("DeadLetterConfig", {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}),
         ("CodeSigningConfigArn", "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"),
         ("PackageType", "Image"),
     ],
@@ -519,6 +518,6 @@ def test_account_settings_count_functions_and_code(client):
 
 def test_operations_of_the_next_milestone_are_refused_by_name(client):
     create(client)
-    _, message, status = refused(client.put_function_event_invoke_config, FunctionName="f", MaximumRetryAttempts=0)
+    _, message, status = refused(client.put_function_recursion_config, FunctionName="f", RecursiveLoop="Allow")
     assert status == 501
-    assert "PutFunctionEventInvokeConfig" in message
+    assert "PutFunctionRecursionConfig" in message

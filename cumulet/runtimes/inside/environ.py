@@ -39,7 +39,7 @@ def variables(init: dict[str, Any], task_root: str, runtime_dir: str, tmp: str) 
         "AWS_LAMBDA_FUNCTION_NAME": spec["function_name"],
         "AWS_LAMBDA_FUNCTION_VERSION": spec["version"],
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec["memory_mb"]),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": spec["initialization_type"],
         "AWS_LAMBDA_LOG_GROUP_NAME": spec["log_group"],
         "AWS_LAMBDA_LOG_STREAM_NAME": init["log_stream"],
         "AWS_LAMBDA_LOG_FORMAT": spec["log_format"],

@@ -6,22 +6,49 @@ from cumulet.kernel.service import Service
 from cumulet.services.lambda_ import (
     aliases,
     concurrency,
+    destinations,
     doors,
+    eventconfigs,
     events,
     functions,
     invocations,
     layers,
     permissions,
+    pools,
+    provisioned,
+    provisioning,
     tags,
     urls,
     versions,
 )
 from cumulet.services.lambda_.cfn import RESOURCES
+from cumulet.services.lambda_.sources import mappings, queues, states
 
 SERVICE = Service(
     "lambda",
-    modules=(functions, versions, aliases, layers, permissions, concurrency, tags, urls, invocations),
+    modules=(
+        functions,
+        versions,
+        aliases,
+        layers,
+        permissions,
+        concurrency,
+        eventconfigs,
+        provisioned,
+        tags,
+        urls,
+        invocations,
+        mappings,
+    ),
     doors={"lambda-url": doors.function_url, "lambda-code": doors.package},
-    timers={"lambda.event": events.run_event, "lambda.promote": events.promote},
+    timers={
+        "lambda.event": events.run_event,
+        "lambda.spread": events.spread,
+        "lambda.provision": provisioning.keep,
+        "lambda.source": states.go_on,
+        "lambda.poll": queues.poll,
+    },
     resources=RESOURCES,
+    gauges=pools.gauges,
+    internals={"cumulet:DeadLetterSources": destinations.dead_letter_sources},
 )

@@ -24,6 +24,8 @@ from cumulet.services.lambda_.model import (
 )
 from cumulet.services.lambda_.names import Ref, ref
 from cumulet.services.lambda_.pages import page, start_of
+from cumulet.services.lambda_.provisioning import follow_alias
+from cumulet.services.lambda_.removal import forget_settings
 
 Json = dict[str, Any]
 
@@ -75,6 +77,8 @@ def update_alias(ctx: Context, req: Json) -> Json:
         revision=ctx.ids.uuid(),
     )
     ctx.tx.put(changed.key, changed)
+    if number != alias.version:
+        follow_alias(ctx, Ref(alias.account, alias.region, alias.function, alias.name))
     return _shown(changed)
 
 
@@ -91,6 +95,7 @@ def delete_alias(ctx: Context, req: Json) -> Json:
     if url is not None:
         ctx.tx.delete((ROOT, "url-id", url.id))
         ctx.tx.delete(url.key)
+    forget_settings(ctx, Ref(*here))
     ctx.tx.delete(alias_key(*here))
     ctx.tx.delete(policy_key(*here))
     return {}

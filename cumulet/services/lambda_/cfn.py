@@ -10,7 +10,9 @@ import zipfile
 from typing import Any
 
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
+from cumulet.services.lambda_.cfn_events import EVENT_INVOKE_CONFIG, provision, provisioned
 from cumulet.services.lambda_.errors import ResourceConflictException
+from cumulet.services.lambda_.sources.cfn import EVENT_SOURCE_MAPPING
 
 _SETTINGS = [
     "Architectures",
@@ -81,7 +83,7 @@ def _create_function(call: Call, p: Properties, scope: Scope) -> Created:
 
 _DEFAULTS: dict[str, Any] = {
     "Description": "", "Timeout": 3, "MemorySize": 128, "Environment": {"Variables": {}}, "Layers": [],
-    "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"},
+    "DeadLetterConfig": {"TargetArn": ""}, "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"},
 }  # fmt: skip
 
 
@@ -152,6 +154,7 @@ def _create_version(call: Call, p: Properties, scope: Scope) -> Created:
         raise ResourceConflictException(
             f"A version for this Lambda function exists ( {made['Version']} ). Modify the function to create a new version."
         )
+    provision(call, p, {}, made["FunctionArn"])
     return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "Version": made["Version"]})
 
 
@@ -163,9 +166,10 @@ def _delete_version(call: Call, p: Properties, scope: Scope) -> None:
 VERSION = Resource(
     type="AWS::Lambda::Version",
     service="lambda",
-    properties=frozenset({"CodeSha256", "Description", "FunctionName"}),
+    properties=frozenset({"CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig"}),
     required=frozenset({"FunctionName"}),
     create=_create_version,
+    ready=provisioned,
     delete=_delete_version,
 )
 
@@ -175,20 +179,24 @@ def _routing(p: Properties) -> dict[str, float]:
     return {weight["FunctionVersion"]: float(weight["FunctionWeight"]) for weight in weights}
 
 
-def _alias(call: Call, operation: str, p: Properties) -> Created:
+def _alias(call: Call, operation: str, p: Properties, old: Properties) -> Created:
     request = {key: p[key] for key in ("FunctionName", "FunctionVersion", "Name") if key in p}
     made = call(operation, **request, Description=p.get("Description", ""),
                 RoutingConfig={"AdditionalVersionWeights": _routing(p)})  # fmt: skip
+    provision(call, p, old, made["AliasArn"])
     return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
 
 
 ALIAS = Resource(
     type="AWS::Lambda::Alias",
     service="lambda",
-    properties=frozenset({"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"}),
+    properties=frozenset(
+        {"Description", "FunctionName", "FunctionVersion", "Name", "ProvisionedConcurrencyConfig", "RoutingConfig"}
+    ),
     required=frozenset({"FunctionName", "FunctionVersion", "Name"}),
-    create=lambda call, p, scope: _alias(call, "CreateAlias", p),
-    update=lambda call, p, old, scope: _alias(call, "UpdateAlias", p),
+    create=lambda call, p, scope: _alias(call, "CreateAlias", p, {}),
+    update=lambda call, p, old, scope: _alias(call, "UpdateAlias", p, old),
+    ready=provisioned,
     delete=lambda call, p, scope: _ignore(call("DeleteAlias", FunctionName=p["FunctionName"], Name=p["Name"])),
     replace_on=frozenset({"FunctionName", "Name"}),
 )
@@ -309,4 +317,14 @@ URL = Resource(
     replace_on=frozenset({"Qualifier", "TargetFunctionArn"}),
 )
 
-RESOURCES = (FUNCTION, VERSION, ALIAS, PERMISSION, LAYER_VERSION, LAYER_VERSION_PERMISSION, URL)
+RESOURCES = (
+    FUNCTION,
+    VERSION,
+    ALIAS,
+    PERMISSION,
+    LAYER_VERSION,
+    LAYER_VERSION_PERMISSION,
+    URL,
+    EVENT_INVOKE_CONFIG,
+    EVENT_SOURCE_MAPPING,
+)

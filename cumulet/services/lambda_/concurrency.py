@@ -6,9 +6,10 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.lambda_ import lanes
 from cumulet.services.lambda_.capacity import ACCOUNT_LIMIT, UNRESERVED_MINIMUM
 from cumulet.services.lambda_.errors import InvalidParameterValueException
-from cumulet.services.lambda_.model import ROOT, LayerVersion, Version, reserved_key
+from cumulet.services.lambda_.model import ROOT, LayerVersion, Version, provisioned_key, reserved_key
 from cumulet.services.lambda_.names import ref
 from cumulet.services.lambda_.packages import DIRECT_LIMIT_BYTES, UNZIPPED_LIMIT_BYTES
 
@@ -28,13 +29,24 @@ def put_function_concurrency(ctx: Context, req: Json) -> Json:
     wanted = req["ReservedConcurrentExecutions"]
     counter = reserved_key(function.account, function.region)
     others = ctx.tx.counter(counter) - (function.reserved or 0)
+    others += ctx.tx.counter(provisioned_key(function.account, function.region))
+    if function.reserved is None:
+        others -= function.provisioned
     if ACCOUNT_LIMIT - others - wanted < UNRESERVED_MINIMUM:
         raise InvalidParameterValueException(
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
             f"minimum value of [{UNRESERVED_MINIMUM}]."
         )
+    if wanted < function.provisioned:
+        raise InvalidParameterValueException(
+            "ReservedConcurrentExecutions should not be lower than function's total provisioned concurrency "
+            f"[{function.provisioned}]."
+        )
     ctx.tx.add(counter, wanted - (function.reserved or 0))
+    if function.reserved is None and function.provisioned:
+        ctx.tx.add(provisioned_key(function.account, function.region), -function.provisioned)
     ctx.tx.put(function.key, replace(function, reserved=wanted))
+    lanes.freed(ctx, (function.account, function.region, function.name), function.account, function.region)
     return {"ReservedConcurrentExecutions": wanted}
 
 
@@ -55,7 +67,10 @@ def delete_function_concurrency(ctx: Context, req: Json) -> Json:
     function = ref(ctx, req["FunctionName"]).function(ctx)
     if function.reserved:
         ctx.tx.add(reserved_key(function.account, function.region), -function.reserved)
+    if function.reserved is not None and function.provisioned:
+        ctx.tx.add(provisioned_key(function.account, function.region), function.provisioned)
     ctx.tx.put(function.key, replace(function, reserved=None))
+    lanes.freed(ctx, (function.account, function.region, function.name), function.account, function.region)
     return {}
 
 

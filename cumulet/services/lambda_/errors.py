@@ -25,6 +25,14 @@ class ResourceConflictException(LambdaError):
     status = 409
 
 
+class ResourceInUseException(LambdaError):
+    status = 400
+
+
+class ProvisionedConcurrencyConfigNotFoundException(LambdaError):
+    status = 404
+
+
 class InvalidParameterValueException(LambdaError):
     status = 400
 

@@ -26,6 +26,8 @@ class Function(Record):
     last_version: int = 0
     tags: dict[str, str] | None = None
     reserved: int | None = None
+    event_configs: int = 0  # how many qualifiers have settings of asynchronous invocation
+    provisioned: int = 0  # how many environments its versions and aliases have asked to keep initialised
 
     @property
     def key(self) -> Key:
@@ -71,6 +73,7 @@ class Version(Record):
     log_format: str = "Text"
     log_level: str = ""
     log_group: str = ""
+    dead_letter: str = ""
 
     @property
     def label(self) -> str:
@@ -192,23 +195,25 @@ class UrlPointer(Record):
 
 
 class QueuedEvent(Record):
-    """An asynchronous invocation that is not done. `due` is when the next attempt may start.
+    """An asynchronous invocation that is not done; its key says for which function, when it is due, and its request id.
 
-    `failures` counts attempts that ran and failed, `throttled` those that found no capacity.
+    `attempts` counts those that the runtime began, `failures` those that the function failed, `ill` those that the platform
+    failed. `status`, `error`, `version`, `function_error` and `response` are the last attempt's (429: it was throttled).
     """
 
-    account: str
-    region: str
-    function: str
     qualifier: str
-    invoked_arn: str
     payload: bytes
     accepted: float
-    due: float
     blob: str = ""
-    failures: int = 0
-    throttled: int = 0
     trace: str = ""
+    attempts: int = 0
+    failures: int = 0
+    ill: int = 0
+    status: int = 200
+    error: str = ""
+    version: str = ""
+    function_error: str = ""
+    response: bytes = b""
 
 
 def function_arn(account: str, region: str, name: str) -> str:
@@ -235,13 +240,19 @@ def code_key(account: str, sha256: str) -> Key:
     return (ROOT, "code", account, sha256)
 
 
-def event_key(request_id: str) -> Key:
-    return (ROOT, "event", request_id)
+def queue_key(account: str, region: str, function: str, due: float, request_id: str) -> Key:
+    """A queued event's place in its function's queue."""
+    return (ROOT, "queue", account, region, function, due, request_id)
 
 
 def reserved_key(account: str, region: str) -> Key:
     """The counter of concurrency that functions have reserved."""
     return (ROOT, "reserved", account, region)
+
+
+def provisioned_key(account: str, region: str) -> Key:
+    """The counter of provisioned concurrency of functions that have reserved none."""
+    return (ROOT, "provisioned-sum", account, region)
 
 
 def timestamp(at: float) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cumulet.kernel.context import Context
+from cumulet.kernel.keys import pack
 from cumulet.services.lambda_.errors import (
     InvalidParameterValueException,
     ResourceNotFoundException,
@@ -29,6 +31,17 @@ _FORM = re.compile(
 )
 
 
+@lru_cache(4096)
+def _packed_function(account: str, region: str, name: str) -> bytes:
+    """Every invocation reads these rows several times; packing the key takes longer than finding the row."""
+    return pack(function_key(account, region, name))
+
+
+@lru_cache(4096)
+def _packed_version(account: str, region: str, name: str, number: int) -> bytes:
+    return pack(version_key(account, region, name, number))
+
+
 @dataclass(slots=True, frozen=True)
 class Ref:
     """What a request's FunctionName and Qualifier point at; `qualifier` is "" where none was given."""
@@ -45,7 +58,7 @@ class Ref:
 
     def function(self, ctx: Context) -> Function:
         """Raises: ResourceNotFoundException."""
-        found = ctx.tx.get(function_key(self.account, self.region, self.name), Function)
+        found = ctx.tx.get(_packed_function(self.account, self.region, self.name), Function)
         if found is None:
             raise self.missing()
         return found
@@ -74,7 +87,7 @@ class Ref:
                 if alias is None:
                     raise self.missing()
                 number = alias.version
-        found = ctx.tx.get(version_key(self.account, self.region, self.name, number), Version)
+        found = ctx.tx.get(_packed_version(self.account, self.region, self.name, number), Version)
         if found is None or (number == 0 and self.qualifier == "0"):
             raise self.missing()
         return found

@@ -15,28 +15,18 @@ from typing import Any
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.runtimes.model import FunctionSpec, Invocation, InvocationResult
-from cumulet.services.lambda_ import capacity
-from cumulet.services.lambda_.errors import InvalidRuntimeException, ServiceException
+from cumulet.services.lambda_ import capacity, lanes, metering, pools
+from cumulet.services.lambda_.errors import InvalidRuntimeException, ServiceException, TooManyRequestsException
 from cumulet.services.lambda_.model import Function, Version, version_key
 from cumulet.services.lambda_.names import Ref
 from cumulet.services.lambda_.packages import zip_path
+from cumulet.services.lambda_.pools import Runnable
 from cumulet.services.lambda_.settings import log_group
+from cumulet.services.lambda_.sources import turns
 
 _CREDENTIALS_LEFT_S = 3600.0
 _KEPT_SPECS = 4096
 _NOWHERE = Path()
-
-Package = tuple[str, Path]
-
-
-@dataclass(slots=True, frozen=True)
-class Runnable:
-    """A version as the performer gets it: the specification without folders, and the packages to extract."""
-
-    spec: FunctionSpec
-    code: Package
-    layers: tuple[Package, ...]
-    until: float  # when its credentials need renewal
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,26 +74,47 @@ def invocation_of(
 
 def begin(
     ctx: Context, where: Ref, version: Version, invocation: Invocation,
-    settle: Callable[[Context, Run, InvocationResult | EffectFailed], Any], *, durable: bool = False,
+    settle: Callable[[Context, Run, InvocationResult | EffectFailed], Any], *, queued: bool = False,
 ) -> Effect:  # fmt: skip
     """Take a slot and return the Effect; `settle` is called with the slot given back and the log written.
 
+    `queued` says that it goes on with the slot for the next event by itself, and changes what has to be on disk.
     Raises: TooManyRequestsException, ResourceNotFoundException.
     """
     function = where.function(ctx)
     run = Run(function, version, invocation)
-    runnable = _runnable(ctx, version)
-    capacity.acquire(ctx, function, version, invocation.request_id)
+    slot = (function.account, function.region, function.name)
+    pool = pools.pool_for(ctx, function, where, version)
+    own = pool is not None and pools.has_room(ctx, where, pool)
+    runnable = pool.runnable if pool is not None and own else runnable_of(ctx, version)
+    if queued and not turns.event_may(ctx, slot):
+        raise TooManyRequestsException("Rate Exceeded.", reason="CallerRateLimitExceeded")
+    try:
+        capacity.acquire(ctx, function, version, invocation.request_id, provisioned=own)
+    except TooManyRequestsException:
+        metering.count(ctx, where, "Throttles", 1.0)
+        raise
+    if pool is not None:
+        pools.use(ctx, where, pool, invocation.request_id if own else None)
 
     def settled(after: Context, outcome: InvocationResult | EffectFailed) -> Any:
-        capacity.release(after, (function.account, function.region, function.name), invocation.request_id)
+        capacity.release(after, slot, invocation.request_id)
+        if pool is not None and own:
+            pools.give_back(after, slot, pool, invocation.request_id)
+        after.tx.signal(function.key)  # a poller may wait for the slot
+        if not queued:
+            lanes.freed(after, slot, function.account, function.region)
         if isinstance(outcome, InvocationResult):
-            _remember(after, version, runnable)
+            metering.count(after, where, "Invocations", 1.0)
+            metering.count(after, where, "Errors", 0.0 if outcome.function_error is None else 1.0)
+            metering.count(after, where, "Duration", outcome.duration_ms, "Milliseconds")
+            if not own:
+                _remember(after, version, runnable)
             if outcome.log:
-                _write_log(after, version, outcome)
+                write_log(after, version, outcome)
         return settle(after, run, outcome)
 
-    return Effect("invoke", (runnable.spec, runnable.code, runnable.layers, invocation), settled, durable)
+    return Effect("invoke", (runnable.spec, runnable.code, runnable.layers, invocation), settled, queued)
 
 
 def answered(outcome: InvocationResult | EffectFailed) -> InvocationResult:
@@ -115,7 +126,8 @@ def answered(outcome: InvocationResult | EffectFailed) -> InvocationResult:
     return outcome
 
 
-def _write_log(ctx: Context, version: Version, outcome: InvocationResult) -> None:
+def write_log(ctx: Context, version: Version, outcome: InvocationResult) -> None:
+    """What an environment printed, into the function's log group."""
     ctx.call(
         "logs", "cumulet:Append",
         {"logGroupName": log_group(version), "logStreamName": outcome.log_stream, "events": outcome.log},
@@ -140,9 +152,10 @@ def _remember(ctx: Context, version: Version, runnable: Runnable) -> None:
         specs[key] = runnable
 
 
-def _runnable(ctx: Context, version: Version) -> Runnable:
+def runnable_of(ctx: Context, version: Version, pool: str = "") -> Runnable:
+    """What the performer gets to run a version; with `pool`, for the environments that are provisioned under that name."""
     known = _specs(ctx).get((version.revision, ctx.pipeline.endpoint))
-    if known is not None and ctx.now < known.until:
+    if known is not None and ctx.now < known.until and not pool:
         return known
     credentials = ctx.call(
         "sts", "cumulet:RoleCredentials", {"RoleArn": version.role, "RoleSessionName": version.name},
@@ -167,7 +180,8 @@ def _runnable(ctx: Context, version: Version) -> Runnable:
         log_format=version.log_format,
         application_log_level=version.log_level,
         tracing=version.tracing,
-        revision=version.revision,
+        revision=f"{version.revision} {pool}" if pool else version.revision,
+        initialization_type="provisioned-concurrency" if pool else "on-demand",
     )
     return Runnable(
         spec=spec,

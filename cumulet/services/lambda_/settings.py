@@ -49,8 +49,6 @@ def refuse_what_is_not_here(req: dict[str, Any]) -> None:
         _refuse("PackageType=Image")
     if any(value for value in req.get("VpcConfig", {}).values()):
         _refuse("VpcConfig")
-    if req.get("DeadLetterConfig", {}).get("TargetArn"):
-        _refuse("DeadLetterConfig")
     if req.get("SnapStart", {}).get("ApplyOn", "None") != "None":
         _refuse("SnapStart")
     if req.get("PublishTo"):
@@ -95,6 +93,8 @@ def configured(ctx: Context, version: Version, req: dict[str, Any]) -> Version:
         changes["layers"] = _layers(ctx, req["Layers"])
     if "TracingConfig" in req:
         changes["tracing"] = req["TracingConfig"].get("Mode", "PassThrough")
+    if "DeadLetterConfig" in req:
+        changes["dead_letter"] = _dead_letter(req["DeadLetterConfig"].get("TargetArn", ""))
     if "Architectures" in req:
         changes["architectures"] = tuple(req["Architectures"])
     if "LoggingConfig" in req:
@@ -148,6 +148,18 @@ def _environment(variables: dict[str, str] | None) -> dict[str, str] | None:
             f"exceeded the 4KB limit. String measured: {text.decode()}"
         )
     return dict(variables)
+
+
+def _dead_letter(target: str) -> str:
+    """A queue or a topic; whether it takes the event shows when there is one."""
+    if target:
+        service = target.split(":")[2]
+        if service not in ("sqs", "sns") or target.endswith(".fifo"):
+            raise InvalidParameterValueException(
+                f"The provided dead letter config target {target} is invalid: it has to be a standard SQS queue or a standard "
+                "SNS topic."
+            )
+    return target
 
 
 def _layers(ctx: Context, arns: list[str]) -> tuple[LayerUse, ...]:
@@ -226,6 +238,8 @@ def configuration(version: Version, qualifier: str | None = None) -> dict[str, A
     }
     if version.environment is not None:
         shown["Environment"] = {"Variables": dict(version.environment)}
+    if version.dead_letter:
+        shown["DeadLetterConfig"] = {"TargetArn": version.dead_letter}
     if version.layers:
         shown["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers]
     return shown

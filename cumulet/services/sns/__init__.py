@@ -1,7 +1,16 @@
-"""Amazon SNS: topics, subscriptions and deliveries."""
+"""Amazon SNS: topics, subscriptions, publishing, deliveries with retries and dead-letter queues."""
 
 from __future__ import annotations
 
 from cumulet.kernel.service import Service
+from cumulet.services.sns import confirming, delivery, doors, outbox, publishing, subscriptions, tags, topics
+from cumulet.services.sns.cfn import RESOURCES
 
-SERVICE = Service("sns")
+SERVICE = Service(
+    "sns",
+    modules=(topics, subscriptions, publishing, tags),
+    doors={"sns": doors.sns},
+    timers={"sns.deliver": delivery.deliver, "sns.expire": confirming.expire},
+    internals={"cumulet:Outbox": outbox.listing},
+    resources=RESOURCES,
+)

@@ -1,0 +1,164 @@
+"""The supervisor of all engines of a server: starts, stops and removes them, and tells when one ends by itself.
+
+It decides nothing: what should run is in the store, and the service that owns an engine says so with effects. Each effect
+may be repeated (after a crash it is): starting what runs, stopping what does not and removing what is gone are no errors.
+Effects on one engine follow one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from cumulet.engines.model import Measured, PostgresSpec, Started
+from cumulet.engines.postgres import Cluster, port_is_free
+from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.trace import Span
+
+Ended = Callable[[tuple[str, ...], int], None]
+
+
+class Engines:
+    """`ended(owner, status)` is called when an engine ends that nobody stopped; `running` are the idents of those that run."""
+
+    def __init__(self, folder: Path, durable: bool, ended: Ended) -> None:
+        self._folder = folder.resolve()
+        self._durable = durable
+        self._ended = ended
+        self._clusters: dict[str, Cluster] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self.running: set[str] = set()
+        self._closing = False
+        self._emptied = 0
+
+    def performers(self) -> dict[str, Any]:
+        """Effect kind -> coroutine function, for the pipeline."""
+        return {
+            "postgres.port": self.choose_port,
+            "postgres.start": self.start,
+            "postgres.change": self.change,
+            "postgres.measure": self.measure,
+            "postgres.backup": self.backup,
+            "postgres.restore": self.restore,
+            "postgres.stop": self.stop,
+            "postgres.remove": self.remove,
+        }
+
+    def _lock(self, ident: str) -> asyncio.Lock:
+        return self._locks.setdefault(ident, asyncio.Lock())
+
+    def _cluster(self, ident: str) -> Cluster:
+        if ident not in self._clusters:
+            self._clusters[ident] = Cluster(self._folder / "postgres" / ident, self._durable)
+        return self._clusters[ident]
+
+    async def choose_port(self, span: Span, first: int, count: int, taken: Collection[int]) -> int:
+        """The first free port of a range. Raises: EffectFailed (PortInUse)."""
+        for port in range(first, first + count):
+            if port not in taken and port_is_free(port):
+                return port
+        what = f"Port {first} is" if count == 1 else f"All ports from {first} to {first + count - 1} are"
+        raise EffectFailed("PortInUse", f"{what} in use on 127.0.0.1.")
+
+    async def start(self, span: Span, spec: PostgresSpec, restart: bool = False) -> Started:
+        """Have it run and accept connections; `restart` ends a running server first. Raises: EffectFailed."""
+        emptied = self._emptied
+        async with self._lock(spec.ident):
+            if self._closing or emptied != self._emptied:
+                raise EffectFailed("EnginesClosed", "The server is stopping.")
+            cluster = self._cluster(spec.ident)
+            if restart:
+                self.running.discard(spec.ident)
+                await cluster.stop()
+            elif cluster.child is not None and cluster.child.running:
+                await cluster.change(spec, False)
+                return Started((await cluster.sql("SHOW server_version")).split()[0])
+            version = await cluster.start(spec)
+            self.running.add(spec.ident)
+            watch = asyncio.get_running_loop().create_task(self._watch(cluster, spec.ident, spec.owner))
+            self._watches.add(watch)
+            watch.add_done_callback(self._watches.discard)
+            span.detail = f"(PostgreSQL {version}, port {spec.port})"
+            return Started(version)
+
+    async def _watch(self, cluster: Cluster, ident: str, owner: tuple[str, ...]) -> None:
+        child = cluster.child
+        if child is None:
+            return
+        status = await child.wait()
+        if cluster.child is child:
+            cluster.child = None
+            self.running.discard(ident)
+            if not self._closing:
+                self._ended(owner, status)
+
+    async def change(self, span: Span, spec: PostgresSpec, password: bool = False) -> None:
+        """Make a running engine follow its spec as far as it can without a restart. Raises: EffectFailed."""
+        async with self._lock(spec.ident):
+            await self._running(spec.ident).change(spec, password)
+
+    async def measure(self, span: Span, ident: str) -> Measured:
+        """How it does. Raises: EffectFailed."""
+        return await self._running(ident).measure()
+
+    def _running(self, ident: str) -> Cluster:
+        cluster = self._cluster(ident)
+        if cluster.child is None or not cluster.child.running:
+            raise EffectFailed("EngineDown", "PostgreSQL does not run.")
+        return cluster
+
+    async def backup(self, span: Span, ident: str, target: str) -> None:
+        """Copy its data, whether it runs or not, into another one's folder. Raises: EffectFailed."""
+        async with self._lock(ident), self._lock(target):
+            self._check_open()
+            await self._cluster(ident).backup(self._cluster(target))
+
+    async def restore(self, span: Span, source: str, ident: str) -> None:
+        """Make one of another one's copied data. Raises: EffectFailed."""
+        async with self._lock(source), self._lock(ident):
+            self._check_open()
+            await self._cluster(ident).restore(self._cluster(source))
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise EffectFailed("EnginesClosed", "The server is stopping.")
+
+    async def stop(self, span: Span, ident: str) -> None:
+        """Have it not run; its data stays."""
+        async with self._lock(ident):
+            self.running.discard(ident)
+            await self._cluster(ident).stop()
+
+    async def remove(self, span: Span, ident: str) -> None:
+        """Have nothing of it left."""
+        async with self._lock(ident):
+            self.running.discard(ident)
+            cluster = self._cluster(ident)
+            await cluster.abort()
+            await cluster.remove()
+            del self._clusters[ident]
+        self._locks.pop(ident, None)
+
+    async def reset(self) -> None:
+        """End all engines and delete what they kept."""
+        self._emptied += 1
+        self.running.clear()
+        for ident in list(self._clusters):
+            async with self._lock(ident):
+                await self._clusters.pop(ident).abort()
+            self._locks.pop(ident, None)
+        if self._folder.exists():
+            await asyncio.to_thread(shutil.rmtree, self._folder, True)
+
+    def retire(self) -> None:
+        """The server is closing: start nothing more, and tell nobody that engines end."""
+        self._closing = True
+
+    async def close(self) -> None:
+        """Stop all engines, with time for a clean shutdown, and wait until they are gone."""
+        self.retire()
+        await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))

@@ -1,0 +1,1 @@
+"""Event source mappings: their operations and states, and what reads the sources: `queues` for SQS."""

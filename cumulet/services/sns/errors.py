@@ -1,0 +1,74 @@
+"""SNS's errors by wire code."""
+
+from __future__ import annotations
+
+from cumulet.aws.errors import AwsError
+
+
+class InvalidParameter(AwsError):
+    """400: a parameter that does not comply with its constraints."""
+
+    @classmethod
+    def of(cls, what: str) -> InvalidParameter:
+        """In SNS's usual words: "Invalid parameter: ..."."""
+        return cls(f"Invalid parameter: {what}")
+
+
+class ParameterValueInvalid(AwsError):
+    """400: a message attribute whose value does not comply with its type."""
+
+
+class NotFound(AwsError):
+    status = 404
+
+
+class ResourceNotFound(AwsError):
+    status = 404
+
+
+class AuthorizationError(AwsError):
+    status = 403
+
+
+class TopicLimitExceeded(AwsError):
+    status = 403
+
+
+class SubscriptionLimitExceeded(AwsError):
+    status = 403
+
+
+class FilterPolicyLimitExceeded(AwsError):
+    status = 403
+
+
+class TagLimitExceeded(AwsError):
+    pass
+
+
+class EmptyBatchRequest(AwsError):
+    pass
+
+
+class TooManyEntriesInBatchRequest(AwsError):
+    pass
+
+
+class BatchEntryIdsNotDistinct(AwsError):
+    pass
+
+
+class InvalidBatchEntryId(AwsError):
+    pass
+
+
+class BatchRequestTooLong(AwsError):
+    pass
+
+
+def no_topic() -> NotFound:
+    return NotFound("Topic does not exist")
+
+
+def no_subscription() -> NotFound:
+    return NotFound("Subscription does not exist")

@@ -1,0 +1,70 @@
+"""Who gets a topic's messages: its confirmed subscriptions with their filters, compiled once and kept by the topic's stamp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cumulet.kernel.context import Context
+from cumulet.services.sns import filters
+from cumulet.services.sns.messages import Message
+from cumulet.services.sns.model import Subscription, Topic, subscriptions_of
+
+_KEPT_TOPICS = 10_000
+
+
+@dataclass(slots=True, frozen=True)
+class Target:
+    """A subscription as Publish needs it. `test` is its filter policy, of the body where `on_body` says so."""
+
+    subscription: Subscription
+    protocol: str
+    raw: bool
+    test: filters.Test | None
+    on_body: bool
+    account: str  # of a queue or function
+    region: str
+    resource: str
+
+    def rejection(self, message: Message) -> str | None:
+        """Why the filter policy rejects a message, as the metric's name has it; None when it accepts."""
+        assert self.test is not None
+        if self.on_body:
+            body = message.body
+            if body is None:
+                return "InvalidMessageBody"
+            return None if self.test(body) else "MessageBody"
+        values = message.values
+        if values is None:
+            return "InvalidAttributes"
+        if self.test(values):
+            return None
+        return "MessageAttributes" if message.attributes else "NoMessageAttributes"
+
+
+def targets(ctx: Context, topic: Topic) -> tuple[Target, ...]:
+    """The topic's confirmed subscriptions."""
+    cache: dict[Any, tuple[str, tuple[Target, ...]]] = ctx.pipeline.volatile.setdefault("sns.fanout", {})
+    place = topic.place
+    cached = cache.get(place)
+    if cached is not None and cached[0] == topic.stamp:
+        return cached[1]
+    found = tuple(
+        _target(subscription)
+        for _, subscription in ctx.tx.scan(subscriptions_of(place), Subscription)
+        if subscription.confirmed
+    )
+    if len(cache) >= _KEPT_TOPICS:
+        cache.clear()
+    cache[place] = (topic.stamp, found)
+    return found
+
+
+def _target(subscription: Subscription) -> Target:
+    on_body = subscription.attributes.get("FilterPolicyScope") == "MessageBody"
+    policy = subscription.attributes.get("FilterPolicy")
+    test = filters.compiled(policy, on_body) if policy is not None else None
+    account = region = resource = ""
+    if subscription.protocol in ("sqs", "lambda"):
+        _, _, _, region, account, resource = subscription.endpoint.split(":", 5)
+    return Target(subscription, subscription.protocol, subscription.raw, test, on_body, account, region, resource)

@@ -1,0 +1,98 @@
+"""Signatures of notifications: one key pair and certificate of the cloud, made at the first use and kept in the store.
+
+Subscribers verify as they do AWS's: the certificate behind SigningCertURL, PKCS#1 v1.5 over the string to sign, SHA-1 for
+SignatureVersion 1 and SHA-256 for 2.
+Source: SNS developer guide, "Verifying the signatures of Amazon SNS messages" (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from cumulet.kernel.context import Context
+from cumulet.services.sns.model import SIGNER, Signer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+_KEY_BITS = 2048
+_IN_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_IN_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+
+
+def string_to_sign(fields: dict[str, str]) -> bytes:
+    """Names and values of a message's signed members, a line each."""
+    names = _IN_NOTIFICATION if fields["Type"] == "Notification" else _IN_CONFIRMATION
+    return "".join(f"{name}\n{fields[name]}\n" for name in names if name in fields).encode()
+
+
+def signature(ctx: Context, fields: dict[str, str], version: str) -> str:
+    """The Base64 signature of a message."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    _, key = _loaded(ctx)
+    digest = hashes.SHA256() if version == "2" else hashes.SHA1()
+    return base64.b64encode(key.sign(string_to_sign(fields), padding.PKCS1v15(), digest)).decode()
+
+
+def certificate_url(ctx: Context) -> str:
+    return f"{ctx.endpoint}/_aws/sns/{_loaded(ctx)[0]}"
+
+
+def certificate(ctx: Context, name: str) -> bytes | None:
+    """The certificate's PEM text, if it has that name."""
+    found = ctx.tx.get(SIGNER, Signer)
+    return found.certificate if found is not None and found.name == name else None
+
+
+def _loaded(ctx: Context) -> tuple[str, RSAPrivateKey]:
+    """(the certificate's name, the private key)."""
+    signer = ctx.tx.get(SIGNER, Signer)
+    if signer is None:
+        signer = _made()
+        ctx.tx.put(SIGNER, signer)
+    cached: Any = ctx.pipeline.volatile.get("sns.signer")
+    if cached is None or cached[0] != signer.name:
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        cached = (signer.name, load_pem_private_key(signer.private_key, None))
+        ctx.pipeline.volatile["sns.signer"] = cached
+    return cached  # type: ignore[no-any-return]
+
+
+def _made() -> Signer:
+    """A new key pair; its certificate is good for a century, whatever clock a subscriber has."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Cumulet"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com"),
+        ]
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    digest = hashlib.sha256(pem).hexdigest()[:32]
+    return Signer(name=f"SimpleNotificationService-{digest}.pem", private_key=private, certificate=pem)

@@ -1,0 +1,133 @@
+"""Published messages survive SIGKILL: every acknowledged one reaches every subscriber at least once."""
+
+import contextlib
+import http.client
+import json
+import urllib.request
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .test_sns_http import Endpoint
+
+pytestmark = pytest.mark.crash
+
+MESSAGES = 40
+QUEUES = ("billing", "shipping", "audit")
+
+
+def client_of(server, service):
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
+
+
+def prepare(server):
+    """A topic with three queues; returns its ARN."""
+    sns, sqs = client_of(server, "sns"), client_of(server, "sqs")
+    topic = sns.create_topic(Name="orders")["TopicArn"]
+    for name in QUEUES:
+        sqs.create_queue(QueueName=name)
+        arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    return topic
+
+
+def publish(server, topic, numbers):
+    """Publish until the server is gone; returns what it acknowledged."""
+    sns, acknowledged = client_of(server, "sns"), set()
+    with contextlib.suppress(BotoCoreError, ClientError):
+        for number in numbers:
+            sns.publish(TopicArn=topic, Message=str(number))
+            acknowledged.add(str(number))
+    return acknowledged
+
+
+def received(server, name):
+    """Everything a queue has to give."""
+    sqs, found = client_of(server, "sqs"), []
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += [message["Body"] for message in messages]
+    return found
+
+
+def advance(server, seconds):
+    body = json.dumps({"advance": seconds}).encode()
+    request = urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        json.load(answer)
+
+
+@pytest.mark.parametrize("point", ["store.commit:15", "store.committed:15", "store.commit:31", "store.committed:38"])
+def test_an_acknowledged_publish_is_in_all_queues_and_another_in_all_or_none(server_process, point):
+    server = server_process("--clock", "virtual").start()
+    topic = prepare(server)
+    server.stop()
+    server.environment["CUMULET_CRASH_AT"] = point
+    server.start()
+    acknowledged = publish(server, topic, range(MESSAGES))
+    server.process.wait(20)
+    assert 0 < len(acknowledged) < MESSAGES
+    del server.environment["CUMULET_CRASH_AT"]
+    server.start()
+    got = [received(server, name) for name in QUEUES]
+    for bodies in got:
+        assert acknowledged <= set(bodies)
+        assert len(bodies) == len(set(bodies)) <= len(acknowledged) + 1
+        assert set(bodies) == set(got[0])
+
+
+def test_what_waits_for_an_http_endpoint_is_sent_after_a_kill(server_process):
+    server = server_process("--clock", "virtual").start()
+    endpoint = Endpoint()
+    try:
+        sns = client_of(server, "sns")
+        topic = sns.create_topic(Name="orders")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
+        _, asked = endpoint.next()
+        sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
+        endpoint.statuses = [500]
+        sent = sns.publish(TopicArn=topic, Message="kept")
+        endpoint.next()
+        advance(server, 1)  # the failure is settled, the retry is a timer
+        server.kill()
+        server.start()
+        advance(server, 1)
+        assert endpoint.posts.empty()
+        advance(server, 20)
+        _, again = endpoint.next()
+        assert again["MessageId"] == sent["MessageId"]
+        advance(server, 3600)
+        assert endpoint.posts.empty()
+    finally:
+        endpoint.close()
+
+
+@pytest.mark.parametrize("point", ["effect.perform:3", "effect.settle:2", "timer.fire:4"])
+def test_an_endpoint_gets_every_acknowledged_message_wherever_the_server_dies(server_process, point):
+    server = server_process("--clock", "virtual").start()
+    endpoint = Endpoint()
+    try:
+        sns = client_of(server, "sns")
+        topic = sns.create_topic(Name="orders")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
+        sns.confirm_subscription(TopicArn=topic, Token=endpoint.next()[1]["Token"])
+        advance(server, 0)
+        server.stop()
+        server.environment["CUMULET_CRASH_AT"] = point
+        server.start()
+        acknowledged = publish(server, topic, range(10))
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            advance(server, 1)
+        server.process.wait(20)
+        del server.environment["CUMULET_CRASH_AT"]
+        server.start()
+        advance(server, 1)
+        got = set()
+        while not endpoint.posts.empty():
+            got.add(endpoint.next()[1]["Message"])
+        assert acknowledged and acknowledged <= got
+    finally:
+        endpoint.close()
