@@ -202,3 +202,95 @@ def test_local_urls_keep_stage_and_path():
     )
     assert local_url(here, "https://abc.lambda-url.us-east-1.on.aws/") == f"{here}/_aws/lambda-url/abc/"
     assert local_url(here, "https://example.com") is None
+
+
+FAILING = """\
+import json
+
+def handler(event, context):
+    if event.get("fails", True):
+        raise ValueError(f"no luck with {event['id']}")
+"""
+FAILING_TEMPLATE = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Handler: app.handler
+      Runtime: python3.12
+      DeadLetterQueue: { Type: SQS, TargetArn: !GetAtt Failed.Arn }
+      Events:
+        Tasks: { Type: SQS, Properties: { Queue: !GetAtt Tasks.Arn, BatchSize: 1 } }
+  Failed: { Type: AWS::SQS::Queue }
+  Poison: { Type: AWS::SQS::Queue }
+  Tasks:
+    Type: AWS::SQS::Queue
+    Properties:
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt Poison.Arn, maxReceiveCount: 1 }
+Outputs:
+  Worker: { Value: !Ref Worker }
+  Failed: { Value: !GetAtt Failed.QueueName }
+  Poison: { Value: !GetAtt Poison.QueueName }
+  Tasks: { Value: !Ref Tasks }
+"""
+
+
+def test_dead_letter_queues_are_listed_shown_and_given_back(tmp_path, server_process):
+    """B5.4: a failed event is inspected and replayed with one call; its whole way is one trace."""
+    (tmp_path / "app/src").mkdir(parents=True)
+    (tmp_path / "app/src/app.py").write_text(FAILING)
+    (tmp_path / "app/template.yaml").write_text(FAILING_TEMPLATE)
+    server = server_process("--clock", "virtual").start()
+    here = ("--endpoint-url", server.endpoint)
+    assert "No queue is a dead-letter queue" in cumulet("dlq", "list", *here)
+    cumulet("deploy", tmp_path / "app/template.yaml", "--stack", "work", *here)
+    session = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    stacks = boto3.client("cloudformation", **session).describe_stacks(StackName="work")["Stacks"][0]["Outputs"]
+    names = {output["OutputKey"]: output["OutputValue"] for output in stacks}
+    boto3.client("lambda", **session).invoke(
+        FunctionName=names["Worker"], InvocationType="Event", Payload=b'{"id": "e1"}'
+    )
+    cumulet("clock", "advance", "600", *here)
+
+    listed = cumulet("dlq", "list", *here)
+    assert f"1  {names['Failed']}" in listed
+    assert f"from function:{names['Worker']}" in listed
+    shown = cumulet("dlq", "show", "Failed", *here)
+    assert '{"id": "e1"}' in shown
+    assert "ErrorMessage: no luck with e1" in shown
+    assert "visible" in shown
+    trace = shown.partition("trace: ")[2].split()[0]
+
+    assert "1 message of" in cumulet("dlq", "redrive", "Failed", *here)
+    assert "is empty" in cumulet("dlq", "show", "Failed", *here)
+    cumulet("clock", "advance", "600", *here)
+    assert '{"id": "e1"}' in cumulet("dlq", "show", "Failed", *here), "it failed again"
+    journey = cumulet("trace", trace, *here)
+    assert journey.count(f"invoke {names['Worker']}") == 6, "three attempts, the replay, and three more in one tree"
+    assert journey.index("lambda.Invoke") < journey.index("sqs.SendMessage")
+
+    sqs = boto3.client("sqs", **session)
+    sqs.send_message(QueueUrl=names["Tasks"], MessageBody="a task")
+    cumulet("clock", "advance", "600", *here)
+    assert "a task" in cumulet("dlq", "show", names["Poison"], *here)
+    trace = cumulet("dlq", "show", names["Poison"], *here).partition("trace: ")[2].split()[0]
+    assert "1 message of" in cumulet("dlq", "redrive", names["Poison"], *here)
+    cumulet("clock", "advance", "600", *here)
+    journey = cumulet("trace", trace, *here)
+    assert journey.startswith("    0.00 ms")
+    assert "sqs.SendMessage" in journey.splitlines()[0]
+    assert journey.count(f"invoke {names['Worker']}") == 2, "before the dead-letter queue, and after the redrive"
+
+
+def test_a_redrive_that_could_go_several_ways_asks_where(server_process):
+    server = server_process().start()
+    here = ("--endpoint-url", server.endpoint)
+    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
+    sqs.send_message(QueueUrl=sqs.create_queue(QueueName="stray")["QueueUrl"], MessageBody="x")
+    target = sqs.create_queue(QueueName="home")["QueueUrl"]
+    assert "Say it with --to" in cumulet("dlq", "redrive", "stray", *here, status=1)
+    assert "No queue is named 'nowhere'" in cumulet("dlq", "show", "nowhere", *here, status=1)
+    sqs.create_queue(QueueName="stray-2")
+    assert "More than one" in cumulet("dlq", "show", "stra", *here, status=1)

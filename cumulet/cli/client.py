@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -94,9 +95,11 @@ class Client:
             )
         return json.loads(answer) if answer else None
 
-    def call(self, service: str, operation: str, **request: Any) -> Any:
-        """An operation's result. Raises: CallFailed."""
+    def call(self, service: str, operation: str, *, trace: str | None = None, **request: Any) -> Any:
+        """An operation's result; it goes on with `trace`, an X-Amzn-Trace-Id value. Raises: CallFailed."""
         headers = {"content-type": "application/json", "x-cumulet-region": self.region}
+        if trace is not None:
+            headers["x-amzn-trace-id"] = trace
         body = json.dumps(request).encode()
         status, answer = self.http("POST", f"/_cumulet/call/{service}/{operation}", body, headers)
         value = json.loads(answer) if answer else {}
@@ -104,12 +107,30 @@ class Client:
             raise CallFailed(str(value.get("__type", status)).rpartition("#")[2], str(value.get("message", value)))
         return value
 
+    def every(self, service: str, operation: str, items: str, token: str = "NextToken", **request: Any) -> list[Any]:
+        """All items of an operation that answers in pages. `token` names the page token in answer and request ("Marker/NextMarker"
+        where the names differ). Raises: CallFailed."""
+        sent, _, got = token.partition("/")
+        found: list[Any] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = self.call(service, operation, **request, **more)
+            found += page.get(items, [])
+            if not page.get(got or sent):
+                return found
+            more = {sent: page[got or sent]}
+
     def pause(self, real_s: float) -> None:
         """Let the cloud go on for a moment before asking it again. A clock that stands still is moved on by a second."""
         if self.get("/_cumulet/clock")["mode"] == "frozen":
             self.post("/_cumulet/clock", {"advance": 1})
         else:
             time.sleep(real_s)
+
+    def invoke(self, function: str, event: bytes, trace: str | None = None) -> None:
+        """Invoke a function asynchronously. Raises: CallFailed."""
+        payload = base64.b64encode(event).decode()
+        self.call("lambda", "Invoke", FunctionName=function, InvocationType="Event", Payload=payload, trace=trace)
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Put bytes into a bucket. Raises: ClickException."""

@@ -158,7 +158,7 @@ class Deployment:
             return
         if not self.client.has_object(self.bucket, key):
             try:
-                options = (
+                options: dict[str, Any] = (
                     {}
                     if self.client.region == "us-east-1"
                     else {"CreateBucketConfiguration": {"LocationConstraint": self.client.region}}

@@ -16,6 +16,7 @@ _COMMANDS = {  # name -> module that has it; imported when it is asked for, so t
     "patterns": "cumulet.cli.patterns",
     "logs": "cumulet.cli.observe",
     "trace": "cumulet.cli.observe",
+    "dlq": "cumulet.cli.dlq",
     "clock": "cumulet.cli.observe",
 }
 

@@ -237,19 +237,22 @@ class Gateway:
         """`POST /_cumulet/call/{service}/{operation}`: any operation with a JSON body, for the command line."""
         request_id = self.pipeline.ids.uuid()
         _, _, _, service, name = (request.path + "////").split("/")[:5]
-        operation: OperationModel
+        operation: OperationModel | None = None
         try:
             if request.method != "POST":
                 raise GenericAwsError("MethodNotAllowed", "Call operations with POST.", 405)
-            try:
-                operation = self.models.service(service).operation(name)
-            except KeyError:
-                raise wire.unknown_operation(name, service) from None
+            if not self._inspects(service, name):
+                try:
+                    operation = self.models.service(service).operation(name)
+                except KeyError:
+                    raise wire.unknown_operation(name, service) from None
             caller = self.auth.caller(request, "json")
             call = self.call_of(request, service, name, request_id, caller)
             call.region = request.headers.get("x-cumulet-region", call.region)
             call.account = request.headers.get("x-cumulet-account", call.account)
-            if (service, name) in self.pipeline.operations:
+            if operation is None:
+                call.request = _json(request)
+            elif (service, name) in self.pipeline.operations:
                 call.request = jsondoor.request_of(operation, _json(request))
                 operation.check(call.request)
         except AwsError as error:
@@ -261,12 +264,17 @@ class Gateway:
                 if isinstance(outcome, AwsError):
                     reply(admin.error_response(outcome, request_id))
                 else:
-                    reply(admin.json_response(jsondoor.value_of(operation, outcome), request_id=request_id))
+                    value = outcome if operation is None else jsondoor.value_of(operation, outcome)
+                    reply(admin.json_response(value, request_id=request_id))
             except AwsError as error:
                 reply(admin.error_response(error, request_id))
 
         self.pipeline.handle(call, answer)
         return call
+
+    def _inspects(self, service: str, name: str) -> bool:
+        known = self.pipeline.services.get(service)
+        return known is not None and name in known.inspect
 
 
 def _json(request: HttpRequest) -> Any:

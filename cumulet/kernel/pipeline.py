@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
-from cumulet.aws.http import HttpRequest
+from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.kernel import once, targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
@@ -31,6 +31,8 @@ from cumulet.kernel.trace import Span, Tracer
 from cumulet.kernel.tx import TimerScope, Tx
 
 log = logging.getLogger("cumulet")
+
+OWN = "cumulet:"  # how names of operations begin that AWS does not have
 
 Reply = Callable[[Any], None]  # the result (dict, HttpResponse, ...) or an AwsError
 Performer = Callable[..., Awaitable[Any]]
@@ -79,6 +81,8 @@ class Parked:
 class Pipeline:
     """Runs operations. `check(service, operation, request)` validates what services ask of each other;
     `coerce(service, operation, request)` converts a template's scalars to what the operation's model says;
+    `form(service, operation, text, path)` reads a request out of a form, and `answer(service, operation, outcome,
+    request_id, style)` makes the HTTP response of an outcome, for services that speak to others in place of a client;
     `metrics` is the operation that takes what the platform counts."""
 
     def __init__(
@@ -89,6 +93,8 @@ class Pipeline:
         *,
         check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
         coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
+        form: Callable[..., Any] | None = None,
+        answer: Callable[..., HttpResponse] | None = None,
         performers: Mapping[str, Performer] | None = None,
         ids: Ids | None = None,
         metrics: tuple[str, str] | None = None,
@@ -106,11 +112,13 @@ class Pipeline:
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
         self._check = check
         self.coerce = coerce
+        self.form = form or _no_wire
+        self.answer = answer or _no_wire
         handlers: dict[str, Callable[[Context, Any], Any]] = {"kernel.forget": once.forget}
         for service, names in services.items():
             for name, function in operations_of(service, names).items():
                 self.operations[service.name, name] = function
-            for name, function in service.internals.items():
+            for name, function in (*service.internals.items(), *service.inspect.items()):
                 self.operations[service.name, name] = function
             for name, door in service.doors.items():
                 self.doors[name] = (service.name, door)
@@ -297,7 +305,7 @@ class Pipeline:
         function = self.operations.get((service, operation))
         if function is None:
             raise _unknown(service, operation)
-        if operation not in self.services[service].internals:
+        if not operation.startswith(OWN):
             self._check(service, operation, request)
         mark = ctx.tx.savepoint()
         span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span.header())
@@ -482,6 +490,10 @@ class Pipeline:
                 await asyncio.wait(late)
         await self.store.settle()
         self.store.close()
+
+
+def _no_wire(*_: Any) -> Any:
+    raise TypeError("this pipeline was made without a wire")
 
 
 def _unknown(service: str, operation: str) -> NotImplementedOnCumulet:

@@ -32,6 +32,8 @@ class Service:
                True asks for the next minute too, though nothing else may happen
     internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
                not on the wire
+    inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
+               other services may call them as well
     resources  CloudFormation types
     """
 
@@ -40,6 +42,7 @@ class Service:
     doors: Mapping[str, Door] = field(default_factory=dict)
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     internals: Mapping[str, Operation] = field(default_factory=dict)
+    inspect: Mapping[str, Operation] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     gauges: Callable[[Context], bool] | None = None
 

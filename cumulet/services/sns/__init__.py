@@ -11,6 +11,6 @@ SERVICE = Service(
     modules=(topics, subscriptions, publishing, tags),
     doors={"sns": doors.sns},
     timers={"sns.deliver": delivery.deliver, "sns.expire": confirming.expire},
-    internals={"cumulet:Outbox": outbox.listing},
+    inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
 )

@@ -13,8 +13,7 @@ import msgspec
 from cumulet.aws.errors import AwsError, GenericAwsError
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
 from cumulet.services.sns import access
-from cumulet.services.sns.errors import InvalidParameter
-from cumulet.services.sns.settings import unsupported
+from cumulet.services.sns.errors import InvalidParameter, unsupported
 
 _encode = msgspec.json.Encoder().encode
 _PLAIN = ("DisplayName", "SignatureVersion", "TracingConfig", "FifoThroughputScope", "MaximumMessageSize")

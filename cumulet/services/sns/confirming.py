@@ -115,5 +115,5 @@ def expire(ctx: Context, key: Key) -> None:
     ctx.tx.delete(token_key(text))
     topic = registry.topic_at(ctx, token.subscription.place)
     found = registry.subscription_at(ctx, token.subscription.place, token.subscription.id)
-    if topic is not None and found is not None and not found.confirmed and found.token == text:
+    if topic is not None and found is not None and not found.confirmed:
         registry.remove_subscription(ctx, topic, found)

@@ -16,6 +16,7 @@ using CloudWatch" (read 2026-11).
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.kernel.record import replace
 from cumulet.kernel.tx import BLOB_OVER_BYTES
 from cumulet.services.sns import outbox, registry, retries
+from cumulet.services.sns.endpoints import credentials_of
 from cumulet.services.sns.messages import timestamp
 from cumulet.services.sns.model import Delivery, Outgoing, Topic, delivery_key, pace_key
 from cumulet.services.sns.settings import LOGGED, dead_letter_queue
@@ -198,7 +200,10 @@ def _post(ctx: Context, delivery: Delivery, policy: retries.Policy) -> HttpCall:
         headers["x-amz-sns-subscription-arn"] = subscription.arn
     if delivery.type == "Notification" and subscription.raw:
         headers["x-amz-sns-rawdelivery"] = "true"
-    return HttpCall("POST", subscription.endpoint, headers, _body(ctx, delivery), HTTP_TIMEOUT_S)
+    url, secret = credentials_of(subscription.endpoint)
+    if secret:
+        headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+    return HttpCall("POST", url, headers, _body(ctx, delivery), HTTP_TIMEOUT_S)
 
 
 def _settle(ctx: Context, id_: str, outcome: HttpReply | EffectFailed) -> None:

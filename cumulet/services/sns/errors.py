@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cumulet.aws.errors import AwsError
+from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 
 
 class InvalidParameter(AwsError):
@@ -72,3 +72,9 @@ def no_topic() -> NotFound:
 
 def no_subscription() -> NotFound:
     return NotFound("Subscription does not exist")
+
+
+def unsupported(name: str) -> NotImplementedOnCumulet:
+    return NotImplementedOnCumulet(
+        f"SNS's setting {name} is not implemented by Cumulet.", hint="See docs/services/sns.md"
+    )

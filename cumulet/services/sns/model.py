@@ -174,7 +174,7 @@ class Outgoing(Record):
 
 
 class Signer(Record):
-    """The cloud's key pair for notifications, and its certificate."""
+    """A key pair of the cloud for notifications, and its certificate."""
 
     name: str
     private_key: bytes
@@ -233,4 +233,5 @@ def outbox_tally(account: str, region: str) -> Key:
     return (ROOT, "outbox-count", account, region)
 
 
-SIGNER: Key = (ROOT, "signer")
+def signer_key(which: str) -> Key:
+    return (ROOT, "signer", which)

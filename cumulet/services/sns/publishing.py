@@ -24,10 +24,10 @@ from cumulet.services.sns.errors import (
     InvalidBatchEntryId,
     InvalidParameter,
     TooManyEntriesInBatchRequest,
+    unsupported,
 )
 from cumulet.services.sns.messages import Message, message_of, order
 from cumulet.services.sns.model import DEDUPLICATION_S, ROOT, Accepted, Delivery, Outgoing, Topic, line_of, sequence_key
-from cumulet.services.sns.settings import unsupported
 
 Json = dict[str, Any]
 

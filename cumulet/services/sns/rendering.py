@@ -35,10 +35,15 @@ def confirm_url(ctx: Context, subscription: Subscription, token: str) -> str:
     return f"{ctx.endpoint}/_aws/sns/{subscription.region}?Action=ConfirmSubscription&TopicArn={arn}&Token={token}"
 
 
+def _variant(message: Message, protocol: str) -> str:
+    """What is the same for all subscribers of a protocol, and for other protocols with the same text and key."""
+    return f"{signing.side(protocol)} {protocol if protocol in message.texts else ''}"
+
+
 def _signed(ctx: Context, topic: Topic, message: Message, protocol: str) -> tuple[str, str]:
     """(signature, its version) of what a protocol gets; the same for all its subscribers."""
     version = topic.attributes.get("SignatureVersion", "1")
-    known = f"signature {protocol if protocol in message.texts else ''}"
+    known = f"signature {_variant(message, protocol)}"
     if known not in message.rendered:
         fields = {
             "Message": message.text_for(protocol),
@@ -49,7 +54,7 @@ def _signed(ctx: Context, topic: Topic, message: Message, protocol: str) -> tupl
         }
         if message.subject is not None:
             fields["Subject"] = message.subject
-        message.rendered[known] = signing.signature(ctx, fields, version)
+        message.rendered[known] = signing.signature(ctx, fields, version, protocol)
     return message.rendered[known], version
 
 
@@ -63,7 +68,7 @@ def _shown(attribute: Json) -> Json:
 def envelope(ctx: Context, topic: Topic, message: Message, subscription: Subscription) -> str:
     """The JSON document that queues, HTTP endpoints and email-json get; all but the UnsubscribeURL is made once."""
     protocol = subscription.protocol
-    known = f"envelope {protocol if protocol in message.texts else ''}"
+    known = f"envelope {_variant(message, protocol)}"
     head = message.rendered.get(known)
     if head is None:
         signature, version = _signed(ctx, topic, message, protocol)
@@ -73,7 +78,7 @@ def envelope(ctx: Context, topic: Topic, message: Message, subscription: Subscri
             f'{{\n  "Type" : "Notification",\n  "MessageId" : "{message.id}",{sequence}\n  "TopicArn" : "{topic.arn}",{subject}\n'
             f'  "Message" : {_text(message.text_for(protocol))},\n  "Timestamp" : "{message.timestamp}",\n'
             f'  "SignatureVersion" : "{version}",\n  "Signature" : "{signature}",\n'
-            f'  "SigningCertURL" : "{signing.certificate_url(ctx)}",\n  "UnsubscribeURL" : "'
+            f'  "SigningCertURL" : "{signing.certificate_url(ctx, protocol)}",\n  "UnsubscribeURL" : "'
         )
     return f'{head}{unsubscribe_url(ctx, subscription)}"{_attributes(message)}\n}}'
 
@@ -102,7 +107,7 @@ def lambda_event(ctx: Context, topic: Topic, message: Message, subscription: Sub
         "Timestamp": message.timestamp,
         "SignatureVersion": version,
         "Signature": signature,
-        "SigningCertUrl": signing.certificate_url(ctx),
+        "SigningCertUrl": signing.certificate_url(ctx, "lambda"),
         "UnsubscribeUrl": unsubscribe_url(ctx, subscription),
         "MessageAttributes": {name: _shown(attribute) for name, attribute in message.attributes.items()},
     }
@@ -141,8 +146,8 @@ def confirmation(ctx: Context, topic: Topic, subscription: Subscription, token: 
     signed = {
         **fields,
         "SignatureVersion": version,
-        "Signature": signing.signature(ctx, fields, version),
-        "SigningCertURL": signing.certificate_url(ctx),
+        "Signature": signing.signature(ctx, fields, version, subscription.protocol),
+        "SigningCertURL": signing.certificate_url(ctx, subscription.protocol),
     }
     lines = ",\n".join(f'  "{name}" : {_text(value)}' for name, value in signed.items())
     return f"{{\n{lines}\n}}"

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.services.sns import access, filters, retries
-from cumulet.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter
+from cumulet.services.sns.endpoints import masked
+from cumulet.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter, unsupported
 from cumulet.services.sns.model import LARGEST_BYTES, SIZE_BYTES, Subscription, Topic, count_key, subscriptions_of
 
 Json = dict[str, Any]
@@ -26,12 +26,6 @@ _ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+")
 _FEEDBACK = re.compile(r"(HTTP|Lambda|SQS)(SuccessFeedbackRoleArn|SuccessFeedbackSampleRate|FailureFeedbackRoleArn)")
 _REFUSED = re.compile(r"KmsMasterKeyId|ArchivePolicy|DataProtectionPolicy|(Firehose|Application)\w+Feedback\w+")
 _ABOUT_FIFO = ("ContentBasedDeduplication", "FifoThroughputScope")
-
-
-def unsupported(name: str) -> NotImplementedOnCumulet:
-    return NotImplementedOnCumulet(
-        f"SNS's setting {name} is not implemented by Cumulet.", hint="See docs/services/sns.md"
-    )
 
 
 def topic_attribute(topic: Topic, name: str, value: str) -> str:
@@ -217,7 +211,7 @@ def shown_subscription(topic: Topic | None, subscription: Subscription) -> dict[
         "TopicArn": subscription.topic_arn,
         "Owner": subscription.account,
         "Protocol": subscription.protocol,
-        "Endpoint": subscription.endpoint,
+        "Endpoint": masked(subscription.endpoint),
         "PendingConfirmation": str(not subscription.confirmed).lower(),
         "ConfirmationWasAuthenticated": str(subscription.authenticated).lower(),
         "RawMessageDelivery": "false",

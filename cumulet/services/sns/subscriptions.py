@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
@@ -23,6 +21,7 @@ from cumulet.services.sns.api import (
     SubscribeResult,
     UnsubscribeRequest,
 )
+from cumulet.services.sns.endpoints import check_endpoint, masked
 from cumulet.services.sns.errors import InvalidParameter, SubscriptionLimitExceeded, no_topic
 from cumulet.services.sns.model import SIZE_BYTES, Subscription, Topic, count_key, owned_by, subscriptions_of
 from cumulet.services.sns.paging import page
@@ -32,13 +31,8 @@ Json = dict[str, Any]
 MAX_STANDARD = 12_500_000
 MAX_FIFO = 100
 MAX_PENDING = 5_000
+_UNSET = {"RawMessageDelivery": "false", "FilterPolicyScope": "MessageAttributes"}
 PENDING = "pending confirmation"
-_PROTOCOLS = ("http", "https", "email", "email-json", "sms", "sqs", "lambda")
-_REFUSED = ("application", "firehose")
-_QUEUE = re.compile(r"arn:aws[a-zA-Z-]*:sqs:[a-z0-9-]+:\d{12}:[a-zA-Z0-9_-]{1,80}(\.fifo)?")
-_FUNCTION = re.compile(r"arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_$-]+)?")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_PHONE = re.compile(r"\+?[1-9]\d{4,14}")
 
 
 def subscribe(ctx: Context, req: SubscribeRequest) -> SubscribeResult:
@@ -53,24 +47,19 @@ def subscribe(ctx: Context, req: SubscribeRequest) -> SubscribeResult:
     """
     topic = registry.topic_named(ctx, req["TopicArn"])
     protocol, endpoint = req["Protocol"], req.get("Endpoint", "")
-    _check_endpoint(topic, protocol, endpoint)
+    check_endpoint(topic, protocol, endpoint)
     given: dict[str, str] = dict(req.get("Attributes", {}))
     found = registry.subscription_of_endpoint(ctx, topic, protocol, endpoint)
     if found is None:
         found = _subscribed(ctx, topic, protocol, endpoint, given)
     else:
         wanted = settings.all_attributes(ctx, topic, replace(found, attributes={}), given)
-        if any(
-            found.attributes.get(name, "") != wanted.get(name, "") for name in given if (name, given[name]) != _RAW_OFF
-        ):
+        if any(found.attributes.get(name, _UNSET.get(name, "")) != wanted.get(name, "") for name in given):
             raise InvalidParameter.of("Attributes Reason: Subscription already exists with different attributes")
         if not found.confirmed:
             asked = confirming.ask(ctx, topic, found)
             registry.change_subscription(ctx, topic, found, asked)
     return {"SubscriptionArn": found.arn if found.confirmed or req.get("ReturnSubscriptionArn") else PENDING}
-
-
-_RAW_OFF = ("RawMessageDelivery", "false")
 
 
 def _subscribed(ctx: Context, topic: Topic, protocol: str, endpoint: str, given: dict[str, str]) -> Subscription:
@@ -92,34 +81,6 @@ def _subscribed(ctx: Context, topic: Topic, protocol: str, endpoint: str, given:
         made = confirming.ask(ctx, topic, made)
     registry.add_subscription(ctx, topic, made)
     return made
-
-
-def _check_endpoint(topic: Topic, protocol: str, endpoint: str) -> None:
-    if protocol in _REFUSED:
-        raise settings.unsupported(f"protocol {protocol}")
-    if protocol not in _PROTOCOLS:
-        raise InvalidParameter.of(f"Amazon SNS does not support this protocol string: {protocol}")
-    if not endpoint:
-        raise InvalidParameter.of("Endpoint")
-    if topic.fifo and protocol != "sqs":
-        raise InvalidParameter.of(f"Protocol Reason: FIFO topics support Amazon SQS subscriptions only, not {protocol}")
-    if protocol == "sqs":
-        if not _QUEUE.fullmatch(endpoint):
-            raise InvalidParameter.of("SQS endpoint ARN")
-        if endpoint.endswith(".fifo") and not topic.fifo:
-            raise InvalidParameter.of(
-                "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics"
-            )
-    elif protocol == "lambda" and not _FUNCTION.fullmatch(endpoint):
-        raise InvalidParameter.of("Lambda endpoint ARN")
-    elif protocol in ("http", "https") and (
-        not endpoint.startswith(f"{protocol}://") or not urlsplit(endpoint).hostname
-    ):
-        raise InvalidParameter.of("Endpoint must match the specified protocol")
-    elif protocol in ("email", "email-json") and not _EMAIL.fullmatch(endpoint):
-        raise InvalidParameter.of("Email address")
-    elif protocol == "sms" and not _PHONE.fullmatch(re.sub(r"[ ().-]", "", endpoint)):
-        raise InvalidParameter.of(f"Invalid SMS endpoint: {endpoint}")
 
 
 def confirm_subscription(ctx: Context, req: ConfirmSubscriptionRequest) -> ConfirmSubscriptionResult:
@@ -195,7 +156,7 @@ def _shown(subscription: Subscription) -> Json:
         "SubscriptionArn": subscription.arn if subscription.confirmed else "PendingConfirmation",
         "Owner": subscription.account,
         "Protocol": subscription.protocol,
-        "Endpoint": subscription.endpoint,
+        "Endpoint": masked(subscription.endpoint),
         "TopicArn": subscription.topic_arn,
     }
 

@@ -20,7 +20,7 @@ from cumulet.services.sns.api import (
     RemovePermissionRequest,
     SetTopicAttributesRequest,
 )
-from cumulet.services.sns.errors import InvalidParameter, NotFound, TopicLimitExceeded
+from cumulet.services.sns.errors import InvalidParameter, NotFound, TopicLimitExceeded, unsupported
 from cumulet.services.sns.model import Topic, count_key, topic_key, topics_in
 from cumulet.services.sns.paging import page
 from cumulet.services.sns.tagging import checked
@@ -43,7 +43,7 @@ def create_topic(ctx: Context, req: CreateTopicRequest) -> CreateTopicResult:
     """
     name, given = req["Name"], dict(req.get("Attributes", {}))
     if req.get("DataProtectionPolicy"):
-        raise settings.unsupported("DataProtectionPolicy")
+        raise unsupported("DataProtectionPolicy")
     fifo = given.pop("FifoTopic", "false").lower() == "true"
     _check_name(name, fifo)
     tags = checked({}, req.get("Tags", ()))

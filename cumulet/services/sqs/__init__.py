@@ -33,10 +33,10 @@ SERVICE = Service(
         "cumulet:Backlog": internal.backlog,
         "cumulet:Delete": internal.delete,
         "cumulet:Return": internal.give_back,
-        "cumulet:Peek": internal.peek,
         "cumulet:Bury": moving.bury,
         "cumulet:Redrive": redrive.redrive,
     },
+    inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
 )

@@ -7,37 +7,43 @@ from __future__ import annotations
 
 from cumulet.kernel.context import Context
 from cumulet.services.sqs import rows
-from cumulet.services.sqs.model import ROOT, Open, Queue, decode_message
+from cumulet.services.sqs.model import ROOT, Open, Queue, decode_message, in_use, queue_key
 
 _ACTIVE_S = 6 * 3600
-_Seen = tuple[tuple[int, ...], float]
 
 
 def gauges(ctx: Context) -> bool:
-    """Meter every active queue; True while there is one."""
-    before: dict[int, _Seen] = ctx.pipeline.volatile.get("sqs.used", {})
-    now: dict[int, _Seen] = {}
-    more = False
-    for _, queue in list(ctx.tx.scan((ROOT, "queue"), Queue)):
-        here = ctx.at(queue.account, queue.region)
-        o = Open(here, queue)
-        numbers = rows.counted(o)
-        mark = (o.counts.tail, *numbers)
-        seen = before.get(queue.uid)
-        last = ctx.now if seen is None or seen[0] != mark else seen[1]
-        now[queue.uid] = mark, last
-        if not any(numbers) and ctx.now - last >= _ACTIVE_S:
-            continue
-        more = True
-        for name, value, unit in (
-            ("ApproximateNumberOfMessagesVisible", numbers[0], "Count"),
-            ("ApproximateNumberOfMessagesNotVisible", numbers[1], "Count"),
-            ("ApproximateNumberOfMessagesDelayed", numbers[2], "Count"),
-            ("ApproximateAgeOfOldestMessage", oldest_age_s(o), "Seconds"),
-        ):
-            here.meter("AWS/SQS", name, float(value), unit, QueueName=queue.name)
-    ctx.pipeline.volatile["sqs.used"] = now
-    return more
+    """Meter every active queue; True while there is one.
+
+    Only queues in use are looked at, so that ten thousand idle ones cost nothing; the first time after a start all are, because those
+    that hold messages are active too.
+    """
+    used = in_use(ctx)
+    if "sqs.gauged" not in ctx.pipeline.volatile:
+        ctx.pipeline.volatile["sqs.gauged"] = True
+        for _, each in ctx.tx.scan((ROOT, "queue"), Queue):
+            used.setdefault(each.uid, (each.account, each.region, each.name, 0.0))
+    for uid, (account, region, name, last) in list(used.items()):
+        queue = ctx.tx.get(queue_key(account, region, name), Queue)
+        if queue is None or queue.uid != uid or not _metered(ctx.at(account, region), queue, last):
+            del used[uid]
+    return bool(used)
+
+
+def _metered(ctx: Context, queue: Queue, last: float) -> bool:
+    """Meter a queue, unless it is empty and was not used for hours."""
+    o = Open(ctx, queue, used=False)
+    visible, flying, delayed = rows.counted(o)
+    if not (visible or flying or delayed) and ctx.now - last >= _ACTIVE_S:
+        return False
+    for name, value, unit in (
+        ("ApproximateNumberOfMessagesVisible", visible, "Count"),
+        ("ApproximateNumberOfMessagesNotVisible", flying, "Count"),
+        ("ApproximateNumberOfMessagesDelayed", delayed, "Count"),
+        ("ApproximateAgeOfOldestMessage", oldest_age_s(o), "Seconds"),
+    ):
+        ctx.meter("AWS/SQS", name, float(value), unit, QueueName=queue.name)
+    return True
 
 
 def oldest_age_s(o: Open) -> int:

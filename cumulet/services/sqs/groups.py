@@ -25,11 +25,9 @@ def opened(o: Open, name: str) -> Group:
 
 
 def add(o: Open, message: Message, seq: int, delay_ms: int) -> None:
-    """A new message of a group; on a FIFO queue it becomes visible no earlier than those before it."""
+    """A new message of a group. On a FIFO queue all have the same delay, so none becomes visible before those ahead of it."""
     group = opened(o, message.group)
     at_ms = o.now_ms + delay_ms
-    if o.queue.fifo and group.delayed:
-        at_ms = max(at_ms, group.last_ms)
     flight = Flight(group=message.group, large=message.body_in != 0)
     if at_ms > o.now_ms:
         delayed = Flight(group=message.group, large=flight.large, delayed=True)
@@ -39,7 +37,6 @@ def add(o: Open, message: Message, seq: int, delay_ms: int) -> None:
             o.signal()  # who waits for the next due message waits too long
         o.counts.delayed += 1
         group.delayed += 1
-        group.last_ms = at_ms
     else:
         o.counts.ready += 1
         offer(o, seq, flight)

@@ -68,7 +68,7 @@ def delete(ctx: Context, req: _Json) -> _Json:
     for handle in req["ReceiptHandles"]:
         receipt = receipts.receipt_of(o, handle)
         found = receipts.find(o, receipt)
-        if found is not None and found.flight.receives == receipt.receives:
+        if found is not None and found.flight.takes == receipt.takes:
             receipts.remove(o, found)
             count += 1
     if count:

@@ -113,6 +113,7 @@ class Flight(msgspec.Struct, frozen=True, array_like=True):
     delayed: bool = False  # not yet visible for the first time
     taken_ms: int = 0  # when it was received last
     changed: bool = False  # its visibility was changed since
+    takes: int = 0  # receives, including those that were returned: what tells receipts apart
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True):
@@ -251,25 +252,22 @@ class Group:
 
     head     the first that waits; 0: none; `stale`: it is gone, look for the next
     shown    the rank under which the group is in `ready`, with `shown_head`; -1: it is not
-    last_ms  when its last delayed message becomes visible: on a FIFO queue nothing may overtake it
     """
 
-    __slots__ = ("delayed", "flying", "head", "last_ms", "shown", "shown_head", "stale", "waiting")
-    _form = Form(">7q")
+    __slots__ = ("delayed", "flying", "head", "shown", "shown_head", "stale", "waiting")
+    _form = Form(">6q")
 
     def __init__(self, raw: bytes | None = None) -> None:
         self.stale = False
         if raw is None:
-            self.waiting = self.flying = self.delayed = self.head = self.shown_head = self.last_ms = 0
+            self.waiting = self.flying = self.delayed = self.head = self.shown_head = 0
             self.shown = -1
         else:
             fields = self._form.unpack(raw)
-            self.waiting, self.flying, self.delayed, self.head, self.shown, self.shown_head, self.last_ms = fields
+            self.waiting, self.flying, self.delayed, self.head, self.shown, self.shown_head = fields
 
     def pack(self) -> bytes:
-        return self._form.pack(
-            self.waiting, self.flying, self.delayed, self.head, self.shown, self.shown_head, self.last_ms
-        )
+        return self._form.pack(self.waiting, self.flying, self.delayed, self.head, self.shown, self.shown_head)
 
 
 class Open:
@@ -280,12 +278,15 @@ class Open:
              seconds wakes before that time in milliseconds has come, nor later than the time it was counted from says
     """
 
-    __slots__ = ("counts", "ctx", "due_ms", "groups", "now_ms", "queue", "shelf", "tx")
+    __slots__ = ("counts", "ctx", "due_ms", "groups", "now_ms", "queue", "shelf", "stored", "tx")
 
-    def __init__(self, ctx: Context, queue: Queue) -> None:
+    def __init__(self, ctx: Context, queue: Queue, used: bool = True) -> None:
         self.ctx, self.tx, self.queue = ctx, ctx.tx, queue
+        if used:
+            in_use(ctx)[queue.uid] = queue.account, queue.region, queue.name, ctx.now
         self.shelf = _shelf(ctx, queue.shelf)
-        self.counts = Counts(ctx.tx.get_bytes(self.shelf.counts))
+        self.stored = ctx.tx.get_bytes(self.shelf.counts)
+        self.counts = Counts(self.stored)
         self.groups: dict[str, Group] = {}
         self.now_ms = int(ctx.now * 1000)
         self.due_ms = int(ctx.now * 1000 + 0.001)
@@ -298,6 +299,12 @@ class Open:
     def signal(self) -> None:
         """Something can be received."""
         self.tx.signal(self.arrival)
+
+
+def in_use(ctx: Context) -> dict[int, tuple[str, str, str, float]]:
+    """Where the queues are that were used since the start, and when they were last."""
+    found: dict[int, tuple[str, str, str, float]] = ctx.pipeline.volatile.setdefault("sqs.used", {})
+    return found
 
 
 def seconds(at_ms: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.sqs import expiry, rows, settings
+from cumulet.services.sqs import expiry, redrive, rows, settings
 from cumulet.services.sqs.errors import (
     InvalidParameterValue,
     PurgeQueueInProgress,
@@ -26,7 +26,6 @@ from cumulet.services.sqs.model import (
     Counts,
     Deleted,
     Flight,
-    Group,
     Open,
     Queue,
     arrival_key,
@@ -149,6 +148,8 @@ def delete_queue(ctx: Context, req: Mapping[str, Any]) -> _Json:
     _index_source(ctx, queue, None)
     ctx.tx.put((ROOT, "deleted", queue.account, queue.region, queue.name), Deleted(at=ctx.now))
     ctx.tx.wake(ctx.now + _FREE_AFTER_S, "sqs.freed", (queue.account, queue.region, queue.name))
+    for task in redrive.tasks_of(ctx, queue.arn):
+        redrive.forget(ctx, task)
     expiry.sweep_later(ctx, queue.shelf, queue.uid)
     ctx.tx.signal(arrival_key(queue.shelf))
     return {}
@@ -278,10 +279,6 @@ def _delay_again(o: Open, by_s: int) -> None:
             o.tx.delete(k)
             o.tx.put(base + number(at_ms) + k[-9:], encode(flight))
             o.counts.due = min(o.counts.due, at_ms)
-            key = o.shelf.group + rows.packed(flight.group)
-            group = Group(o.tx.get_bytes(key))
-            group.last_ms = max(at_ms, o.now_ms)
-            o.tx.put(key, group.pack())
     o.signal()
 
 

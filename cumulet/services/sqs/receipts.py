@@ -26,7 +26,7 @@ class Receipt(NamedTuple):
     shelf: int
     seq: int
     at_ms: int
-    receives: int
+    takes: int
 
 
 class Found(NamedTuple):
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 def handle_of(o: Open, taken: Taken) -> str:
     queue = o.queue
-    raw = _form.pack(_MARK, queue.uid, queue.shelf, taken.seq, taken.at_ms, taken.flight.receives & 0xFFFFFFFF)
+    raw = _form.pack(_MARK, queue.uid, queue.shelf, taken.seq, taken.at_ms, taken.flight.takes & 0xFFFFFFFF)
     return b64encode(raw).decode()
 
 
@@ -76,7 +76,7 @@ def find(o: Open, receipt: Receipt) -> Found | None:
             return None
         raw = tx.get_bytes(groups.waiting_key(o, message.group, receipt.seq)) if message.group else None
         if raw is None:  # received again since, elsewhere in `later`
-            return Found(receipt.seq, Flight(receives=-1, group=message.group), None)
+            return Found(receipt.seq, Flight(takes=-1, group=message.group), None)
     return Found(receipt.seq, decode_flight(raw), None)
 
 
@@ -89,7 +89,7 @@ def delete(o: Open, handle: str) -> None:
     found = find(o, receipt)
     if found is None:
         return
-    current = found.flight.receives == receipt.receives
+    current = found.flight.takes == receipt.takes
     flying = found.at_ms is not None and found.at_ms > o.due_ms
     if o.queue.fifo and not (current and flying):
         raise invalid(handle, "ReceiptHandle", "The receipt handle has expired.")
@@ -128,8 +128,8 @@ def change(o: Open, handle: str, visibility_s: int) -> None:
             "ReceiptHandle",
             "Message does not exist or is not available for visibility timeout change.",
         )
-    if found.at_ms is None or found.at_ms <= o.due_ms or found.flight.receives != receipt.receives:
-        if o.queue.fifo and found.flight.receives != receipt.receives:
+    if found.at_ms is None or found.at_ms <= o.due_ms or found.flight.takes != receipt.takes:
+        if o.queue.fifo and found.flight.takes != receipt.takes:
             raise invalid(handle, "ReceiptHandle", "The receipt handle has expired.")
         raise MessageNotInflight("")
     if o.now_ms + visibility_s * 1000 > found.flight.taken_ms + MAX_VISIBILITY_S * 1000:
@@ -158,7 +158,7 @@ def give_back(o: Open, handle: str) -> None:
     """Return a message that was never tried: visible at once, and the receive does not count. Old receipts do nothing."""
     receipt = receipt_of(o, handle)
     found = find(o, receipt)
-    if found is None or found.at_ms is None or found.flight.receives != receipt.receives:
+    if found is None or found.at_ms is None or found.flight.takes != receipt.takes:
         return
     seq, flight, at_ms = found
     rows.unhide(o, seq, found.at_ms, flight)
@@ -166,4 +166,6 @@ def give_back(o: Open, handle: str) -> None:
         groups.landed(o, flight)
     assert at_ms is not None
     receives = flight.receives - 1
-    rows.offer(o, seq, Flight(receives, flight.first_ms if receives else 0, flight.group, flight.large))
+    rows.offer(
+        o, seq, Flight(receives, flight.first_ms if receives else 0, flight.group, flight.large, takes=flight.takes)
+    )

@@ -144,7 +144,7 @@ def again(o: Open, attempt: str, hidden_s: int) -> list[Taken]:
         place = receipts.find(o, receipt)
         if place is None or place.at_ms is None or place.at_ms <= o.due_ms:
             return []
-        if place.flight.receives != receipt.receives or place.flight.changed:
+        if place.flight.takes != receipt.takes or place.flight.changed:
             return []
         message = rows.load(o, receipt.seq)
         assert message is not None

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.errors import GenericAwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record, replace
@@ -42,6 +41,16 @@ class Task(Record):
     @property
     def key(self) -> Key:
         return (ROOT, "task", self.source_arn, -self.number)
+
+
+def tasks_of(ctx: Context, source_arn: str, limit: int | None = None) -> list[Task]:
+    """A queue's tasks, the newest first."""
+    return [task for _, task in ctx.tx.scan((ROOT, "task", source_arn), Task, limit=limit)]
+
+
+def forget(ctx: Context, task: Task) -> None:
+    ctx.tx.delete(task.key)
+    ctx.tx.delete((ROOT, "task-handle", task.handle))
 
 
 def move(ctx: Context, key: Key) -> None:
@@ -82,7 +91,8 @@ def _target(ctx: Context, task: Task, one: Taken) -> Queue | str:
     arn = task.destination_arn or one.message.source
     if not arn:
         return NO_SOURCE
-    return queue_of(ctx, arn) or NO_QUEUE
+    target = queue_of(ctx, arn)
+    return NO_QUEUE if target is None or target.arn == task.source_arn else target
 
 
 def redrive(ctx: Context, req: _Json) -> _Json:
@@ -90,8 +100,6 @@ def redrive(ctx: Context, req: _Json) -> _Json:
     o: Open = req["Shelf"]
     one: Taken = req["Lifted"]
     target: Queue = req["Target"]
-    if target.uid == o.queue.uid:
-        raise GenericAwsError("InvalidParameterValue", "A message cannot move to the queue it is in.")
     scope = ctx.tx.scope
     ctx.follow([one.message.trace])
     to = Open(ctx, target)

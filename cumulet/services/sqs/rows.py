@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cumulet.kernel.keys import pack_part
 from cumulet.services.sqs import groups
 from cumulet.services.sqs.model import (
     BLOB,
@@ -43,14 +42,13 @@ def add(o: Open, message: Message, delay_ms: int) -> int:
 
 
 def close(o: Open) -> None:
-    """Write the counts and groups that the operation changed."""
+    """Write the counts and groups that the operation changed; one that changed nothing need not wait for the disk."""
     if o.groups:
         groups.flush_all(o)
-    o.tx.put(o.shelf.counts, o.counts.pack())
-
-
-def packed(group: str) -> bytes:
-    return pack_part(group)
+    raw = o.counts.pack()
+    if raw != o.stored:
+        o.tx.put(o.shelf.counts, raw)
+        o.stored = raw
 
 
 def watch(o: Open, at_ms: int, cursor: int = 0) -> None:
@@ -125,7 +123,7 @@ def unhide(o: Open, seq: int, at_ms: int, flight: Flight) -> None:
 def offer(o: Open, seq: int, flight: Flight) -> None:
     """Make a message that is in no other row visible."""
     if flight.moved or flight.delayed:
-        flight = Flight(flight.receives, flight.first_ms, flight.group, flight.large)
+        flight = Flight(flight.receives, flight.first_ms, flight.group, flight.large, takes=flight.takes)
     o.counts.ready += 1
     if flight.group:
         groups.offer(o, seq, flight)

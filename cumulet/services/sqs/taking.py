@@ -19,7 +19,7 @@ _FLIGHT = Flight()
 _LARGE = Flight(large=True)
 _PROBES = 8
 _PROBED = 3
-_MOVED_AT_ONCE = 100
+_WORK_AT_ONCE = 1000  # expired messages dropped; one moved to the dead-letter queue is as much work as ten
 
 
 class Taken:
@@ -34,7 +34,7 @@ class Taken:
 class Take:
     """One receive: up to `wanted` messages and `max_bytes`, invisible for `hidden_ms`.
 
-    With `lift` they go into flight no more than they stay visible: they are in no row but their own, for the caller to move on.
+    With `lift` they do not go into flight: they are left in no row but their own, for the caller to move them on.
     `changed` says that something else was written which must not be undone by a Wait: messages that expired, or moved.
     """
 
@@ -44,7 +44,7 @@ class Take:
         self.size = 0
         self.changed = False
         self.full = False
-        self.moved = 0
+        self.work = 0
         self._expired_ms = o.due_ms - o.queue.retention_s * 1000
 
     def run(self) -> list[Taken]:
@@ -66,7 +66,7 @@ class Take:
 
     @property
     def _left(self) -> int:
-        return 0 if self.full or self.moved >= _MOVED_AT_ONCE else self.wanted - len(self.taken)
+        return 0 if self.full or self.work >= _WORK_AT_ONCE else self.wanted - len(self.taken)
 
     # messages without a group
 
@@ -181,6 +181,7 @@ class Take:
         if message.sent_ms <= self._expired_ms:
             rows.discard(o, seq, message)
             self.changed = True
+            self.work += 1
             return
         if self.lift:
             self.taken.append(Taken(seq, message, flight, 0))
@@ -188,7 +189,9 @@ class Take:
         if queue.max_receives and flight.receives >= queue.max_receives and self._bury(seq, message, flight):
             return
         first_ms = flight.first_ms or message.first_ms or o.now_ms
-        flight = Flight(flight.receives + 1, first_ms, flight.group, flight.large, taken_ms=o.now_ms)
+        flight = Flight(
+            flight.receives + 1, first_ms, flight.group, flight.large, taken_ms=o.now_ms, takes=flight.takes + 1
+        )
         at_ms = o.now_ms + self.hidden_ms
         rows.hide(o, seq, at_ms, flight)
         if flight.group:
@@ -203,5 +206,5 @@ class Take:
         if not o.ctx.call("sqs", "cumulet:Bury", request)["Moved"]:
             return False
         self.changed = True
-        self.moved += 1
+        self.work += 10
         return True

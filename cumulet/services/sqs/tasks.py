@@ -18,7 +18,7 @@ from cumulet.services.sqs.errors import (
 )
 from cumulet.services.sqs.lookup import queue_of
 from cumulet.services.sqs.model import ROOT, Open, Queue
-from cumulet.services.sqs.redrive import CANCELLED, RUNNING, Task
+from cumulet.services.sqs.redrive import CANCELLED, RUNNING, Task, forget, tasks_of
 
 _Json = dict[str, Any]
 _FASTEST = 500
@@ -44,7 +44,7 @@ def start_message_move_task(ctx: Context, req: Mapping[str, Any]) -> _Json:
     destination_arn = req.get("DestinationArn", "")
     if destination_arn:
         _check_destination(ctx, source, destination_arn)
-    earlier = _tasks(ctx, arn, 1)
+    earlier = tasks_of(ctx, arn, 1)
     if earlier and earlier[0].status == RUNNING:
         raise UnsupportedOperation(
             "There is already a task running. Only one active task is allowed for a source queue arn at a given time."
@@ -62,9 +62,8 @@ def start_message_move_task(ctx: Context, req: Mapping[str, Any]) -> _Json:
     )
     ctx.tx.put(task.key, task)
     ctx.tx.put((ROOT, "task-handle", task.handle), msgspec.msgpack.encode([arn, task.number]))
-    for old in _tasks(ctx, arn, _SHOWN + 10)[_SHOWN:]:
-        ctx.tx.delete(old.key)
-        ctx.tx.delete((ROOT, "task-handle", old.handle))
+    for old in tasks_of(ctx, arn, _SHOWN + 10)[_SHOWN:]:
+        forget(ctx, old)
     ctx.tx.wake(ctx.now, "sqs.move", (arn, task.number))
     rows.close(o)
     return {"TaskHandle": task.handle}
@@ -99,11 +98,7 @@ def list_message_move_tasks(ctx: Context, req: Mapping[str, Any]) -> _Json:
     limit = req.get("MaxResults", 1)
     if not 1 <= limit <= _SHOWN:
         raise invalid(limit, "MaxResults", f"Must be an integer between 1 and {_SHOWN}, if provided.")
-    return {"Results": [_shown(task) for task in _tasks(ctx, req["SourceArn"], limit)]}
-
-
-def _tasks(ctx: Context, arn: str, limit: int) -> list[Task]:
-    return [task for _, task in ctx.tx.scan((ROOT, "task", arn), Task, limit=limit)]
+    return {"Results": [_shown(task) for task in tasks_of(ctx, req["SourceArn"], limit)]}
 
 
 def _shown(task: Task) -> _Json:
