@@ -30,6 +30,8 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 from load import AUTHORIZATION, Outcome, http, json_call, measure
+from messages import FIGURES as MESSAGES
+from messages import cpu_s, message_figures
 
 ROOT = Path(__file__).parents[1]
 ITEM = {"S": "x" * 1000}
@@ -45,6 +47,7 @@ FIGURES = [  # key, title, unit
     ("put_cpu_ms", "server CPU per PutItem", "ms"),
     ("get_rate", "GetItem 1 KiB at 32 connections", "/s"),
     ("get_cpu_ms", "server CPU per GetItem", "ms"),
+    *MESSAGES,
     ("after_mb", "memory 5 s after all of it (PSS)", "MB"),
 ]
 
@@ -77,11 +80,6 @@ def pss_mb(pid: int) -> float:
         except OSError:
             continue
     return total / 1024
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -252,7 +250,8 @@ def one_round(server: Server, scale: float) -> dict[str, float]:
         time.sleep(2)
         figures["idle_mb"] = pss_mb(server.process.pid)
         # moto runs functions in Docker alone: its invokes are left out
-        for part in (table_figures,) if server.name == "moto" else (table_figures, lambda_figures):
+        parts = (table_figures, message_figures) + (() if server.name == "moto" else (lambda_figures,))
+        for part in parts:
             try:
                 figures |= part(server, scale)
             except Exception as error:  # a peer that lacks something keeps its other figures

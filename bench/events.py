@@ -108,7 +108,9 @@ def main(count: int, rounds: int) -> None:
         finally:
             server.stop()
     for accepted, executed, times, used in results:
-        print(f"accepted {accepted:6.0f}/s  executed {executed:6.0f}/s  runs of each {times:.3f}  server {used:4.0f} us each")
+        print(
+            f"accepted {accepted:6.0f}/s  executed {executed:6.0f}/s  runs of each {times:.3f}  server {used:4.0f} us each"
+        )
     print(f"median executed {statistics.median(result[1] for result in results):.0f}/s")
 
 

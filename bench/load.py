@@ -8,7 +8,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 try:
@@ -20,6 +20,9 @@ AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, "
     "SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000"
 )
+
+
+Request = bytes | Generator[bytes, bytes | None, None]
 
 
 @dataclass
@@ -55,11 +58,12 @@ def json_call(service: str, target: str, host: str, body: object, version: str =
 
 
 class Connection(asyncio.Protocol):
-    """Sends requests one after another until the source ends."""
+    """Sends requests one after another until the source ends. The source gives requests, or scripts: generators that yield requests
+    and are sent their answers' bodies."""
 
     def __init__(
         self,
-        source: Iterator[bytes],
+        source: Iterator[Request],
         times: list[float],
         failures: list[bytes],
         done: asyncio.Event,
@@ -68,19 +72,34 @@ class Connection(asyncio.Protocol):
         self.source, self.times, self.failures, self.done, self.address = source, times, failures, done, address
         self.buffer = b""
         self.leaving = False
+        self.script: Generator[bytes, bytes | None, None] | None = None
+        self.body: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.send()
 
     def send(self) -> None:
-        request = next(self.source, None)
+        request = self.next_request()
         if request is None:
             self.transport.close()
             self.done.set()
             return
         self.began = time.perf_counter()
         self.transport.write(request)  # type: ignore[attr-defined]
+
+    def next_request(self) -> bytes | None:
+        """What comes next: the script's next request, for which it gets the answer before, or the source's."""
+        while True:
+            if self.script is not None:
+                try:
+                    return self.script.send(self.body)
+                except StopIteration:
+                    self.script = None
+            following = next(self.source, None)
+            if following is None or isinstance(following, bytes):
+                return following
+            self.script, self.body = following, None
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -106,6 +125,8 @@ class Connection(asyncio.Protocol):
 
     def answered(self, head: bytes, size: int) -> None:
         self.times.append(time.perf_counter() - self.began)
+        if self.script is not None:
+            self.body = self.buffer[len(head) + 4 : size]
         if not head.split(b" ", 2)[1].startswith(b"2"):
             self.failures.append(self.buffer[:size][:400])
         self.buffer = self.buffer[size:]
@@ -137,7 +158,7 @@ class Connection(asyncio.Protocol):
 
 
 async def drive(
-    host: str, port: int, requests: Iterator[bytes], connections: int
+    host: str, port: int, requests: Iterator[Request], connections: int
 ) -> tuple[float, list[float], list[bytes]]:
     times: list[float] = []
     failures: list[bytes] = []
@@ -150,7 +171,7 @@ async def drive(
     return time.perf_counter() - began, times, failures
 
 
-def measure(port: int, make: Callable[[int], bytes], count: int, connections: int) -> Outcome:
+def measure(port: int, make: Callable[[int], Request], count: int, connections: int) -> Outcome:
     """Send `count` requests, the n-th made by `make(n)`, over `connections`."""
     numbers = itertools.count()
     source = (make(number) for number in itertools.takewhile(lambda number: number < count, numbers))

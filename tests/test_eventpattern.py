@@ -31,6 +31,7 @@ EVENT = {
         "ip": "10.0.0.77",
         "ip6": "2001:db8::1",
         "file": "dir/lib/photo.png",
+        "loud": "PHOTO.PNG",
         "stars": r"a*b\c",
         "deep": {"x": {"y": [1, 2, 3]}},
         "blank": [],
@@ -76,6 +77,8 @@ MATCHES = [
     (detail(file=[{"suffix": ".PNG"}]), False),
     (detail(file=[{"suffix": {"equals-ignore-case": ".PNG"}}]), True),
     (detail(file=[{"suffix": {"equals-ignore-case": ".gif"}}]), False),
+    (detail(loud=[{"suffix": {"equals-ignore-case": ".png"}}]), True),
+    (detail(loud=[{"prefix": {"equals-ignore-case": "photo"}}]), True),
     (detail(Name=[{"equals-ignore-case": "aLICE"}]), True),
     (detail(Name=[{"equals-ignore-case": "alic"}]), False),
     (detail(file=[{"wildcard": "dir/*.png"}]), True),
@@ -85,6 +88,7 @@ MATCHES = [
     (detail(file=[{"wildcard": "dir*"}]), True),
     (detail(file=[{"wildcard": "*dir"}]), False),
     (detail(file=[{"wildcard": "dir/lib/photo.png*photo.png"}]), False),
+    (detail(file=[{"wildcard": "*o.png*png"}]), False),  # parts may not overlap
     (detail(stars=[{"wildcard": r"a\*b\\c"}]), True),
     (detail(file=[{"wildcard": r"dir\*"}]), False),
     (detail(limit=[{"wildcard": "*"}]), False),
@@ -122,6 +126,7 @@ MATCHES = [
     (detail(flag=[{"numeric": [">", 0]}]), False),
     (detail(ip=[{"cidr": "10.0.0.0/24"}]), True),
     (detail(ip=[{"cidr": "10.0.1.0/24"}]), False),
+    (detail(ip=[{"cidr": "10.0.0.5/24"}]), True),
     (detail(ip=[{"cidr": "2001:db8::/32"}]), False),
     (detail(ip6=[{"cidr": "2001:db8::/32"}]), True),
     (detail(state=[{"cidr": "10.0.0.0/24"}]), False),
@@ -225,15 +230,15 @@ def test_the_largest_number_is_allowed():
     assert compile_pattern({"a": [{"numeric": ["<=", 5_000_000_000]}]})({"a": 5_000_000_000})
 
 
-def ors(count):
-    """A pattern of 10 ** count combinations."""
-    return {f"f{n}": {"$or": [{f"x{m}": [m]} for m in range(10)]} for n in range(count)}
+def ors(*sizes):
+    """A pattern with an `$or` of each size."""
+    return {f"f{n}": {"$or": [{f"x{m}": [m]} for m in range(size)]} for n, size in enumerate(sizes)}
 
 
 def test_a_thousand_combinations_are_allowed_and_one_more_is_not():
-    assert compile_pattern(ors(3))({f"f{n}": {"x9": 9} for n in range(3)})
+    assert compile_pattern(ors(10, 10, 10))({f"f{n}": {"x9": 9} for n in range(3)})
     with pytest.raises(InvalidPattern, match="too complex"):
-        compile_pattern({**ors(3), "$or": [{"y": [1]}, {"z": [1]}]})
+        compile_pattern(ors(7, 11, 13))
 
 
 def test_a_patterns_strings_help_to_find_it():
@@ -368,4 +373,18 @@ def test_patterns_match_as_a_simple_matcher_says(pattern, event):
 @settings(max_examples=300, deadline=None)
 @given(patterns(LEAVES), events(True))
 def test_in_lists_one_choice_of_elements_must_match(pattern, event):
+    assert compile_pattern(pattern)(event) == any(naive(pattern, choice) for choice in choices(event))
+
+
+SMALL = st.sampled_from([1, 2])
+ELEMENTS = st.lists(st.dictionaries(st.sampled_from(["b", "c"]), SMALL | st.lists(SMALL, max_size=2)), max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["b", "c"]), st.lists(SMALL, min_size=1, max_size=1), min_size=1),
+    ELEMENTS | st.lists(ELEMENTS, max_size=2),
+)
+def test_one_element_must_meet_all_conditions(wanted, elements):
+    pattern, event = {"a": wanted}, {"a": elements}
     assert compile_pattern(pattern)(event) == any(naive(pattern, choice) for choice in choices(event))

@@ -85,6 +85,8 @@ ZONES = [
     ("30 2 * * ? *", "2026-10-24T12:00:00", "Europe/Berlin", "2026-10-25T00:30:00"),  # 02:30 comes twice on the 25th
     ("30 2 * * ? *", "2026-10-25T00:30:00", "Europe/Berlin", "2026-10-26T01:30:00"),
     ("0 * * * ? *", "2026-10-25T00:00:00", "Europe/Berlin", "2026-10-25T02:00:00"),
+    ("15,45 * * * ? *", "2026-10-25T00:45:00", "Europe/Berlin", "2026-10-25T02:15:00"),
+    ("15,45 * * * ? *", "2026-10-25T01:30:00", "Europe/Berlin", "2026-10-25T02:15:00"),
 ]
 
 
@@ -172,6 +174,12 @@ def test_at_is_due_once_where_it_is_allowed():
     for wrong in ("at(2026-02-30T10:00:00)", "at(2026-11-21)"):
         with pytest.raises(InvalidSchedule):
             parse(wrong, once=True)
+
+
+def test_a_rate_goes_on_where_seconds_become_coarser():
+    start = 2.0**31 - 1000 + 2**-22  # in 2038 a float loses a bit
+    later = start + 420 * 3
+    assert next_fire("rate(7 minutes)", later, start) > later
 
 
 @settings(max_examples=100, deadline=None)

@@ -103,8 +103,12 @@ class HttpCall:
 
 @dataclass(slots=True, frozen=True)
 class HttpReply:
-    """What the other server answered. Header names in lower case; repeated ones joined by ", "."""
+    """What the other server answered. Header names in lower case; repeated ones joined by ", ".
+
+    `cookies` are the Set-Cookie headers one by one, which cannot be joined.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()

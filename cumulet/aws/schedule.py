@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -74,8 +74,7 @@ class Cron:
             local = datetime.fromtimestamp(after, self.zone)
         except (OverflowError, ValueError):
             return None
-        # some hours back in zones, since in the hour that a change of the clock repeats local times run behind
-        begin = (local - timedelta(hours=0 if self.zone is UTC else 3)).replace(tzinfo=None)
+        begin = local.replace(tzinfo=None)  # no later instant has an earlier local time that counts
         today = (begin.year, begin.month, begin.day)
         for year, month, day in self._dates(begin):
             for hour in self.hours:

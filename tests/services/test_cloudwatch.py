@@ -557,7 +557,7 @@ def test_metrics_in_log_lines_are_published(log, ask, client, clock):
         {"namespace": "AWS/Lambda"},
         {"namespace": ""},
         {"metrics": [{"Name": "time"}] * 101},
-        {"names": [["f"] * 31]},
+        {"names": [[f"d{number}" for number in range(31)]], **{f"d{number}": "x" for number in range(31)}},
         {"names": [["absent"]]},
     ],
 )

@@ -377,3 +377,10 @@ def test_numbers_are_calculated_as_python_does(text):
                 }[sign]
 
     assert value(formula.parse(text)) == eval(text)
+
+
+def test_search_finds_at_most_100_metrics(put, answers):
+    for number in range(101):
+        put("Errors", 1, dimensions=[("FunctionName", f"f{number}")])
+    got = answers({"Id": "e", "Expression": "SEARCH('{App,FunctionName} Errors', 'Sum', 60)"})["MetricDataResults"]
+    assert len(got) == 100

@@ -9,6 +9,8 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 
+from cumulet.aws.http import HttpReply
+from cumulet.kernel.outcome import EffectFailed
 from cumulet.services import events
 from cumulet.services.events.errors import LimitExceededException
 from cumulet.testing.inprocess import InProcess
@@ -142,6 +144,30 @@ def test_parameters_of_connection_and_target_are_sent(client, to_endpoint, endpo
     assert json.loads(body) == {"user": "a/b", "n": 5, "extra": "b"}
 
 
+def test_an_endpoint_has_five_seconds_and_is_tried_again_then():
+    calls = []
+
+    async def perform(span, call):
+        calls.append(call)
+        if len(calls) == 1:
+            raise EffectFailed("Timeout", "late")
+        return HttpReply(200, {}, b"")
+
+    async def main():
+        async with InProcess([events.SERVICE], performers={"http": perform}) as cloud:
+            asked = {"Name": "c", "AuthorizationType": "API_KEY", "AuthParameters": API_KEY}
+            arn = (await cloud.call("events", "CreateConnection", asked))["ConnectionArn"]
+            asked = {"Name": "d", "ConnectionArn": arn, "InvocationEndpoint": "https://x", "HttpMethod": "POST"}
+            arn = (await cloud.call("events", "CreateApiDestination", asked))["ApiDestinationArn"]
+            await cloud.call("events", "PutRule", {"Name": "r", "EventPattern": '{"source": ["app"]}'})
+            await cloud.call("events", "PutTargets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": arn}]})
+            await cloud.call("events", "PutEvents", {"Entries": [{"Source": "app", "DetailType": "t", "Detail": "{}"}]})
+            await cloud.advance(60)
+
+    asyncio.run(main())
+    assert [call.timeout_s for call in calls] == [5.0, 5.0]
+
+
 @pytest.mark.parametrize("status", [429, 500, 501, 503])
 def test_a_busy_endpoint_is_tried_again(client, to_endpoint, endpoint, clock, status):
     to_endpoint()
@@ -199,6 +225,18 @@ def test_an_endpoint_that_is_down_is_tried_until_the_event_is_buried(client, to_
     assert buried["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
 
 
+def test_the_request_and_its_retry_belong_to_the_events_trace(client, to_endpoint, endpoint, clock, cloud):
+    to_endpoint()
+    endpoint.answers = [(503, {})]
+    put(client, {})
+    clock.advance(5)
+    tracer = cloud.cloud.pipeline.tracer
+    (top,) = [span for span in tracer.traces(100) if span["name"] == "events.PutEvents"]
+    names = [span["name"] for span in tracer.spans(top["trace_id"])]
+    assert names.count("timer events.deliver") == 2
+    assert len([name for name in names if name.startswith("http POST")]) == 2
+
+
 def test_a_rate_is_kept(client, to_endpoint, endpoint, clock):
     to_endpoint(InvocationRateLimitPerSecond=1)
     put(client, *({"n": n} for n in range(3)))
@@ -228,6 +266,32 @@ def test_without_authorization_nothing_is_sent(client, to_endpoint, endpoint, cl
     put(client, {})
     clock.quiet()
     assert [buried["ERROR_CODE"] for buried in dead()] == ["NO_RESOURCE"]
+
+
+def test_an_api_of_api_gateway_is_a_target(aws, client, clock, dead):
+    gateway = aws("apigateway")
+    api = gateway.create_rest_api(name="api")["id"]
+    parent = gateway.get_resources(restApiId=api)["items"][0]["id"]
+    resource = gateway.create_resource(restApiId=api, parentId=parent, pathPart="{name}")["id"]
+    where = {"restApiId": api, "resourceId": resource, "httpMethod": "POST"}
+    gateway.put_method(**where, authorizationType="NONE")
+    templates = {"application/json": '{"statusCode": $input.json("$.detail.status")}'}
+    gateway.put_integration(**where, type="MOCK", requestTemplates=templates)
+    for status in ("200", "400"):
+        gateway.put_method_response(**where, statusCode=status)
+        gateway.put_integration_response(**where, statusCode=status, selectionPattern=status if status != "200" else "")
+    gateway.create_deployment(restApiId=api, stageName="prod")
+    arn = f"arn:aws:execute-api:us-east-1:000000000000:{api}/prod/POST/*"
+    client.put_rule(Name="r", EventPattern='{"source": ["app"]}')
+    path = {"HttpParameters": {"PathParameterValues": ["$.detail.name"]}}
+    client.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn, **path, **dead.target}])
+    put(client, {"status": 200, "name": "a"})
+    clock.quiet()
+    assert dead() == []
+    put(client, {"status": 400, "name": "a"})
+    put(client, {"status": 200, "name": "a/b/c"})  # one part of the path
+    clock.quiet()
+    assert [buried["ERROR_MESSAGE"] for buried in dead()] == ["The endpoint answered with status 400."]
 
 
 # connections

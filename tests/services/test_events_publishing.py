@@ -531,6 +531,11 @@ async def test_another_account_needs_a_buss_permission():
         await cloud.call("events", "PutPermission", {"Policy": json.dumps(policy)})
         assert await sent() is None
         assert await sent(kind="secret") == "AccessDeniedException"
+        elsewhere = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}  # a condition that is not known denies
+        await cloud.call(
+            "events", "PutPermission", {"Policy": json.dumps({"Statement": [allow, {**deny, "Condition": elsewhere}]})}
+        )
+        assert await sent() == "AccessDeniedException"
         unknown = {"Statement": [{**allow, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}]}
         await cloud.call("events", "PutPermission", {"Policy": json.dumps(unknown)})
         assert await sent() == "AccessDeniedException"

@@ -111,6 +111,14 @@ def test_a_changed_schedule_replaces_the_old_one(client, got, clock):
     assert len(got()) == 1
 
 
+def test_the_same_schedule_again_keeps_its_beat(client, got, clock):
+    schedule(client, got, "rate(10 minutes)")
+    clock.advance(300)
+    client.put_rule(Name="s", ScheduleExpression="rate(10 minutes)", Description="changed")
+    clock.advance(300)
+    assert len(got()) == 1
+
+
 def test_a_deleted_rule_is_not_woken_by_its_timer_nor_is_one_of_its_name(client, got, clock):
     schedule(client, got, "rate(1 minute)")
     client.remove_targets(Rule="s", Ids=["1"])
@@ -147,7 +155,7 @@ def test_each_firing_is_a_trace_of_its_own(client, got, clock, cloud):
     clock.advance(180)
     tracer = cloud.cloud.pipeline.tracer
     tops = [span for span in tracer.traces(100) if span["name"] == "timer events.schedule"]
-    assert len({span["trace_id"] for span in tops}) >= 2
+    assert len({span["trace_id"] for span in tops}) == len(tops) == 3
 
 
 class Schedules(RuleBasedStateMachine):
@@ -263,6 +271,42 @@ def test_archived_events_expire(client, clock, cloud):
     client.update_archive(ArchiveName="a", RetentionDays=1)
     clock.advance(1)
     assert count() == 0
+
+
+def blobs(cloud):
+    return list(cloud.cloud.store.begin(None).scan_keys(("~blob",)))
+
+
+def test_long_events_are_archived_replayed_and_removed_as_files(client, clock, cloud, got):
+    arn = client.create_archive(ArchiveName="a", EventSourceArn=f"{BUS_ARN}default", RetentionDays=1)["ArchiveArn"]
+    begin, text = clock.now(), "x" * 100_000
+    client.put_events(Entries=[entry(text)])
+    assert len(blobs(cloud)) == 1
+    wanted(client, got)
+    client.start_replay(
+        ReplayName="p", EventSourceArn=arn, EventStartTime=begin - 1, EventEndTime=begin + 1,
+        Destination={"Arn": f"{BUS_ARN}default"},
+    )  # fmt: skip
+    clock.advance(5)
+    assert [event["detail"]["n"] for event in got()] == [text]
+    assert len(blobs(cloud)) == 1  # the archive's; the queue's is deleted
+    clock.advance(DAY)
+    assert (client.describe_archive(ArchiveName="a")["SizeBytes"], blobs(cloud)) == (0, [])
+    client.put_events(Entries=[entry(text)])
+    assert [event["detail"]["n"] for event in got()] == [text]
+    assert len(blobs(cloud)) == 1
+    client.delete_archive(ArchiveName="a")
+    clock.quiet()
+    assert blobs(cloud) == []
+
+
+def test_a_deleted_archive_of_many_events_leaves_nothing(client, clock, cloud):
+    client.create_archive(ArchiveName="a", EventSourceArn=f"{BUS_ARN}default")
+    for _ in range(60):
+        client.put_events(Entries=[entry(1)] * 10)
+    client.delete_archive(ArchiveName="a")
+    clock.quiet()
+    assert [key for key in cloud.cloud.store.begin(None).scan_keys(("events",)) if key[1] != "bus"] == []
 
 
 def test_archives_are_changed_listed_and_deleted(client, clock, cloud):
@@ -390,6 +434,18 @@ def test_many_events_of_one_minute_are_all_replayed_once(client, clock, got, rep
     clock.advance(20)
     assert sorted(event["detail"]["n"] for event in got()) == list(range(450))
     assert client.describe_replay(ReplayName="p")["State"] == "COMPLETED"
+
+
+def test_a_replay_goes_on_with_the_traces_of_its_events(client, clock, got, replay, cloud):
+    begin = clock.now()
+    client.put_events(Entries=[entry(1)])
+    wanted(client, got)
+    replay("p", begin - 1, begin + 1)
+    clock.advance(5)
+    tracer = cloud.cloud.pipeline.tracer
+    tops = {span["name"]: span["trace_id"] for span in tracer.traces(100)}
+    assert "sqs.SendMessage" in {span["name"] for span in tracer.spans(tops["events.StartReplay"])}
+    assert "timer events.replay" in {span["name"] for span in tracer.spans(tops["events.PutEvents"])}
 
 
 def test_a_replay_may_be_for_some_rules_only(client, clock, got, replay):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import replace
+from cumulet.kernel.tx import BLOB_OVER_BYTES
 from cumulet.services.events.event import Event
 from cumulet.services.events.model import ROOT, Archive, Archived, Rule, archive_key
 
@@ -24,7 +25,9 @@ def keep(ctx: Context, rule: Rule, event: Event) -> None:
     if archive is None:
         return
     text, at, number = event.text, event.at, ctx.ids.hex(16)
-    ctx.tx.put((*archive.events, at, number), Archived(text=text))
+    blob = ctx.tx.put_blob(text) if len(text) > BLOB_OVER_BYTES else ""
+    kept = Archived(text=b"" if blob else text, blob=blob, size=len(text), trace=ctx.trace)
+    ctx.tx.put((*archive.events, at, number), kept)
     ctx.tx.put((*archive.arrivals, ctx.now, at, number), b"")
     ctx.tx.add(archive.counter("events"))
     ctx.tx.add(archive.counter("bytes"), len(text))
@@ -35,7 +38,7 @@ def keep(ctx: Context, rule: Rule, event: Event) -> None:
 def watch(ctx: Context, archive: Archive, at: float) -> None:
     """Have expired events removed at `at`, and from then on as long as there are some."""
     ctx.tx.put(archive.key, replace(archive, watched=True))
-    ctx.tx.wake(at, EXPIRE, (archive.account, archive.region, archive.name, archive.id))
+    ctx.tx.wake(at, EXPIRE, (archive.account, archive.region, archive.name, archive.id), fresh=True)
 
 
 def expire(ctx: Context, key: Key) -> None:
@@ -67,16 +70,32 @@ def _remove(ctx: Context, archive: Archive, arrival: Key) -> None:
     if kept is not None:
         ctx.tx.delete(place)
         ctx.tx.add(archive.counter("events"), -1)
-        ctx.tx.add(archive.counter("bytes"), -len(kept.text))
+        ctx.tx.add(archive.counter("bytes"), -kept.size)
+        _drop_blob(ctx, kept)
+
+
+def text_of(ctx: Context, kept: Archived) -> bytes:
+    """The event's text."""
+    return ctx.tx.read_blob(kept.blob) if kept.blob else kept.text
+
+
+def _drop_blob(ctx: Context, kept: Archived) -> None:
+    if kept.blob:
+        ctx.tx.delete_blob(kept.blob)
 
 
 def sweep(ctx: Context, key: Key) -> None:
     """Timer events.sweep: remove what a deleted archive (its id) has left."""
     left = _AT_ONCE
-    for kind in ("archived", "arrival", "counter"):
+    for place, kept in list(ctx.tx.scan((ROOT, "archived", *key), Archived, limit=left)):
+        ctx.tx.delete(place)
+        _drop_blob(ctx, kept)
+        left -= 1
+    for kind in ("arrival", "counter"):
+        if left <= 0:
+            break
         for row in list(ctx.tx.scan_keys((ROOT, kind, *key), limit=left)):
             ctx.tx.delete(row)
             left -= 1
-        if left <= 0:
-            ctx.tx.wake(ctx.now, SWEEP, key)
-            return
+    if left <= 0:
+        ctx.tx.wake(ctx.now, SWEEP, key)

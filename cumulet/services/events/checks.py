@@ -71,6 +71,8 @@ def parsed(text: str) -> Arn:
 
 def kind_of(arn: Arn) -> str:
     """How a target is reached: "bus", "http", "logs", or "deliver" for what the table of targets knows."""
+    if arn.service == "execute-api":
+        return "http"
     if arn.service == "events":
         return "http" if arn.resource.startswith("api-destination/") else "bus"
     return "logs" if arn.service == "logs" else "deliver"
@@ -79,8 +81,7 @@ def kind_of(arn: Arn) -> str:
 def check_target(ctx: Context, target: Json, bus_arn: str) -> None:
     """Raises: ValidationException, NotImplementedOnCumulet."""
     arn = parsed(target["Arn"])
-    operation = _DELIVERED_BY.get(arn.service)
-    if operation is None or operation not in ctx.pipeline.operations:
+    if not _is_there(ctx, arn):
         raise NotImplementedOnCumulet(f"EventBridge's target {target['Arn']} is not implemented by Cumulet.")
     for member in _REFUSED:
         if member in target:
@@ -96,11 +97,19 @@ def check_target(ctx: Context, target: Json, bus_arn: str) -> None:
             )
 
 
+def _is_there(ctx: Context, arn: Arn) -> bool:
+    if arn.service == "execute-api":
+        return "execute-api" in ctx.pipeline.doors
+    return _DELIVERED_BY.get(arn.service) in ctx.pipeline.operations
+
+
 def _check_address(target: Json, arn: Arn, bus_arn: str) -> None:
     wrong = ValidationException(
         f"Parameter {target['Arn']} is not valid. Reason: Provided Arn is not in correct format."
     )
     if arn.service == "lambda" and not arn.resource.startswith("function:"):
+        raise wrong
+    if arn.service == "execute-api" and arn.resource.count("/") < 2:
         raise wrong
     if arn.service == "logs" and not arn.resource.startswith("log-group:"):
         raise wrong

@@ -53,6 +53,7 @@ def deliver_again(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(number), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
+    ctx.follow([delivery.trace])
     mark = ctx.tx.savepoint()
     try:
         outcome = send(ctx, delivery)
@@ -127,7 +128,7 @@ def _failed(
 
 
 def _wait(ctx: Context, number: str, delivery: Delivery) -> None:
-    ctx.tx.put(delivery_key(number), delivery)
+    ctx.tx.put(delivery_key(number), replace(delivery, trace=delivery.trace or ctx.trace))
     ctx.tx.wake(delivery.due, TIMER, (number,))
 
 
@@ -156,4 +157,5 @@ def _text(value: str) -> Json:
 
 
 def _count(ctx: Context, name: str, delivery: Delivery) -> None:
-    count_rule(ctx.at(delivery.account, delivery.region), name, delivery.bus, delivery.rule)
+    here = (ctx.account, ctx.region) == (delivery.account, delivery.region)
+    count_rule(ctx if here else ctx.at(delivery.account, delivery.region), name, delivery.bus, delivery.rule)

@@ -1,4 +1,4 @@
-"""API destinations as targets: one HTTP request an event.
+"""API destinations and API Gateway's APIs as targets: one HTTP request an event.
 
 Source: EventBridge user guide, "API destinations" (read 2026-11).
 """
@@ -23,6 +23,7 @@ from cumulet.services.events.model import Delivery
 
 Json = dict[str, Any]
 _TIMEOUT_S = 5.0
+_API_TIMEOUT_S = 30.0
 _HEADERS = {
     "user-agent": "Amazon/EventBridge/ApiDestinations",
     "content-type": "application/json; charset=utf-8",
@@ -31,7 +32,14 @@ _HEADERS = {
 
 
 def invoke(ctx: Context, delivery: Delivery, arn: Arn) -> Effect:
-    """The request to an API destination. Raises: ResourceNotFoundException, AccessDenied (a connection without authorization)."""
+    """The request to an API destination, or to an API of API Gateway by its execute-api ARN.
+
+    Raises: ResourceNotFoundException, AccessDenied (a connection without authorization).
+    """
+    if arn.service == "execute-api":
+        api, stage, method, *path = arn.resource.split("/")
+        url = f"{ctx.endpoint}/_aws/execute-api/{api}/{stage}/{'/'.join(path)}"
+        return Effect("http", (_request(delivery, method, url, {}, {}, _API_TIMEOUT_S),), _settle)
     name = arn.resource.split("/")[1]
     destination = ctx.tx.get(destination_key(arn.account, arn.region, name), Destination)
     if destination is None or destination.arn != str(arn):
@@ -41,7 +49,11 @@ def invoke(ctx: Context, delivery: Delivery, arn: Arn) -> Effect:
         raise ResourceNotFoundException(f"Connection {destination.connection} does not exist.")
     if connection.state != "AUTHORIZED":
         raise GenericAwsError("AccessDenied", f"Connection {connection.name} is not authorized.", 403)
-    return Effect("http", (_request(delivery, destination, connection),), _settle)
+    invocation = connection.auth.get("InvocationHttpParameters", {})
+    call = _request(
+        delivery, destination.method, destination.endpoint, invocation, _authorization(connection), _TIMEOUT_S
+    )
+    return Effect("http", (call,), _settle)
 
 
 def reserve(ctx: Context, target: Json, at: float) -> float:
@@ -58,10 +70,12 @@ def reserve(ctx: Context, target: Json, at: float) -> float:
     return begin
 
 
-def _request(delivery: Delivery, destination: Destination, connection: Connection) -> HttpCall:
+def _request(
+    delivery: Delivery, method: str, url: str, invocation: Json, authorization: dict[str, str], timeout_s: float
+) -> HttpCall:
+    """`invocation` is what a connection adds. Stars in the URL's path are filled with the target's path parameters."""
     event = msgspec.json.decode(delivery.event)
     parameters = delivery.target.get("HttpParameters", {})
-    invocation = connection.auth.get("InvocationHttpParameters", {})
     headers = dict(_HEADERS)
     for name, value in parameters.get("HeaderParameters", {}).items():
         headers[name.lower()] = _dynamic(value, event)
@@ -69,17 +83,14 @@ def _request(delivery: Delivery, destination: Destination, connection: Connectio
     for each in invocation.get("HeaderParameters", ()):
         headers[each["Key"].lower()] = each.get("Value", "")
     query += [(each["Key"], each.get("Value", "")) for each in invocation.get("QueryStringParameters", ())]
-    headers.update(_authorization(connection))
-    body = _with_body(delivery.payload, invocation.get("BodyParameters", ()))
-    if destination.method in ("GET", "HEAD"):
-        body = b""
-    url = destination.endpoint
+    headers.update(authorization)
+    body = b"" if method in ("GET", "HEAD") else _with_body(delivery.payload, invocation.get("BodyParameters", ()))
     for value in parameters.get("PathParameterValues", ()):
         url = url.replace("*", quote(_dynamic(value, event), safe=""), 1)
     if query:
         parts = urlsplit(url)
         url = urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(query))))))
-    return HttpCall(destination.method, url, headers, body, _TIMEOUT_S)
+    return HttpCall(method, url, headers, body, timeout_s)
 
 
 def _dynamic(value: str, event: Json) -> str:
@@ -130,7 +141,7 @@ def _settle(ctx: Context, outcome: HttpReply | EffectFailed) -> Json:
     except ValueError:
         wait = 0.0
     status = outcome.status if again and outcome.status != 501 else 503 if again else 400
-    raise _refused(status, f"The API destination answered with status {outcome.status}.", code, wait)
+    raise _refused(status, f"The endpoint answered with status {outcome.status}.", code, wait)
 
 
 def _refused(status: int, message: str, code: str, wait: float = 0.0) -> AwsError:

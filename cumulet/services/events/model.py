@@ -111,9 +111,12 @@ class Archive(Record):
 
 
 class Archived(Record):
-    """An event in an archive: its text."""
+    """An event in an archive: its text, or the blob of a long one, and the trace it came in."""
 
     text: bytes
+    size: int
+    blob: str = ""
+    trace: str = ""
 
 
 class Replay(Record):
@@ -132,6 +135,7 @@ class Replay(Record):
     last_replayed: float | None = None
     ended: float | None = None
     place: tuple[float, str] | None = None  # of the last event replayed
+    trace: str = ""
 
     @property
     def key(self) -> Key:
@@ -157,6 +161,7 @@ class Delivery(Record):
     first: float
     due: float
     attempts: int = 0  # those that failed
+    trace: str = ""
 
 
 def bus_key(account: str, region: str, name: str) -> Key:

@@ -12,6 +12,7 @@ from cumulet.aws.arn import Arn
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import replace
+from cumulet.services.events.archiving import text_of
 from cumulet.services.events.event import Event
 from cumulet.services.events.model import Archive, Archived, Replay, archive_key, find_bus, replay_key
 from cumulet.services.events.routing import route
@@ -40,8 +41,9 @@ def step(ctx: Context, key: Key) -> None:
         return
     rows = _next(ctx, archive, replay)
     only = replay.destination.get("FilterArns", ())
+    ctx.follow([replay.trace, *(kept.trace for _, kept in rows)])
     for row, kept in rows:
-        route(ctx, bus, Event.read(kept.text, ctx.now).replayed(replay.name, ctx.now), only)
+        route(ctx, bus, Event.read(text_of(ctx, kept), ctx.now).replayed(replay.name, ctx.now), only)
         replay = replace(replay, last_replayed=float(row[3] or 0), place=(float(row[3] or 0), str(row[4])))
     if not rows:
         _end(ctx, replay, "COMPLETED")

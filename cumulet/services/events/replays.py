@@ -54,7 +54,7 @@ def start_replay(ctx: Context, req: Json) -> Json:
     replay = Replay(
         account=ctx.account, region=ctx.region, name=name, id=ctx.ids.hex(16), source_arn=archive.arn,
         destination=destination, event_start=req["EventStartTime"], event_end=req["EventEndTime"], started=ctx.now,
-        description=req.get("Description"),
+        description=req.get("Description"), trace=ctx.trace,
     )  # fmt: skip
     ctx.tx.put(replay.key, replay)
     ctx.tx.wake(ctx.now + _STARTING_S, TIMER, (replay.account, replay.region, replay.name, replay.id))

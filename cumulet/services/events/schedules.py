@@ -25,7 +25,7 @@ def set_timer(ctx: Context, rule: Rule) -> None:
         return
     due = next_fire(rule.schedule, ctx.now, rule.counted_from)
     if due is not None:
-        ctx.tx.wake(due, TIMER, (rule.account, rule.region, rule.bus, rule.name, rule.version))
+        ctx.tx.wake(due, TIMER, (rule.account, rule.region, rule.bus, rule.name, rule.version), fresh=True)
 
 
 def fire(ctx: Context, key: Key) -> None:
