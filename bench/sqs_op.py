@@ -33,7 +33,8 @@ class Bench:
 
     async def run(self, operation: str, requests: list[dict[str, Any]]) -> tuple[float, list[Any]]:
         """(microseconds of CPU a request, answers)."""
-        calls = [Call("sqs", operation, request, "000000000000", "us-east-1", "r", "arn:aws:iam::000000000000:root") for request in requests]  # fmt: skip
+        who = ("000000000000", "us-east-1", "r", "arn:aws:iam::000000000000:root")
+        calls = [Call("sqs", operation, request, *who) for request in requests]
         answers: list[Any] = []
         started = time.process_time()
         for at in range(0, len(calls), IN_FLIGHT):
@@ -72,7 +73,8 @@ class Bench:
             requests = [{"QueueUrl": url, "ReceiptHandle": handles[0]} for handles in batches]
             delete, _ = await self.run("DeleteMessage", requests)
         else:
-            requests = [{"QueueUrl": url, "Entries": [{"Id": str(j), "ReceiptHandle": h} for j, h in enumerate(handles)]} for handles in batches]  # fmt: skip
+            done = [[{"Id": str(j), "ReceiptHandle": h} for j, h in enumerate(handles)] for handles in batches]
+            requests = [{"QueueUrl": url, "Entries": entries} for entries in done]
             delete, _ = await self.run("DeleteMessageBatch", requests)
         return {"send": send, "receive": receive, "delete": delete}
 

@@ -51,6 +51,7 @@ from cumulet.services import (
 )
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
+from cumulet.wire.inside import answer, form
 
 SERVICES: tuple[Service, ...] = (
     apigateway.SERVICE,
@@ -105,6 +106,8 @@ class Cloud:
             {service: self.models.names(service.name) for service in SERVICES},
             check=self._check,
             coerce=partial(coerce, self.models),
+            form=partial(form, self.models),
+            answer=partial(answer, self.models),
             performers={"invoke": self._invoke, "provision": self._provision, "sam.transform": self.sam.transform, "http": self.outbound.perform, **self.engines.performers()},
             metrics=("cloudwatch", "cumulet:Record"),
         )

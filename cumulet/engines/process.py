@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -31,8 +30,10 @@ class User:
 
 def engine_user() -> User | None:
     """Someone without rights when we are root, whom many engines refuse to run as; else None: ourselves."""
-    if os.geteuid() != 0:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
+    import pwd  # not there on Windows
+
     entry = pwd.getpwnam("nobody")
     return User(entry.pw_uid, entry.pw_gid, entry.pw_name)
 

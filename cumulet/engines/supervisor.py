@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cumulet.engines.model import Measured, PostgresSpec, Started
-from cumulet.engines.postgres import Cluster, port_is_free
+from cumulet.engines.pgtools import port_is_free
+from cumulet.engines.postgres import Cluster
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.trace import Span
 
@@ -140,7 +141,7 @@ class Engines:
             cluster = self._cluster(ident)
             await cluster.abort()
             await cluster.remove()
-            del self._clusters[ident]
+            self._clusters.pop(ident, None)
         self._locks.pop(ident, None)
 
     async def reset(self) -> None:
@@ -149,7 +150,9 @@ class Engines:
         self.running.clear()
         for ident in list(self._clusters):
             async with self._lock(ident):
-                await self._clusters.pop(ident).abort()
+                cluster = self._clusters.pop(ident, None)
+                if cluster is not None:
+                    await cluster.abort()
             self._locks.pop(ident, None)
         if self._folder.exists():
             await asyncio.to_thread(shutil.rmtree, self._folder, True)

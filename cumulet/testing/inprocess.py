@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,23 @@ def _names(service: Service) -> dict[str, str]:
         return dict(Models().names(service.name))
     except (ImportError, KeyError, OSError):
         return {name: _snake_to_pascal(name) for name, _ in service.functions()}
+
+
+def _wire() -> dict[str, Any]:
+    """What a whole cloud gives its pipeline of the wire; nothing is converted for a service that has no model."""
+    from cumulet.wire import Models
+    from cumulet.wire.coerce import coerce
+    from cumulet.wire.inside import answer, form
+
+    models = Models()
+
+    def coerced(service: str, operation: str, request: Any) -> Any:
+        try:
+            return coerce(models, service, operation, request)
+        except KeyError:
+            return request
+
+    return {"coerce": coerced, "form": partial(form, models), "answer": partial(answer, models)}
 
 
 class InProcess:
@@ -66,6 +84,7 @@ class InProcess:
             performers=self._performers,
             ids=Ids(self._seed),
             metrics=self._metrics,
+            **_wire(),
         )
         await self.pipeline.start()
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from binascii import Error as NotBase64
 from typing import Any
 
 from cumulet.wire.models import Models, ServiceModel
@@ -13,32 +15,53 @@ _FLOATS = frozenset(("float", "double"))
 def coerce(models: Models, service: str, operation: str, request: Any) -> Any:
     """A copy of `request` in which numbers, booleans and strings that a template wrote in another form have the model's type.
 
+    A blob that is given as text is its base64, as in JSON; not where a blob is the whole body, and not in what
+    services take as it came (DynamoDB's attribute values).
     What cannot be read as the model's type stays as it is; the operation's check then refuses it in AWS's words.
     Raises: KeyError for an operation that the model does not have.
     """
     model = models.service(service)
     ref = model.operation(operation).input
-    return request if ref is None else _coerce(model, ref["shape"], request)
+    if ref is None:
+        return request
+    out = _coerce(model, ref["shape"], request, True)
+    payload = model.shapes[ref["shape"]].get("payload")
+    if payload is not None and isinstance(request, dict) and isinstance(request.get(payload), str):
+        out[payload] = request[payload]
+    return out
 
 
-def _coerce(model: ServiceModel, name: str, value: Any) -> Any:
+def _coerce(model: ServiceModel, name: str, value: Any, blobs: bool) -> Any:
     shape = model.shapes[name]
     kind = shape["type"]
+    if shape.get("opaque") or shape.get("document"):
+        blobs = False
     if kind == "structure":
         if isinstance(value, dict):
             members = shape.get("members", {})
             return {
-                key: _coerce(model, members[key]["shape"], item) if key in members else item
+                key: _coerce(model, members[key]["shape"], item, blobs) if key in members else item
                 for key, item in value.items()
             }
         return value
     if kind == "list":
-        return [_coerce(model, shape["member"]["shape"], item) for item in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [_coerce(model, shape["member"]["shape"], item, blobs) for item in value]
+        return value
     if kind == "map":
         if isinstance(value, dict):
-            return {str(key): _coerce(model, shape["value"]["shape"], item) for key, item in value.items()}
+            return {str(key): _coerce(model, shape["value"]["shape"], item, blobs) for key, item in value.items()}
         return value
-    return _scalar(kind, value)
+    return _blob(value) if kind == "blob" and blobs else _scalar(kind, value)
+
+
+def _blob(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return b64decode(value, validate=True)
+    except (NotBase64, ValueError):
+        return value
 
 
 def _scalar(kind: str, value: Any) -> Any:

@@ -12,7 +12,8 @@ import pg8000.dbapi
 import pytest
 
 from cumulet.engines.model import PostgresSpec
-from cumulet.engines.postgres import Cluster, port_is_free
+from cumulet.engines.pgtools import port_is_free
+from cumulet.engines.postgres import Cluster
 from cumulet.engines.supervisor import Engines
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.trace import Tracer
@@ -33,7 +34,7 @@ def spec(port, **changes):
 
 def connect(port, password=PASSWORD, database="postgres"):
     return pg8000.dbapi.connect(
-        user="shop", password=password, host="127.0.0.1", port=port, database=database, timeout=10
+        user="shop", password=password, host="127.0.0.1", port=port, database=database, timeout=30
     )
 
 
@@ -109,7 +110,7 @@ def test_the_owner_is_told_when_it_dies_and_not_when_it_is_stopped(tmp_path):
         await engines.start(SPAN, spec(port))
         await ask(rows, port, "CREATE TABLE t (n int)")
         os.kill(engines._clusters["db-1"].child.pid, signal.SIGKILL)
-        assert await asyncio.wait_for(told.get(), 20) == (("me",), -9)
+        assert await asyncio.wait_for(told.get(), 60) == (("me",), -9)
         await engines.start(SPAN, spec(port))
         assert await ask(rows, port, "SELECT count(*) FROM t") == [[0]]
         await engines.stop(SPAN, "db-1")
@@ -163,7 +164,7 @@ asyncio.run(main())
 
 
 def wait_until_gone(pid):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, f"PostgreSQL {pid} outlives its server"
         time.sleep(0.005)  # not our child: there is nothing to wait on

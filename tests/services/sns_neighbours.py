@@ -103,5 +103,7 @@ async def topic_with(cloud, *endpoints, fifo=False, **attributes):
     arns = []
     for protocol, endpoint, extra in endpoints:
         request = {"TopicArn": topic, "Protocol": protocol, "Endpoint": endpoint, "Attributes": extra}
-        arns.append((await cloud.call("sns", "Subscribe", {**request, "ReturnSubscriptionArn": True}))["SubscriptionArn"])
+        arns.append(
+            (await cloud.call("sns", "Subscribe", {**request, "ReturnSubscriptionArn": True}))["SubscriptionArn"]
+        )
     return topic, arns

@@ -2,114 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from cumulet.aws.errors import AwsError, GenericAwsError
-from cumulet.aws.http import DoorRequest, HttpResponse
-from cumulet.kernel.outcome import Effect, EffectFailed
-from cumulet.kernel.service import Service
-from cumulet.services.apigateway import SERVICE
-from cumulet.testing.inprocess import InProcess
+from tests.services.apigateway_cloud import ARN, URI, RestCloud, headers_of, run
 
-ARN = "arn:aws:lambda:us-east-1:000000000000:function:hello"
-URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{ARN}/invocations"
-
-
-class Cloud(InProcess):
-    """With a Lambda whose functions answer what the test puts into `answer`, and remember what they got."""
-
-    def __init__(self) -> None:
-        self.answer: Any = {"statusCode": 200, "body": "hi"}
-        self.error: str | None = None
-        self.refusal: AwsError | None = None
-        self.takes_s = 0.0
-        self.events: list[Any] = []
-        self.invoked: list[str] = []
-        self.kinds: list[str] = []
-        fake = Service("lambda", internals={"Invoke": self._invoke})
-        super().__init__([SERVICE, fake], performers={"invoke": self._perform})
-
-    def _invoke(self, ctx: Any, req: Any) -> Effect:
-        if self.refusal is not None:
-            raise self.refusal
-        self.events.append(json.loads(req["Payload"]))
-        self.invoked.append(req["FunctionName"])
-        self.kinds.append(req["InvocationType"])
-        return Effect("invoke", (), self._settle)
-
-    async def _perform(self, span: Any) -> bytes:
-        self.clock.set(self.clock.now() + self.takes_s)
-        return self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
-
-    def _settle(self, ctx: Any, outcome: Any) -> dict[str, Any]:
-        assert not isinstance(outcome, EffectFailed)
-        result = {"StatusCode": 200, "Payload": outcome}
-        return {**result, "FunctionError": self.error} if self.error else result
-
-    async def api(self, operation: str, /, **request: Any) -> Any:
-        return await self.call("apigateway", operation, request)
-
-    async def get(
-        self,
-        api_id: str,
-        rest: str,
-        method: str = "GET",
-        query: str = "",
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-    ) -> HttpResponse:
-        sent = {"Host": "127.0.0.1:4566", **(headers or {})}
-        return await self.door(
-            "execute-api",
-            DoorRequest(
-                method=method,
-                path=f"/_aws/execute-api/{api_id}{rest}",
-                query=query,
-                headers={name.lower(): value for name, value in sent.items()},
-                raw_headers=list(sent.items()),
-                body=body,
-                target=api_id,
-                rest=rest,
-            ),
-        )
-
-    async def deployed(
-        self, *routes: tuple[str, str], stage: str = "prod", variables: dict[str, str] | None = None, **settings: Any
-    ) -> str:
-        """An API with Lambda proxy routes (method, path), on a stage."""
-        api = await self.api("CreateRestApi", name="shop", **settings)
-        ids = {"/": api["rootResourceId"]}
-        for method, path in routes:
-            at = ""
-            for part in path.split("/")[1:] if path != "/" else []:
-                parent, at = at or "/", f"{at}/{part}"
-                if at not in ids:
-                    made = await self.api("CreateResource", restApiId=api["id"], parentId=ids[parent], pathPart=part)
-                    ids[at] = made["id"]
-            where = {"restApiId": api["id"], "resourceId": ids[path], "httpMethod": method}
-            await self.api("PutMethod", **where, authorizationType="NONE")
-            await self.api("PutIntegration", **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=URI)
-        await self.api(
-            "CreateDeployment", restApiId=api["id"], stageName=stage, **({"variables": variables} if variables else {})
-        )
-        return str(api["id"])
-
-
-def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with Cloud() as cloud:
-            await body(cloud)
-
-    asyncio.run(main())
-
-
-def headers_of(response: HttpResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers}
+Cloud = RestCloud
 
 
 def test_a_proxy_function_gets_the_whole_event() -> None:
@@ -147,7 +48,7 @@ def test_a_proxy_function_gets_the_whole_event() -> None:
         assert context["extendedRequestId"] == headers_of(response)["x-amz-apigw-id"]
         assert cloud.invoked == [ARN]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_what_a_request_lacks_is_null_in_the_event() -> None:
@@ -165,7 +66,7 @@ def test_what_a_request_lacks_is_null_in_the_event() -> None:
             ):
                 assert event[name] is None
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +88,7 @@ def test_literals_go_before_parameters_and_those_before_greedy_ones(path: str, r
         await cloud.get(api, f"/prod{path}")
         assert (cloud.events[0]["resource"], cloud.events[0]["pathParameters"]) == (resource, parameters)
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_unknown_paths_methods_stages_and_apis_are_forbidden() -> None:
@@ -196,15 +97,15 @@ def test_unknown_paths_methods_stages_and_apis_are_forbidden() -> None:
         for method, rest, target, message in (
             ("GET", "/prod/none", api, "Missing Authentication Token"),
             ("POST", "/prod/pets", api, "Missing Authentication Token"),
-            ("GET", "/none/pets", api, "Forbidden"),
             ("GET", "/prod/pets", "nosuchapi0", "Forbidden"),
+            ("GET", "/none/pets", api, "Forbidden"),
         ):
             response = await cloud.get(target, rest, method)
             assert response.status == 403
             assert json.loads(response.body) == {"message": message}  # type: ignore[arg-type]
         assert headers_of(response)["x-amzn-errortype"] == "ForbiddenException"
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_function_sets_status_headers_and_body() -> None:
@@ -224,7 +125,7 @@ def test_a_function_sets_status_headers_and_body() -> None:
         ]
         assert headers_of(response)["x-a"] == "1" and headers_of(response)["content-type"] == "text/csv"
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +148,7 @@ def test_a_malformed_proxy_answer_is_a_502(answer: bytes) -> None:
         response = await cloud.get(api, "/prod")
         assert (response.status, response.body) == (502, b'{"message":"Internal server error"}')
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(("given", "sent"), [(b"7", b"7"), (b"1.5", b"1.5"), (b"true", b"true"), (b"null", b"")])
@@ -258,7 +159,7 @@ def test_a_proxy_answers_scalar_body_is_sent_as_text(given: bytes, sent: bytes) 
         response = await cloud.get(api, "/prod")
         assert (response.status, response.body) == (200, sent)
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
@@ -273,7 +174,7 @@ def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
         response = await cloud.get(api, "/prod")
         assert (response.status, response.body) == (500, b'{"message":"Internal server error"}')
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_binary_media_types_decide_on_base64_both_ways() -> None:
@@ -291,7 +192,7 @@ def test_binary_media_types_decide_on_base64_both_ways() -> None:
         assert (cloud.events[1]["body"], cloud.events[1]["isBase64Encoded"]) == ("x", False)
         assert response.body == b"AAEC"
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_deployment_is_a_snapshot() -> None:
@@ -310,7 +211,7 @@ def test_a_deployment_is_a_snapshot() -> None:
         assert (await cloud.get(api, "/prod/a")).status == 403
         await cloud.api("DeleteDeployment", restApiId=api, deploymentId=first)
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_stage_variables_choose_the_function() -> None:
@@ -331,7 +232,7 @@ def test_stage_variables_choose_the_function() -> None:
         await cloud.get(api, "/prod")
         assert [arn.rpartition(":")[2] for arn in cloud.invoked] == ["one", "two"]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_gateway_responses_are_customised_by_type_and_by_default() -> None:
@@ -352,7 +253,7 @@ def test_gateway_responses_are_customised_by_type_and_by_default() -> None:
         assert json.loads(response.body) == {"m": "Missing Authentication Token", "s": "prod"}  # type: ignore[arg-type]
         assert headers_of(response)["access-control-allow-origin"] == "*"
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_method_with_iam_authorization_wants_a_signature() -> None:
@@ -372,7 +273,7 @@ def test_a_method_with_iam_authorization_wants_a_signature() -> None:
         assert (await cloud.get(api, "/prod", headers=signed)).status == 200
         assert cloud.events[0]["requestContext"]["identity"]["userArn"] == "arn:aws:iam::000000000000:root"
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +291,7 @@ def test_settings_that_are_not_honoured_are_refused(settings: dict[str, Any]) ->
             await cloud.api("CreateRestApi", name="x", **settings)
         assert refused.value.http_status == 501
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
@@ -401,7 +302,7 @@ def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
                 await cloud.call("apigateway", "GetRestApi", {"restApiId": api}, **other)
             assert await cloud.call("apigateway", "GetRestApis", {}, **other) == {"items": []}
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -472,7 +373,7 @@ def test_bad_or_unhonoured_requests_are_refused(operation: str, request_: dict[s
             await cloud.api(operation, **{**given, **request_})
         assert refused.value.http_status == status
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_lists_have_pages() -> None:
@@ -482,4 +383,4 @@ def test_lists_have_pages() -> None:
         rest = await cloud.api("GetRestApis", limit=3, position=first["position"])
         assert [item["id"] for item in first["items"] + rest["items"]] == made and "position" not in rest
 
-    run(body)
+    run(Cloud, body)

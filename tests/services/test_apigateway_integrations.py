@@ -5,112 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from cumulet.aws.errors import AwsError, GenericAwsError
-from cumulet.aws.http import DoorRequest, HttpResponse
-from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.kernel.service import Service
-from cumulet.services.apigateway import SERVICE
-from cumulet.testing.inprocess import InProcess
+from tests.services.apigateway_cloud import URI, RestCloud, headers_of, run
 
-ARN = "arn:aws:lambda:us-east-1:000000000000:function:hello"
-URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{ARN}/invocations"
-
-
-class Cloud(InProcess):
-    """With a Lambda whose functions answer what the test puts into `answer`, and remember what they got."""
-
-    def __init__(self) -> None:
-        self.answer: Any = {"statusCode": 200, "body": "hi"}
-        self.error: str | None = None
-        self.refusal: AwsError | None = None
-        self.takes_s = 0.0
-        self.events: list[Any] = []
-        self.invoked: list[str] = []
-        self.kinds: list[str] = []
-        fake = Service("lambda", internals={"Invoke": self._invoke})
-        super().__init__([SERVICE, fake], performers={"invoke": self._perform})
-
-    def _invoke(self, ctx: Any, req: Any) -> Effect:
-        if self.refusal is not None:
-            raise self.refusal
-        self.events.append(json.loads(req["Payload"]))
-        self.invoked.append(req["FunctionName"])
-        self.kinds.append(req["InvocationType"])
-        return Effect("invoke", (), self._settle)
-
-    async def _perform(self, span: Any) -> bytes:
-        self.clock.set(self.clock.now() + self.takes_s)
-        return self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
-
-    def _settle(self, ctx: Any, outcome: Any) -> dict[str, Any]:
-        assert not isinstance(outcome, EffectFailed)
-        result = {"StatusCode": 200, "Payload": outcome}
-        return {**result, "FunctionError": self.error} if self.error else result
-
-    async def api(self, operation: str, /, **request: Any) -> Any:
-        return await self.call("apigateway", operation, request)
-
-    async def get(
-        self,
-        api_id: str,
-        rest: str,
-        method: str = "GET",
-        query: str = "",
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-    ) -> HttpResponse:
-        sent = {"Host": "127.0.0.1:4566", **(headers or {})}
-        return await self.door(
-            "execute-api",
-            DoorRequest(
-                method=method,
-                path=f"/_aws/execute-api/{api_id}{rest}",
-                query=query,
-                headers={name.lower(): value for name, value in sent.items()},
-                raw_headers=list(sent.items()),
-                body=body,
-                target=api_id,
-                rest=rest,
-            ),
-        )
-
-    async def deployed(
-        self, *routes: tuple[str, str], stage: str = "prod", variables: dict[str, str] | None = None, **settings: Any
-    ) -> str:
-        """An API with Lambda proxy routes (method, path), on a stage."""
-        api = await self.api("CreateRestApi", name="shop", **settings)
-        ids = {"/": api["rootResourceId"]}
-        for method, path in routes:
-            at = ""
-            for part in path.split("/")[1:] if path != "/" else []:
-                parent, at = at or "/", f"{at}/{part}"
-                if at not in ids:
-                    made = await self.api("CreateResource", restApiId=api["id"], parentId=ids[parent], pathPart=part)
-                    ids[at] = made["id"]
-            where = {"restApiId": api["id"], "resourceId": ids[path], "httpMethod": method}
-            await self.api("PutMethod", **where, authorizationType="NONE")
-            await self.api("PutIntegration", **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=URI)
-        await self.api(
-            "CreateDeployment", restApiId=api["id"], stageName=stage, **({"variables": variables} if variables else {})
-        )
-        return str(api["id"])
-
-
-def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with Cloud() as cloud:
-            await body(cloud)
-
-    asyncio.run(main())
-
-
-def headers_of(response: HttpResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers}
+Cloud = RestCloud
 
 
 async def _one_method(
@@ -170,7 +73,7 @@ def test_a_mock_chooses_its_answer_by_status() -> None:
         response = await cloud.get(api, "/prod", "POST", query="bad=1")
         assert (response.status, response.body, headers_of(response)["x-o"]) == (418, b"x", "o")
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_mock_without_a_status_or_a_matching_answer_is_a_500() -> None:
@@ -185,7 +88,7 @@ def test_a_mock_without_a_status_or_a_matching_answer_is_a_500() -> None:
             )
             assert (await cloud.get(api, "/prod", "POST")).status == 500
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_an_aws_integration_calls_another_services_operation() -> None:
@@ -294,7 +197,7 @@ def test_a_function_behind_an_aws_integration_may_be_invoked_asynchronously() ->
         await cloud.get(api, "/prod", "POST", body=b'{"a": 1}', headers={"X-How": "Event"})
         assert cloud.events == [{"a": 1}] and cloud.kinds == ["Event"]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_validators_refuse_what_a_method_requires() -> None:
@@ -354,7 +257,7 @@ def test_validators_refuse_what_a_method_requires() -> None:
             assert response.status == 400 and json.loads(response.body)["e"]  # type: ignore[arg-type]
         assert len(cloud.events) == 1
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_stage_throttles_and_refills_with_time() -> None:
@@ -374,7 +277,7 @@ def test_a_stage_throttles_and_refills_with_time() -> None:
         await cloud.advance(2)
         assert [(await cloud.get(api, "/prod/a")).status for _ in range(2)] == [200, 429]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_an_api_compresses_and_unpacks() -> None:
@@ -399,7 +302,7 @@ def test_an_api_compresses_and_unpacks() -> None:
             await cloud.get(api, "/prod", "POST", body=b"no gzip", headers={"Content-Encoding": "gzip"})
         ).status == 400
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_method_can_be_tried_without_a_deployment() -> None:
@@ -423,7 +326,7 @@ def test_a_method_can_be_tried_without_a_deployment() -> None:
         assert event["headers"]["X"] == "y" and event["stageVariables"] == {"s": "t"}
         assert event["requestContext"]["stage"] == "test-invoke-stage"
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_what_a_service_integration_cannot_do_is_an_error_of_the_backend() -> None:
@@ -448,4 +351,4 @@ def test_what_a_service_integration_cannot_do_is_an_error_of_the_backend() -> No
             response = await cloud.get(api, "/prod", "POST", body=sent)
             assert response.status == status and text in response.body  # type: ignore[operator]
 
-    run(body)
+    run(Cloud, body)

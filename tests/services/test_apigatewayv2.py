@@ -3,114 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cumulet.aws.errors import AwsError, GenericAwsError
-from cumulet.aws.http import DoorRequest, HttpResponse
-from cumulet.kernel.outcome import Effect, EffectFailed
-from cumulet.kernel.service import Service
-from cumulet.services.apigateway import SERVICE as REST
-from cumulet.services.apigatewayv2 import SERVICE
-from cumulet.testing.inprocess import InProcess
+from tests.services.apigateway_cloud import ARN, HttpCloud, headers_of, run
 
-ARN = "arn:aws:lambda:us-east-1:000000000000:function:hello"
-
-
-class Cloud(InProcess):
-    """With a Lambda whose functions answer what the test puts into `answer`, and remember what they got."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.answer: Any = {"hello": "world"}
-        self.error: str | None = None
-        self.refusal: AwsError | None = None
-        self.takes_s = 0.0
-        self.events: list[Any] = []
-        self.invoked: list[str] = []
-        fake = Service("lambda", internals={"Invoke": self._invoke})
-        super().__init__([REST, SERVICE, fake], performers={"invoke": self._perform}, folder=folder)
-
-    def _invoke(self, ctx: Any, req: Any) -> Effect:
-        if self.refusal is not None:
-            raise self.refusal
-        self.events.append(json.loads(req["Payload"]))
-        self.invoked.append(req["FunctionName"])
-        return Effect("invoke", (), self._settle)
-
-    async def _perform(self, span: Any) -> bytes:
-        self.clock.set(self.clock.now() + self.takes_s)
-        return self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
-
-    def _settle(self, ctx: Any, outcome: Any) -> dict[str, Any]:
-        assert not isinstance(outcome, EffectFailed)
-        result = {"StatusCode": 200, "Payload": outcome}
-        return {**result, "FunctionError": self.error} if self.error else result
-
-    async def api(self, operation: str, /, **request: Any) -> Any:
-        return await self.call("apigatewayv2", operation, request)
-
-    async def get(
-        self,
-        api_id: str,
-        rest: str,
-        method: str = "GET",
-        query: str = "",
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-    ) -> HttpResponse:
-        sent = {"Host": "127.0.0.1:4566", **(headers or {})}
-        return await self.door(
-            "execute-api",
-            DoorRequest(
-                method=method,
-                path=f"/_aws/execute-api/{api_id}{rest}",
-                query=query,
-                headers={name.lower(): value for name, value in sent.items()},
-                raw_headers=list(sent.items()),
-                body=body,
-                target=api_id,
-                rest=rest,
-            ),
-        )
-
-    async def deployed(
-        self,
-        *keys: str,
-        stage: str = "$default",
-        version: str = "2.0",
-        variables: dict[str, str] | None = None,
-        uri: str = ARN,
-        **settings: Any,
-    ) -> str:
-        """An API with routes to one function, on a stage that deploys automatically."""
-        api = str((await self.api("CreateApi", Name="shop", ProtocolType="HTTP", **settings))["ApiId"])
-        one = await self.api(
-            "CreateIntegration",
-            ApiId=api,
-            IntegrationType="AWS_PROXY",
-            IntegrationUri=uri,
-            PayloadFormatVersion=version,
-        )
-        for key in keys:
-            await self.api("CreateRoute", ApiId=api, RouteKey=key, Target=f"integrations/{one['IntegrationId']}")
-        await self.api("CreateStage", ApiId=api, StageName=stage, AutoDeploy=True, StageVariables=variables or {})
-        return api
-
-
-def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with Cloud() as cloud:
-            await body(cloud)
-
-    asyncio.run(main())
-
-
-def headers_of(response: HttpResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers}
+Cloud = HttpCloud
 
 
 def test_a_function_gets_the_whole_event_in_format_2() -> None:
@@ -169,7 +70,7 @@ def test_a_function_gets_the_whole_event_in_format_2() -> None:
             "isBase64Encoded": False,
         }
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_what_a_request_lacks_is_absent_in_format_2() -> None:
@@ -187,7 +88,7 @@ def test_what_a_request_lacks_is_absent_in_format_2() -> None:
                 "isBase64Encoded",
             }
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_format_1_has_nulls_and_multi_values() -> None:
@@ -216,7 +117,7 @@ def test_format_1_has_nulls_and_multi_values() -> None:
         cloud.answer = {"no": "status"}
         assert (await cloud.get(api, "/dev/a/1")).status == 500
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +145,7 @@ def test_the_most_specific_route_answers(method: str, path: str, key: str) -> No
         await cloud.get(api, path, method)
         assert cloud.events[0]["routeKey"] == key
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_what_is_not_there_is_not_found() -> None:
@@ -262,7 +163,7 @@ def test_what_is_not_there_is_not_found() -> None:
         await cloud.get(api, "/dev/pets")
         assert cloud.events[0]["rawPath"] == "/dev/pets"
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +194,7 @@ def test_answers_in_format_2_are_inferred(answer: bytes, status: int, content_ty
             sent,
         )
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_cookies_of_an_answer_are_set() -> None:
@@ -304,7 +205,7 @@ def test_cookies_of_an_answer_are_set() -> None:
         assert [value for name, value in response.headers if name == "set-cookie"] == ["a=1; Path=/", "b=2"]
         assert headers_of(response)["location"] == "/x"
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +224,7 @@ def test_the_content_type_decides_on_base64(kind: str, encoded: bool) -> None:
         await cloud.get(api, "/", "POST", body=b"ab", headers={"Content-Type": kind})
         assert (cloud.events[0]["body"], cloud.events[0]["isBase64Encoded"]) == ("YWI=" if encoded else "ab", encoded)
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
@@ -339,7 +240,7 @@ def test_errors_of_functions_and_of_lambda_have_their_statuses() -> None:
         cloud.refusal = GenericAwsError("ResourceNotFoundException", "Function not found", 404)
         assert (await cloud.get(api, "/")).status == 500
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_cors_is_answered_by_the_api() -> None:
@@ -371,7 +272,7 @@ def test_cors_is_answered_by_the_api() -> None:
         )
         assert "access-control-allow-origin" not in headers_of(await cloud.get(api, "/"))
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_quick_create_is_reachable_at_once() -> None:
@@ -380,7 +281,7 @@ def test_quick_create_is_reachable_at_once() -> None:
         assert (await cloud.get(api, "/any/path", "PATCH")).status == 200
         assert cloud.events[0]["routeKey"] == "$default"
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_stage_without_auto_deploy_keeps_its_deployment() -> None:
@@ -402,7 +303,7 @@ def test_a_stage_without_auto_deploy_keeps_its_deployment() -> None:
         kept = (await cloud.api("GetDeployments", ApiId=api))["Items"]
         assert sorted(item["AutoDeployed"] for item in kept) == [False, True]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_stage_variables_choose_the_function() -> None:
@@ -413,27 +314,33 @@ def test_stage_variables_choose_the_function() -> None:
         await cloud.get(api, "/")
         assert [arn.rpartition(":")[2] for arn in cloud.invoked] == ["one", "two"]
 
-    run(body)
+    run(Cloud, body)
 
 
 @pytest.mark.parametrize(
     ("operation", "request_", "status"),
     [
         ("CreateApi", {"Name": "x", "ProtocolType": "WEBSOCKET"}, 501),
-        ("CreateApi", {"Name": "x", "ProtocolType": "HTTP", "Target": "https://a.example"}, 501),
+        ("CreateApi", {"Name": "x", "ProtocolType": "HTTP", "Target": "ftp://a.example"}, 400),
         ("CreateApi", {"Name": "x", "ProtocolType": "HTTP", "RouteSelectionExpression": "$request.body.action"}, 400),
         ("CreateRoute", {"RouteKey": "GET /x", "AuthorizationType": "JWT"}, 501),
         ("CreateRoute", {"RouteKey": "/x"}, 400),
         ("CreateRoute", {"RouteKey": "GET /{a+}/b"}, 400),
         ("CreateRoute", {"RouteKey": "GET /", "Target": "integrations/none"}, 404),
         ("CreateRoute", {"RouteKey": "GET /there"}, 409),
-        ("CreateIntegration", {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://a.example"}, 501),
+        ("CreateIntegration", {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "a.example"}, 400),
+        ("CreateIntegration", {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://a.example", "ConnectionType": "VPC_LINK"}, 501),
         ("CreateIntegration", {"IntegrationType": "MOCK"}, 400),
         ("CreateIntegration", {"IntegrationType": "AWS_PROXY", "IntegrationUri": ARN}, 400),
         ("CreateStage", {"StageName": "a b"}, 400),
         ("CreateStage", {"StageName": "$default"}, 409),
         ("CreateStage", {"StageName": "s", "DeploymentId": "none"}, 404),
-        ("CreateStage", {"StageName": "s", "AccessLogSettings": {"Format": "x"}}, 501),
+        ("CreateStage", {"StageName": "s", "AccessLogSettings": {"Format": "x", "DestinationArn": "arn:aws:s3:::b"}}, 400),
+        (
+            "CreateStage",
+            {"StageName": "s", "AccessLogSettings": {"DestinationArn": "arn:aws:firehose:us-east-1:000000000000:deliverystream/d"}},
+            501,
+        ),
     ],
 )
 def test_bad_or_unhonoured_requests_are_refused(operation: str, request_: dict[str, Any], status: int) -> None:
@@ -443,7 +350,7 @@ def test_bad_or_unhonoured_requests_are_refused(operation: str, request_: dict[s
             await cloud.api(operation, **({} if operation == "CreateApi" else {"ApiId": api}), **request_)
         assert refused.value.http_status == status
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_a_stage_throttles_by_route() -> None:
@@ -462,7 +369,7 @@ def test_a_stage_throttles_by_route() -> None:
         await cloud.api("DeleteRouteSettings", ApiId=api, StageName="$default", RouteKey="GET /a")
         assert [(await cloud.get(api, "/a")).status for _ in range(3)] == [200, 200, 200]
 
-    run(body)
+    run(Cloud, body)
 
 
 def test_apis_are_served_again_after_a_restart(tmp_path: Path) -> None:

@@ -585,6 +585,22 @@ def test_one_trace_goes_from_the_request_over_all_attempts_to_the_dead_letter(cl
     assert len(take()) == 2
 
 
+def test_events_that_one_worker_runs_one_after_the_other_keep_their_own_traces(client, create, clock, cloud):
+    create(FAILS)
+    client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
+    for _ in range(5):
+        client.invoke(FunctionName="f", InvocationType="Event")
+    clock.advance(180)
+    spans = list(cloud.cloud.pipeline.tracer._spans)
+    roots = [span.trace_id for span in spans if span.name == "lambda.Invoke"]
+    assert len(set(roots)) == 5
+    for root in roots:
+        own = [span for span in spans if span.trace_id == root]
+        assert sum(span.name == "invoke f" for span in own) == 3
+        known = {span.span_id for span in own}
+        assert [span.name for span in own if span.parent_id not in known] == ["lambda.Invoke"]
+
+
 # patterns
 
 
@@ -627,6 +643,8 @@ def test_moving_an_alias_back_rolls_back_for_events_too(client, create, clock, s
     client.create_alias(FunctionName="f", Name="live", FunctionVersion="2")
     send(1, Qualifier="live")
     clock.quiet()
+    assert [line for line in messages() if line.startswith("version")] == ["version 2"]
+    clock.advance(60)
     client.update_alias(FunctionName="f", Name="live", FunctionVersion="1")
     send(2, Qualifier="live")
     clock.quiet()

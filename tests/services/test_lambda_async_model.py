@@ -192,4 +192,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestQueue.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)

@@ -11,6 +11,7 @@ from cumulet.kernel.service import Service
 from cumulet.kernel.store import Fate
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import SERVICE as LAMBDA
+from cumulet.services.lambda_.capacity import Running
 from cumulet.services.lambda_.errors import ServiceException, TooManyRequestsException
 from cumulet.services.logs import SERVICE as LOGS
 from cumulet.testing.inprocess import InProcess
@@ -191,5 +192,201 @@ def test_a_platform_failure_is_an_error_of_the_service_and_a_queued_event_waits_
             ill = False
             await running.advance(300)
             assert len(ran) == 1
+
+    asyncio.run(story())
+
+
+async def occupied(running, count, name="f"):
+    """Somebody else has so many slots, and tells nobody when they are free."""
+    table = running.pipeline.volatile.setdefault("lambda.running", Running())
+    table.by_function["000000000000", "us-east-1", name] = {f"other-{n}": (1e12, Fate()) for n in range(count)}
+    return table
+
+
+def test_a_throttled_function_is_looked_at_again_every_five_minutes_at_the_latest():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
+            table = await occupied(running, 1)
+            for _ in range(3):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await running.advance(3000)
+            assert machine.specs == []
+            table.by_function.clear()
+            await running.advance(300)
+            assert len(machine.specs) == 3
+
+    asyncio.run(story())
+
+
+def test_throttled_events_are_tried_again_after_one_two_and_four_seconds():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        for vacated, ran in ((0.5, 1), (2.5, 3), (6.5, 7)):
+            machine.specs.clear()
+            async with cloud(machine) as running:
+                await create(running)
+                await running.call(
+                    "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+                )
+                table = await occupied(running, 1)
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+                await running.advance(vacated)
+                table.by_function.clear()
+                await running.advance(ran - vacated - 0.01)
+                assert machine.specs == []
+                await running.advance(0.02)
+                assert len(machine.specs) == 1
+
+    asyncio.run(story())
+
+
+def test_an_event_that_finds_no_capacity_ends_after_six_hours():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
+            await occupied(running, 1)
+            await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            left = lambda tx: len(list(tx.scan_keys(("lambda", "queue"))))  # noqa: E731
+            await running.advance(21_599)
+            assert await running.store.transact(left) == 1
+            await running.advance(1)
+            assert await running.store.transact(left) == 0
+            assert machine.specs == []
+
+    asyncio.run(story())
+
+
+def test_one_worker_asks_for_capacity_for_all_that_wait():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
+            table = await occupied(running, 1)
+            for _ in range(50):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await running.quiet()
+            timers = lambda tx: [key for key in tx.scan_keys(("~timer",)) if key[2] == "lambda.event"]  # noqa: E731
+            assert len(await running.store.transact(timers)) == 1
+            await running.advance(6.5)
+            assert len(await running.store.transact(timers)) == 1
+            table.by_function.clear()
+            await running.advance(0.51)
+            assert len(machine.specs) == 50
+
+    asyncio.run(story())
+
+
+def test_when_capacity_is_back_waiting_events_take_all_of_it():
+    async def story():
+        machine = Machine()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 5}
+            )
+            table = await occupied(running, 5)
+            for _ in range(9):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await running.quiet()
+            table.by_function.clear()
+            running.clock.set(running.clock.now() + 1.0)
+            running.pipeline.timers.fire()
+            await together(machine, 5)
+            machine.go.set()
+            await running.quiet()
+            assert (len(machine.specs), machine.most) == (9, 5)
+
+    asyncio.run(story())
+
+
+def test_a_synchronous_invocations_end_lets_a_throttled_event_run():
+    async def story():
+        machine = Machine()
+        async with cloud(machine) as running:
+            await create(running)
+            await running.call(
+                "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            )
+            tasks = invocations(running, 1)
+            await together(machine, 1)
+            await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            machine.go.set()
+            await asyncio.gather(*tasks)
+            await running.quiet()
+            assert len(machine.specs) == 2
+
+    asyncio.run(story())
+
+
+def test_what_is_provisioned_is_not_there_for_others_and_always_for_its_function():
+    async def story():
+        machine = Machine()
+
+        async def provision(span, spec, code, layers, count, now):
+            return []
+
+        async with InProcess([LAMBDA, LOGS, STS], {"invoke": machine.run, "provision": provision}) as running:
+            await create(running)
+            await create(running, "g")
+            await running.call("lambda", "PublishVersion", {"FunctionName": "g"})
+            await running.call("lambda", "PutProvisionedConcurrencyConfig",
+                               {"FunctionName": "g", "Qualifier": "1", "ProvisionedConcurrentExecutions": 5})  # fmt: skip
+            await running.quiet()
+            await occupied(running, 994)
+            version = {"FunctionName": "g", "Qualifier": "1"}
+            tasks = [asyncio.create_task(running.call("lambda", "Invoke", version)) for _ in range(5)]
+            await together(machine, 5)
+            assert {spec.initialization_type for spec in machine.specs} == {"provisioned-concurrency"}
+            tasks += [asyncio.create_task(running.call("lambda", "Invoke", {"FunctionName": "f"}))]
+            await together(machine, 6)
+            with pytest.raises(TooManyRequestsException):
+                await running.call("lambda", "Invoke", {"FunctionName": "f"})
+            machine.go.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(story())
+
+
+def test_an_event_whose_credentials_cannot_be_had_waits_and_does_not_harm_the_one_before():
+    async def story():
+        machine = Machine()
+        machine.go.set()
+        ill = False
+
+        def credentials(ctx, req):
+            if ill:
+                raise ServiceException("no credentials")
+            return {**_credentials(ctx, req), "Expiration": ctx.now}
+
+        sts = Service("sts", internals={"cumulet:RoleCredentials": credentials})
+        async with InProcess([LAMBDA, LOGS, sts], {"invoke": machine.run}) as running:
+            await create(running)
+            machine.go.clear()
+            for _ in range(40):
+                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            await together(machine, 32)
+            ill = True
+            machine.go.set()
+            await running.quiet()
+            assert len(machine.specs) == 32
+            ill = False
+            await running.advance(120)
+            assert len(machine.specs) == 40
 
     asyncio.run(story())

@@ -124,6 +124,19 @@ def test_a_dry_run_checks_and_runs_nothing(client, create, messages):
     assert refused(client.invoke, FunctionName="nope", InvocationType="DryRun")[2] == 404
 
 
+def test_an_answer_can_come_as_a_stream(client, create):
+    create("def handler(event, context):\n    print('said')\n    return {'got': 1 / event['n']}\n")
+    answer = client.invoke_with_response_stream(FunctionName="f", Payload=b'{"n": 2}', LogType="Tail")
+    first, last = answer["EventStream"]
+    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
+    assert json.loads(first["PayloadChunk"]["Payload"]) == {"got": 0.5}
+    assert b"said" in base64.b64decode(last["InvokeComplete"]["LogResult"])
+    (failed,) = client.invoke_with_response_stream(FunctionName="f", Payload=b'{"n": 0}')["EventStream"]
+    assert failed["InvokeComplete"]["ErrorCode"] == "Unhandled"
+    assert "ZeroDivisionError" in failed["InvokeComplete"]["ErrorDetails"]
+    assert refused(client.invoke_with_response_stream, FunctionName="nope")[2] == 404
+
+
 def test_a_payload_that_is_no_json_is_refused(client, create):
     create(ECHO)
     for kind in ("RequestResponse", "Event"):

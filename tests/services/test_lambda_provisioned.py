@@ -1,5 +1,6 @@
 """Lambda: provisioned concurrency: environments of a version or an alias that stand ready."""
 
+import asyncio
 import io
 import json
 import urllib.request
@@ -118,14 +119,10 @@ def test_an_environment_that_ends_is_replaced(aws, client, clock, cloud):
     clock.quiet()
     assert client.invoke(FunctionName="f", Qualifier=version)["FunctionError"] == "Unhandled"
 
-    async def stand():
-        import asyncio
+    async def replaced():
+        await asyncio.gather(*cloud.cloud.runtimes._tasks)
 
-        runtimes = cloud.cloud.runtimes
-        while runtimes.stats()["provisioned"] < 2:
-            await asyncio.sleep(0)
-
-    cloud.run(stand())
+    cloud.run(replaced())
     assert stats(cloud)["provisioned"] == 2
 
 

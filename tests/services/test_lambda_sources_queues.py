@@ -4,10 +4,14 @@ import base64
 import hashlib
 import io
 import json
+import statistics
 import threading
+import time
 import zipfile
 
 import pytest
+
+from cumulet.kernel.pipeline import Call
 
 ROLE = "arn:aws:iam::000000000000:role/functions"
 ECHO = "import json\ndef handler(event, context):\n    print('got ' + json.dumps(event))\n"
@@ -35,8 +39,9 @@ def packed(code):
 class Bench:
     """Queues, a function, and what it got."""
 
-    def __init__(self, aws, clock):
-        self.sqs, self.client, self.logs, self.clock = aws("sqs"), aws("lambda"), aws("logs"), clock
+    def __init__(self, aws, clock, cloud):
+        self.sqs, self.client, self.logs = aws("sqs"), aws("lambda"), aws("logs")
+        self.clock, self.cloud = clock, cloud
 
     def queue(self, name="q", **attributes):
         if name.endswith(".fifo"):
@@ -71,6 +76,19 @@ class Bench:
             answer = self.sqs.send_message_batch(QueueUrl=url, Entries=entries)
             assert not answer.get("Failed")
 
+    def pour(self, url, count):
+        """Send so many messages without a client, which takes far longer than the server."""
+        pipeline = self.cloud.cloud.pipeline
+
+        async def work():
+            for number in range(count // 10):
+                entries = [{"Id": str(n), "MessageBody": "m"} for n in range(10)]
+                request = {"QueueUrl": url, "Entries": entries}
+                call = Call("sqs", "SendMessageBatch", request, "000000000000", "us-east-1", f"pour-{number}")
+                assert not (await pipeline.call(call)).get("Failed")
+
+        self.cloud.run(work())
+
     def lines(self, name="f"):
         try:
             pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
@@ -93,8 +111,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(aws, clock):
-    return Bench(aws, clock)
+def bench(aws, clock, cloud):
+    return Bench(aws, clock, cloud)
 
 
 def test_the_function_gets_the_event_as_aws_makes_it(bench):
@@ -207,9 +225,10 @@ def test_a_failed_batch_is_tried_again_as_a_whole_after_the_visibility_timeout(b
 def test_with_partial_responses_only_what_failed_comes_back(bench):
     url = bench.queue()
     bench.function(PARTIAL)
-    bench.map(url, FunctionResponseTypes=["ReportBatchItemFailures"])
+    uuid = bench.map(url, FunctionResponseTypes=["ReportBatchItemFailures"])
     bench.send(url, "good", "bad", "fine")
     assert [sorted(batch) for batch in bench.got()] == [["bad", "fine", "good"]]
+    assert bench.result(uuid) == "OK"
     assert bench.counts(url) == (0, 1)
     bench.clock.advance(31)
     assert [sorted(batch) for batch in bench.got()] == [["bad", "fine", "good"], ["bad"]]
@@ -244,6 +263,16 @@ def test_what_the_filters_do_not_want_is_deleted_and_runs_nothing(bench):
     bench.send(url, *wanted, *others)
     assert sorted(body for batch in bench.got() for body in batch) == sorted(wanted)
     assert bench.counts(url) == (0, 0)
+
+
+def test_a_filter_for_json_wants_no_plain_text_and_the_other_way_round(bench):
+    patterns = ['{"body": {"absent": [{"exists": false}]}}', '{"body": [{"anything-but": "x"}]}']
+    for number, pattern in enumerate(patterns):
+        bench.function(BODIES, f"f{number}")
+        each = bench.queue(f"q{number}")
+        bench.map(each, f"f{number}", FilterCriteria={"Filters": [{"Pattern": pattern}]})
+        bench.send(each, "plain", '{"a": 1}')
+    assert (bench.got("f0"), bench.got("f1")) == ([['{"a": 1}']], [["plain"]])
 
 
 def test_a_backlog_of_unwanted_messages_is_deleted(bench):
@@ -300,7 +329,7 @@ def test_ten_thousand_small_messages_are_one_batch(bench):
     url = bench.queue()
     bench.function("def handler(event, context):\n    print('got', len(event['Records']))\n")
     uuid = bench.map(url, BatchSize=10_000, MaximumBatchingWindowInSeconds=300, Enabled=False)
-    bench.send(url, *(["m"] * 10_000))
+    bench.pour(url, 10_000)
     bench.client.update_event_source_mapping(UUID=uuid, Enabled=True)
     bench.clock.advance(1)
     assert [line.strip() for line in bench.lines() if line.startswith("got")] == ["got 10000"]
@@ -448,6 +477,42 @@ def test_a_throttled_function_never_makes_a_healthy_message_a_dead_letter(bench)
     assert sorted(body for body, _ in got) == sorted(f"m{n}" for n in range(1000))
     assert {count for _, count in got} == {"1"}
     assert (bench.counts(url), bench.counts(dead)) == ((0, 0), (0, 0))
+
+
+def test_a_burst_of_ten_thousand_waits_and_is_worked_off(bench, aws):
+    """B2.3: none is lost; the backlog's metric rises and comes back to nothing."""
+    url, dead = bench.with_dead_letters(3)
+    bench.function("def handler(event, context):\n    print('got', len(event['Records']))\n")
+    bench.client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    bench.map(url)
+    began = bench.clock.now()
+    bench.pour(url, 10_000)
+    bench.clock.advance(60)
+    bench.client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
+    bench.clock.advance(120)
+    assert sum(int(line.split()[1]) for line in bench.lines() if line.startswith("got")) == 10_000
+    assert (bench.counts(url), bench.counts(dead)) == ((0, 0), (0, 0))
+    points = aws("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible", Dimensions=[{"Name": "QueueName", "Value": "q"}],
+        StartTime=began - 60, EndTime=began + 300, Period=60, Statistics=["Maximum"],
+    )["Datapoints"]  # fmt: skip
+    backlog = [point["Maximum"] for point in sorted(points, key=lambda point: point["Timestamp"])]
+    assert (max(backlog), backlog[-1]) == (10_000, 0)
+
+
+def test_a_message_reaches_the_function_of_an_idle_queue_at_once(bench):
+    """B2.2: real milliseconds from the send to the end of the work."""
+    url = bench.queue()
+    bench.function(BODIES)
+    bench.map(url)
+    took = []
+    for number in range(21):
+        began = time.perf_counter()
+        bench.send(url, str(number))
+        bench.clock.quiet()
+        took.append(time.perf_counter() - began)
+    assert len(bench.got()) == 21
+    assert statistics.median(took) < 0.1
 
 
 def test_a_function_without_concurrency_leaves_its_messages_alone(bench):

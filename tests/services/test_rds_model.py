@@ -1,6 +1,7 @@
 """DB instances against a model: whatever happens in whatever order, engines run as the records say, and only those."""
 
 import asyncio
+import logging
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cumulet.aws.errors import AwsError
-from cumulet.engines.model import Started
+from cumulet.engines.model import Measured, Started
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.services import rds
 from cumulet.testing.inprocess import ACCOUNT, REGION, InProcess
@@ -27,12 +28,14 @@ class Engines:
 
     def __init__(self):
         self.running, self.passwords, self.gates = {}, {}, []
+        self.arrived = asyncio.Semaphore(0)
         self.held = self.failing = False
 
     async def _turn(self):
         if self.held:
             gate = asyncio.get_running_loop().create_future()
             self.gates.append(gate)
+            self.arrived.release()
             await gate
 
     def let_go(self, one=False):
@@ -77,15 +80,32 @@ class Engines:
     async def backup(self, span, ident, target):
         await self._turn()
 
+    async def measure(self, span, ident):
+        return Measured(0, 0)
+
     def performers(self):
         return {
-            f"postgres.{name}": getattr(self, name) for name in ("port", "start", "change", "stop", "remove", "backup")
+            f"postgres.{name}": getattr(self, name)
+            for name in ("port", "start", "change", "measure", "stop", "remove", "backup")
         }
+
+
+class Complaints(logging.Handler):
+    """What the kernel had to log: a handler or a settlement that broke."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(record.getMessage())
 
 
 class Instances(RuleBasedStateMachine):
     @initialize()
     def begin(self):
+        self.complaints = Complaints()
+        logging.getLogger("cumulet").addHandler(self.complaints)
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.engines = Engines()
@@ -93,7 +113,9 @@ class Instances(RuleBasedStateMachine):
         self.open()
 
     def open(self):
+        now = self.cloud.clock.now() if hasattr(self, "cloud") else 0.0
         self.cloud = InProcess([rds.SERVICE], self.engines.performers(), Path(self.folder.name))
+        self.cloud.clock.set(now)  # time goes on while the server is down
         self.loop.run_until_complete(self.cloud.__aenter__())
         self.cloud.pipeline.volatile["engines.running"] = self.engines.running
 
@@ -219,10 +241,35 @@ class Instances(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "cloud"):
             self.all_settles()
+            logging.getLogger("cumulet").removeHandler(self.complaints)
+            assert self.complaints.texts == []
             self.loop.run_until_complete(self.cloud.__aexit__(None, None, None))
             self.loop.close()
             self.folder.cleanup()
 
 
-Instances.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+Instances.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 test_instances = Instances.TestCase
+
+
+def test_an_outcome_that_comes_after_a_deletion_changes_nothing(caplog):
+    async def scenario():
+        engines = Engines()
+        engines.held = True
+        async with InProcess([rds.SERVICE], engines.performers()) as cloud:
+            cloud.pipeline.volatile["engines.running"] = engines.running
+            await cloud.call("rds", "CreateDBInstance", {"DBInstanceIdentifier": "a", **NEW})
+            await engines.arrived.acquire()
+            engines.let_go()  # the port is chosen
+            await engines.arrived.acquire()
+            await cloud.call("rds", "DeleteDBInstance", {"DBInstanceIdentifier": "a", "SkipFinalSnapshot": True})
+            await engines.arrived.acquire()  # the removal, beside the start that began before it
+            engines.let_go(one=True)
+            engines.held = False
+            engines.let_go()
+            await cloud.quiet()
+            assert (await cloud.call("rds", "DescribeDBInstances", {}))["DBInstances"] == []
+            assert engines.running == {}
+
+    asyncio.run(scenario())
+    assert caplog.messages == []

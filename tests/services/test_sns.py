@@ -95,12 +95,15 @@ def test_a_topics_name_has_256_letters_digits_hyphens_and_underscores(sns, name)
 
 @pytest.mark.parametrize("name", ["news", ".fifo", "a" * 252 + ".fifo"])
 def test_a_fifo_topics_name_ends_in_fifo(sns, name):
-    refused(
-        sns.create_topic, "InvalidParameter", "must end with .fifo", Name=name, Attributes={"FifoTopic": "true"}
-    )
+    refused(sns.create_topic, "InvalidParameter", "must end with .fifo", Name=name, Attributes={"FifoTopic": "true"})
     arn = sns.create_topic(Name="a" * 251 + ".fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
     shown = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     assert (shown["FifoTopic"], shown["ContentBasedDeduplication"]) == ("true", "false")
+
+
+def test_whether_a_topic_is_fifo_is_true_or_false(sns):
+    refused(sns.create_topic, "InvalidParameter", "FifoTopic", Name="a", Attributes={"FifoTopic": "yes"})
+    sns.create_topic(Name="a", Attributes={"FifoTopic": "false"})
 
 
 GOOD = [
@@ -316,6 +319,10 @@ def test_subscribing_again_with_other_attributes_is_refused(sns, topic):
     request = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE}
     for attributes in ({"FilterPolicy": '{"a":["c"]}'}, {"RawMessageDelivery": "true"}):
         refused(sns.subscribe, "InvalidParameter", "different attributes", **request, Attributes=attributes)
+    other = QUEUE + "-raw"
+    subscribe(sns, topic, endpoint=other, RawMessageDelivery="true")
+    request["Endpoint"], off = other, {"RawMessageDelivery": "false"}
+    refused(sns.subscribe, "InvalidParameter", "different attributes", **request, Attributes=off)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 import contextlib
 import http.client
+import itertools
 import json
+import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
@@ -77,6 +80,32 @@ def test_an_acknowledged_publish_is_in_all_queues_and_another_in_all_or_none(ser
         assert acknowledged <= set(bodies)
         assert len(bodies) == len(set(bodies)) <= len(acknowledged) + 1
         assert set(bodies) == set(got[0])
+
+
+def test_everything_acknowledged_under_load_is_in_all_queues_after_a_kill(server_process):
+    server = server_process("--clock", "virtual").start()
+    topic = prepare(server)
+    enough = threading.Semaphore(0)
+
+    def publisher(first):
+        sns, acknowledged = client_of(server, "sns"), set()
+        with contextlib.suppress(BotoCoreError, ClientError):
+            for number in itertools.count(first, 4):
+                sns.publish(TopicArn=topic, Message=str(number))
+                acknowledged.add(str(number))
+                enough.release()
+        return acknowledged
+
+    with ThreadPoolExecutor(4) as pool:
+        publishers = [pool.submit(publisher, first) for first in range(4)]
+        for _ in range(100):
+            assert enough.acquire(timeout=30)
+        server.kill()
+        acknowledged = set().union(*(future.result() for future in publishers))
+    assert len(acknowledged) >= 100
+    server.start()
+    for name in QUEUES:
+        assert acknowledged <= set(received(server, name))
 
 
 def test_what_waits_for_an_http_endpoint_is_sent_after_a_kill(server_process):

@@ -1,16 +1,18 @@
 """Deliveries of SNS: fan-out, retries, dead-letter queues, order, status logs, metrics."""
 
 import asyncio
+import base64
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .sns_neighbours import Neighbours, function_arn, queue_arn, topic_with
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.services.sns.retries import AWS_MANAGED, MAX_TOTAL_S, Schedule
+
+from .sns_neighbours import Neighbours, function_arn, queue_arn, topic_with
 
 RAW = {"RawMessageDelivery": "true"}
 ROLE = "arn:aws:iam::000000000000:role/feedback"
@@ -53,9 +55,7 @@ def test_a_failing_subscriber_delays_no_other_and_ends_in_its_dead_letter_queue(
 
     async def work(cloud, neighbours):
         neighbours.fail["gone"] = GONE
-        topic, _ = await topic_with(
-            cloud, ("sqs", queue_arn("gone"), redrive("dead")), ("sqs", queue_arn("fine"), RAW)
-        )
+        topic, _ = await topic_with(cloud, ("sqs", queue_arn("gone"), redrive("dead")), ("sqs", queue_arn("fine"), RAW))
         message = await publish(cloud, topic, Subject="S")
         assert neighbours.bodies("fine") == ["hello"]
         [(_, dead)] = neighbours.got["dead"]
@@ -88,6 +88,60 @@ def test_an_aws_endpoint_is_retried_at_once_then_by_seconds_then_with_backoff(pr
         await cloud.advance(200)
         delays = sum(AWS_MANAGED.delay_s(failures) for failures in range(1, 17))
         assert neighbours.times("t", start) == [pytest.approx(delays)]
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"),
+    [
+        (("Slow", 429), 2),
+        (("ThrottlingException", 400), 2),
+        (("ServiceUnavailable", 503), 2),
+        (("NotImplemented", 501), 1),
+        (("AccessDenied", 403), 1),
+    ],
+)
+def test_server_errors_and_throttling_are_retried_and_other_errors_are_not(failure, attempts):
+    async def work(cloud, neighbours):
+        topic, _ = await topic_with(cloud, ("sqs", queue_arn("q"), {**RAW, **redrive("dead")}))
+        neighbours.fail["q"] = [failure]
+        await publish(cloud, topic)
+        await cloud.quiet()
+        assert (neighbours.bodies("q"), neighbours.bodies("dead")) == ((["hello"], []), ([], ["hello"]))[2 - attempts]
+
+    run(work)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(7, 7), (8, 0)])
+def test_a_dead_raw_message_keeps_its_attributes_while_there_is_room_for_ten(count, kept):
+    async def work(cloud, neighbours):
+        topic, _ = await topic_with(cloud, ("sqs", queue_arn("q"), {**RAW, **redrive("dead")}))
+        neighbours.fail["q"] = GONE
+        attributes = {f"a{n}": {"DataType": "String", "StringValue": "x"} for n in range(count)}
+        await publish(cloud, topic, MessageAttributes=attributes)
+        [(_, dead)] = neighbours.got["dead"]
+        assert len(dead["MessageAttributes"]) == kept + 3
+
+    run(work)
+
+
+def test_a_publish_and_its_retries_are_one_trace():
+    async def work(cloud, neighbours):
+        topic, _ = await topic_with(
+            cloud, ("sqs", queue_arn("q"), redrive("dead")), ("http", "http://example.org/in", {})
+        )
+        await confirm(cloud, neighbours, topic)
+        neighbours.fail["q"] = [SERVER_ERROR] * 5 + [GONE]
+        neighbours.replies = [500, 200]
+        await publish(cloud, topic)
+        await cloud.advance(60)
+        tracer = cloud.pipeline.tracer
+        [root] = [span for span in tracer.traces(100) if span["name"] == "sns.Publish"]
+        names = [span["name"] for span in tracer.spans(root["trace_id"])]
+        assert names.count("timer sns.deliver") == 5 + 2
+        assert names.count("sqs.SendMessage") == 6 + 1  # the attempts and the dead-letter queue
+        assert names.count("http") == 2
 
     run(work)
 
@@ -145,9 +199,7 @@ def test_other_answers_than_5xx_and_429_are_final(status):
 def test_a_subscriptions_delivery_policy_beats_the_topics_unless_the_topic_forbids_it():
     async def work(cloud, neighbours):
         own = {"healthyRetryPolicy": {"numRetries": 1, "minDelayTarget": 5, "maxDelayTarget": 5}}
-        topic, [arn] = await topic_with(
-            cloud, ("http", "http://example.org/in", {"DeliveryPolicy": json.dumps(own)})
-        )
+        topic, [arn] = await topic_with(cloud, ("http", "http://example.org/in", {"DeliveryPolicy": json.dumps(own)}))
         await confirm(cloud, neighbours, topic)
 
         async def attempts():
@@ -214,6 +266,20 @@ def test_http_headers_say_what_a_message_is_and_raw_delivery_sends_it_bare():
             "Content-Type": "application/json",
             "User-Agent": "Amazon Simple Notification Service Agent",
         }
+
+    run(work)
+
+
+def test_credentials_in_a_url_are_sent_and_not_shown():
+    async def work(cloud, neighbours):
+        _, [arn] = await topic_with(cloud, ("https", "https://me:s%40cret@example.org/in", RAW))
+        await cloud.quiet()
+        call = neighbours.posts[-1][1]
+        assert call.url == "https://example.org/in"
+        assert base64.b64decode(call.headers["Authorization"].removeprefix("Basic ")) == b"me:s@cret"
+        shown = await cloud.call("sns", "GetSubscriptionAttributes", {"SubscriptionArn": arn})
+        [listed] = (await cloud.call("sns", "ListSubscriptions", {}))["Subscriptions"]
+        assert shown["Attributes"]["Endpoint"] == listed["Endpoint"] == "https://me:****@example.org/in"
 
     run(work)
 
@@ -389,6 +455,16 @@ def test_metrics_count_what_happened_to_messages():
     run(work)
 
 
+def test_the_outbox_keeps_the_newest_thousand():
+    async def work(cloud, neighbours):
+        for n in range(1001):
+            await cloud.call("sns", "Publish", {"PhoneNumber": "+4915112345678", "Message": str(n)})
+        kept = await cloud.call("sns", "cumulet:Outbox", {})
+        assert [message["Body"] for message in kept["Messages"]] == [str(n) for n in range(1, 1001)]
+
+    run(work)
+
+
 # schedules
 
 
@@ -401,7 +477,9 @@ def test_metrics_count_what_happened_to_messages():
     st.integers(0, 5),
     st.sampled_from(["linear", "arithmetic", "geometric", "exponential"]),
 )
-def test_a_schedule_has_its_number_of_retries_and_never_leaves_its_bounds(least, more, grow, none, early, late, function):
+def test_a_schedule_has_its_number_of_retries_and_never_leaves_its_bounds(
+    least, more, grow, none, early, late, function
+):
     total = none + early + grow + late
     schedule = Schedule(
         minDelayTarget=least,

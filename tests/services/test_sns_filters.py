@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cumulet.services.sns.errors import InvalidParameter
-from cumulet.services.sns.filters import UnreadableAttribute, attribute_values, compiled
+from cumulet.services.sns.filters import UnreadableAttribute, attribute_values, compiled, fixed
 
 
 def attribute(value):
@@ -239,6 +239,18 @@ def test_numbers_go_from_minus_to_plus_a_billion():
     assert by_attributes([-1e9], -1_000_000_000)
 
 
+@pytest.mark.parametrize("number", [1e308, -1e308, 10**400, 10**4000, 123456789012345678901234567890])
+def test_numbers_beyond_all_policies_match_none(number):
+    assert not by_body({"key": [5, {"numeric": ["=", 1e9]}]}, {"key": number})
+    assert by_body({"key": [{"anything-but": 5}]}, {"key": number})
+
+
+@pytest.mark.parametrize("text", ["1e309", "1e999999999", "NaN", "Infinity", "1,5", ""])
+def test_a_number_attribute_that_is_none_is_noticed_at_once(text):
+    with pytest.raises(ValueError, match="not a number"):
+        fixed(text)
+
+
 # a matcher written another way: it interprets the policy, in exact decimals, with no compilation
 
 
@@ -295,7 +307,11 @@ def in_range(operand, value):
     compare = {"=": 0, "<": -1, "<=": -1, ">": 1, ">=": 1}
     for sign, bound in zip(operand[::2], operand[1::2], strict=True):
         difference = Decimal(str(value)) - Decimal(str(bound))
-        order = 0 if abs(difference) < Decimal("0.000005") else int(difference.copy_sign(1) * 0 + (1 if difference > 0 else -1))
+        order = (
+            0
+            if abs(difference) < Decimal("0.000005")
+            else int(difference.copy_sign(1) * 0 + (1 if difference > 0 else -1))
+        )
         if order != compare[sign] and not (order == 0 and sign.endswith("=")):
             return False
     return True
@@ -364,7 +380,11 @@ def test_bodies_match_as_the_reference_says(policy, body):
     assert compiled(json.dumps(policy), True)(body) == accepts(policy, body)
 
 
-@given(st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(max_size=5), inner)), max_leaves=12))
+@given(
+    st.recursive(
+        SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(max_size=5), inner)), max_leaves=12
+    )
+)
 def test_whatever_a_policy_is_it_compiles_or_is_refused(policy):
     for body in (False, True):
         try:

@@ -142,7 +142,7 @@ def test_a_forged_message_does_not_verify(cloud, sns, topic, endpoint):
         verify({**got, "Message": "false"})
 
 
-def test_messages_in_queues_are_signed_with_the_same_certificate(aws, cloud, sns, topic, endpoint):
+def test_messages_in_queues_are_signed_with_a_key_of_their_own(aws, cloud, sns, topic, endpoint):
     sqs = aws("sqs")
     url = sqs.create_queue(QueueName="orders")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -154,7 +154,12 @@ def test_messages_in_queues_are_signed_with_the_same_certificate(aws, cloud, sns
     by_queue = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
     verify(by_queue)
     different = {name for name in by_http if by_http[name] != by_queue[name]}
-    assert different == {"UnsubscribeURL"}
+    assert different == {"UnsubscribeURL", "SigningCertURL", "Signature"}
+    sizes = [
+        x509.load_pem_x509_certificate(opened(message["SigningCertURL"])).public_key().key_size
+        for message in (by_http, by_queue)
+    ]
+    assert sizes == [2048, 1024]
 
 
 def test_a_token_confirms_by_the_api_too_and_may_guard_the_subscription(cloud, sns, topic, endpoint):
@@ -173,6 +178,19 @@ def test_a_token_confirms_by_the_api_too_and_may_guard_the_subscription(cloud, s
     assert error.value.code == 403
     error.value.close()
     sns.unsubscribe(SubscriptionArn=arn)
+    assert sns.list_subscriptions()["Subscriptions"] == []
+
+
+def test_a_link_in_awss_own_form_confirms_too(cloud, sns, topic, endpoint):
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
+    cloud.quiet()
+    _, asked = endpoint.next()
+    answer = opened(f"{cloud.endpoint}/?Action=ConfirmSubscription&TopicArn={topic}&Token={asked['Token']}").decode()
+    [found] = sns.list_subscriptions()["Subscriptions"]
+    assert found["SubscriptionArn"] in answer
+    shown = sns.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"])["Attributes"]
+    assert shown["ConfirmationWasAuthenticated"] == "false"
+    opened(f"{cloud.endpoint}/?Action=Unsubscribe&SubscriptionArn={found['SubscriptionArn']}")
     assert sns.list_subscriptions()["Subscriptions"] == []
 
 
@@ -297,6 +315,7 @@ def test_the_certificate_is_made_once_and_kept(server_process):
         ("GET", "/_aws/sns/us-east-1?Action=ConfirmSubscription&TopicArn=x&Token=y", 400),
         ("GET", "/_aws/sns/us-east-1?Action=Unsubscribe&SubscriptionArn=x", 400),
         ("POST", "/_aws/sns/us-east-1?Action=Unsubscribe", 405),
+        ("HEAD", "/_aws/sns/us-east-1?Action=Unsubscribe", 405),
     ],
 )
 def test_other_links_are_refused(cloud, method, path, status):

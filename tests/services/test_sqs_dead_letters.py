@@ -271,6 +271,19 @@ def test_a_task_moves_at_its_rate_and_can_be_cancelled(sqs, url, dead, bury, clo
     refused("ResourceNotFoundException", sqs.cancel_message_move_task, TaskHandle="nonsense")
 
 
+def test_a_task_ends_when_others_took_the_messages_it_was_to_move(sqs, url, dead, clock):
+    sqs.create_queue(QueueName="other")
+    for n in range(4):
+        sqs.send_message(QueueUrl=dead, MessageBody=str(n))
+    sqs.start_message_move_task(SourceArn=f"{ARN}:dead", DestinationArn=f"{ARN}:other", MaxNumberOfMessagesPerSecond=1)
+    clock.quiet()
+    for message in receive(sqs, dead):
+        delete(sqs, dead, message)
+    clock.advance(5)
+    (task,) = tasks(sqs)
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 1)
+
+
 def test_a_message_without_a_source_fails_a_task_without_a_destination(sqs, url, dead, clock):
     sqs.send_message(QueueUrl=dead, MessageBody="direct")
     sqs.start_message_move_task(SourceArn=f"{ARN}:dead")

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -50,10 +51,10 @@ class Sqs:
 def in_process(test):
     """Run an async test with a queue `q` in a cloud of its own."""
 
-    def run(tmp_path):
+    def run():
         async def inside():
             POINTS.clear()
-            async with InProcess([SERVICE, METRICS], folder=tmp_path / "data") as cloud:
+            async with InProcess([SERVICE, METRICS]) as cloud:
                 cloud.pipeline.meter._sink = ("metrics", "cumulet:Ingest")
                 sqs = Sqs(cloud)
                 await sqs("CreateQueue", QueueName="q")
@@ -259,6 +260,17 @@ async def test_many_expired_messages_go_although_many_are_in_flight(sqs, cloud):
     assert not list(tx.scan_bytes(pack(("sqs", "shelf", "m")), pack(("sqs", "shelf", "m")) + b"\xff"))
 
 
+@in_process
+async def test_a_receive_drops_what_has_expired_before_its_timer_comes(sqs, cloud):
+    await sqs("SetQueueAttributes", QueueUrl="q", Attributes={"MessageRetentionPeriod": "60"})
+    await sqs.send("old")
+    cloud.clock.set(cloud.clock.now() + 30)  # the clock alone: no timer runs
+    await sqs.send("young")
+    cloud.clock.set(cloud.clock.now() + 30)
+    assert [message["Body"] for message in (await sqs.poll())["Messages"]] == ["young"]
+    assert await sqs.backlog() == (0, 1, 0)
+
+
 # metrics
 
 
@@ -300,7 +312,7 @@ async def test_the_state_of_queues_is_metered_each_minute_while_they_hold_messag
     ):
         assert [value for point in points(name) for value in point["Values"]] == expected
     ages = [value for point in points("ApproximateAgeOfOldestMessage") for value in point["Values"]]
-    assert all(later - earlier == 60 for earlier, later in zip(ages, ages[1:], strict=False)), ages
+    assert all(later - earlier == 60 for earlier, later in pairwise(ages)), ages
 
 
 @in_process
@@ -311,3 +323,13 @@ async def test_a_queue_without_use_is_metered_for_six_hours(sqs, cloud):
     visible = points("ApproximateNumberOfMessagesVisible")
     assert len(visible) == pytest.approx(360, abs=2)
     assert {value for point in visible for value in point["Values"]} == {0.0}
+
+
+@in_process
+async def test_after_a_restart_queues_that_hold_messages_are_metered_and_idle_ones_are_not(sqs, cloud):
+    await sqs("CreateQueue", QueueName="idle")
+    await sqs.send("a")
+    for name in ("sqs.used", "sqs.gauged"):  # what a restart forgets
+        cloud.pipeline.volatile.pop(name, None)
+    await cloud.advance(120)
+    assert {point["Dimensions"][0][1] for point in points("ApproximateNumberOfMessagesVisible")} == {"q"}

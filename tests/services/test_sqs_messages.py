@@ -501,6 +501,27 @@ def test_a_long_poll_gets_what_becomes_visible_meanwhile(sqs, url, cloud, clock)
         assert waiting.result(10) == ["delayed"]
 
 
+@pytest.mark.parametrize("group", [{}, {"MessageGroupId": "g"}])
+def test_a_long_poll_gets_a_delayed_message_that_was_sent_while_it_waited(sqs, url, cloud, clock, group):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(bodies, sqs, url, WaitTimeSeconds=20)
+        until_parked(cloud)
+        sqs.send_message(QueueUrl=url, MessageBody="m", DelaySeconds=3, **group)
+        clock.advance(3)
+        assert waiting.result(10) == ["m"]
+
+
+def test_a_long_poll_learns_that_a_visibility_timeout_was_shortened(sqs, url, cloud, clock):
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+    (message,) = receive(sqs, url)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(bodies, sqs, url, WaitTimeSeconds=20)
+        until_parked(cloud)
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=5)
+        clock.advance(5)
+        assert waiting.result(10) == ["m"]
+
+
 def test_each_of_many_long_polls_gets_a_message_of_its_own(sqs, url, cloud):
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(bodies, sqs, url, 1, WaitTimeSeconds=20) for _ in range(5)]
@@ -529,6 +550,14 @@ def test_a_waiting_receive_does_no_work_while_it_waits(sqs, url, cloud):
         assert cloud.cloud.store.commits <= commits + 2  # the other queue's own
         sqs.send_message(QueueUrl=url, MessageBody="here")
         assert waiting.result(10) == ["here"]
+
+
+def test_an_empty_receive_writes_nothing(sqs, url, cloud):
+    receive(sqs, url)
+    commits = cloud.cloud.store.commits
+    for _ in range(5):
+        assert receive(sqs, url) == []
+    assert cloud.cloud.store.commits == commits
 
 
 # retention

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+TWICE = {f"DeleteMessageBatchRequestEntry.{n}.{m}": "same" for n in (1, 2) for m in ("Id", "ReceiptHandle")}
 NS = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00"
 
@@ -132,7 +133,7 @@ def test_batches_by_forms_report_each_entry(query, url):
         ("SendMessage", {"QueueUrl": "{url}"}, "MissingParameter"),
         ("ReceiveMessage", {"QueueUrl": "{url}", "MaxNumberOfMessages": "11"}, "InvalidParameterValue"),
         ("DeleteMessage", {"QueueUrl": "{url}", "ReceiptHandle": "x"}, "ReceiptHandleIsInvalid"),
-        ("DeleteMessageBatch", {"QueueUrl": "{url}", **{f"DeleteMessageBatchRequestEntry.{n}.{m}": "same" for n in (1, 2) for m in ("Id", "ReceiptHandle")}}, "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
+        ("DeleteMessageBatch", {"QueueUrl": "{url}", **TWICE}, "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
         ("CreateQueue", {"QueueName": "q", "Attribute.1.Name": "VisibilityTimeout", "Attribute.1.Value": "41"}, "QueueAlreadyExists"),
         ("SetQueueAttributes", {"QueueUrl": "{url}", "Attribute.1.Name": "Colour", "Attribute.1.Value": "x"}, "InvalidAttributeName"),
     ],

@@ -51,6 +51,39 @@ class CreateApiResult(TypedDict):
     Warnings: NotRequired[list[str]]
 
 
+class CreateAuthorizerRequest(TypedDict):
+    ApiId: str
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: str
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: list[str]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: str
+
+
+class JWTConfiguration(TypedDict):
+    Audience: NotRequired[list[str]]
+    Issuer: NotRequired[str]
+
+
+class CreateAuthorizerResult(TypedDict):
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerId: NotRequired[str]
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: NotRequired[str]
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: NotRequired[list[str]]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: NotRequired[str]
+
+
 class CreateDeploymentRequest(TypedDict):
     ApiId: str
     Description: NotRequired[str]
@@ -217,6 +250,15 @@ class DeleteApiResult(TypedDict):
     pass
 
 
+class DeleteAuthorizerRequest(TypedDict):
+    ApiId: str
+    AuthorizerId: str
+
+
+class DeleteAuthorizerResult(TypedDict):
+    pass
+
+
 class DeleteCorsConfigurationRequest(TypedDict):
     ApiId: str
 
@@ -323,6 +365,50 @@ class Api(TypedDict):
     Tags: NotRequired[dict[str, str]]
     Version: NotRequired[str]
     Warnings: NotRequired[list[str]]
+
+
+class GetAuthorizerRequest(TypedDict):
+    ApiId: str
+    AuthorizerId: str
+
+
+class GetAuthorizerResult(TypedDict):
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerId: NotRequired[str]
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: NotRequired[str]
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: NotRequired[list[str]]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: NotRequired[str]
+
+
+class GetAuthorizersRequest(TypedDict):
+    ApiId: str
+    MaxResults: NotRequired[str]
+    NextToken: NotRequired[str]
+
+
+class GetAuthorizersResult(TypedDict):
+    Items: NotRequired[list[Authorizer]]
+    NextToken: NotRequired[str]
+
+
+class Authorizer(TypedDict):
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerId: NotRequired[str]
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: NotRequired[str]
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: NotRequired[list[str]]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: str
 
 
 class GetDeploymentRequest(TypedDict):
@@ -596,6 +682,15 @@ class ReimportApiResult(TypedDict):
     Warnings: NotRequired[list[str]]
 
 
+class ResetAuthorizersCacheRequest(TypedDict):
+    ApiId: str
+    StageName: str
+
+
+class ResetAuthorizersCacheResult(TypedDict):
+    pass
+
+
 class TagResourceRequest(TypedDict):
     ResourceArn: str
     Tags: NotRequired[dict[str, str]]
@@ -648,6 +743,35 @@ class UpdateApiResult(TypedDict):
     Tags: NotRequired[dict[str, str]]
     Version: NotRequired[str]
     Warnings: NotRequired[list[str]]
+
+
+class UpdateAuthorizerRequest(TypedDict):
+    ApiId: str
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerId: str
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: NotRequired[str]
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: NotRequired[list[str]]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: NotRequired[str]
+
+
+class UpdateAuthorizerResult(TypedDict):
+    AuthorizerCredentialsArn: NotRequired[str]
+    AuthorizerId: NotRequired[str]
+    AuthorizerPayloadFormatVersion: NotRequired[str]
+    AuthorizerResultTtlInSeconds: NotRequired[int]
+    AuthorizerType: NotRequired[str]
+    AuthorizerUri: NotRequired[str]
+    EnableSimpleResponses: NotRequired[bool]
+    IdentitySource: NotRequired[list[str]]
+    IdentityValidationExpression: NotRequired[str]
+    JwtConfiguration: NotRequired[JWTConfiguration]
+    Name: NotRequired[str]
 
 
 class UpdateDeploymentRequest(TypedDict):

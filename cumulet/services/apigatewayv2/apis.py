@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from cumulet.kernel.context import Context
+from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
 from cumulet.services.apigatewayv2.errors import BadRequestException, not_honoured
+from cumulet.services.apigatewayv2.integration import check_integration, complete
 from cumulet.services.apigatewayv2.model import (
     Definition,
     S,
@@ -25,7 +27,6 @@ from cumulet.services.apigatewayv2.model import (
 from cumulet.services.apigatewayv2.settings import (
     API_KEPT,
     check_api,
-    check_integration,
     check_route,
     describe_api,
     new_api,
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
 
 def create_api(ctx: Context, req: shapes.CreateApiRequest) -> shapes.CreateApiResult:
-    """Make an HTTP API. With `Target`, a function's ARN, also an integration, a route and a stage `$default` (quick create).
+    """Make an HTTP API. With `Target`, a function's ARN or a URL, also an integration, a route and a stage `$default` (quick create).
 
-    Raises: BadRequestException; NotImplementedOnCumulet for WebSocket APIs and HTTP targets.
+    Raises: BadRequestException; NotImplementedOnCumulet for WebSocket APIs.
     Source: API Gateway V2 API reference, CreateApi (read 2026-11).
     """
     if req.get("CredentialsArn"):
@@ -105,12 +106,12 @@ def delete_cors_configuration(
 
 def _quick_create(ctx: Context, api_id: str, req: Mapping[str, Any]) -> None:
     target = req["Target"]
+    integration: Result = {"IntegrationId": ctx.ids.lower(7), "IntegrationUri": target, "ApiGatewayManaged": True}
     if target.startswith(("http://", "https://")):
-        raise not_honoured("Target with a URL (HTTP_PROXY)")
-    integration = {
-        "IntegrationId": ctx.ids.lower(7), "IntegrationType": "AWS_PROXY", "IntegrationUri": target,
-        "PayloadFormatVersion": "2.0", "ConnectionType": "INTERNET", "TimeoutInMillis": 30000, "ApiGatewayManaged": True,
-    }  # fmt: skip
+        integration.update(IntegrationType="HTTP_PROXY", IntegrationMethod="ANY")
+    else:
+        integration.update(IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0")
+    complete(integration)
     check_integration(integration)
     route = {
         "RouteId": ctx.ids.lower(7), "RouteKey": req.get("RouteKey", "$default"), "AuthorizationType": "NONE",

@@ -15,8 +15,14 @@ from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
 _API = ("ApiKeySelectionExpression", "CorsConfiguration", "CredentialsArn", "Description", "DisableExecuteApiEndpoint",
         "DisableSchemaValidation", "IpAddressType", "Name", "RouteSelectionExpression", "Version")  # fmt: skip
 _FLAGS = frozenset(("DisableExecuteApiEndpoint", "DisableSchemaValidation", "AllowCredentials", "AutoDeploy",
-                    "ApiKeyRequired", "FailOnWarnings", "DetailedMetricsEnabled", "DataTraceEnabled"))  # fmt: skip
-_NUMBERS = {"MaxAge": int, "TimeoutInMillis": int, "ThrottlingBurstLimit": int, "ThrottlingRateLimit": float}
+                    "ApiKeyRequired", "FailOnWarnings", "DetailedMetricsEnabled", "EnableSimpleResponses", "DataTraceEnabled"))  # fmt: skip
+_NUMBERS = {
+    "AuthorizerResultTtlInSeconds": int,
+    "MaxAge": int,
+    "TimeoutInMillis": int,
+    "ThrottlingBurstLimit": int,
+    "ThrottlingRateLimit": float,
+}
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -25,6 +31,8 @@ def _typed(name: str, value: Any) -> Any:
         return value if isinstance(value, bool) else str(value).lower() == "true"
     if name in _NUMBERS:
         return _NUMBERS[name](value)
+    if name == "ResponseParameters":
+        return {str(status): _changes(changes) for status, changes in value.items()}
     if name in ("CorsConfiguration", "DefaultRouteSettings"):
         return {member: _typed(member, one) for member, one in value.items()}
     if name == "RouteSettings":
@@ -32,9 +40,16 @@ def _typed(name: str, value: Any) -> Any:
             route: {member: _typed(member, one) for member, one in settings.items()}
             for route, settings in value.items()
         }
-    if name in ("StageVariables", "Tags"):
+    if name in ("StageVariables", "Tags", "RequestParameters"):
         return {key: str(one) for key, one in value.items()}
     return str(value) if isinstance(value, int | float) else value
+
+
+def _changes(value: Any) -> dict[str, str]:
+    """One status's changes: a map as the API has it, or the template's list of destinations and sources."""
+    if "ResponseParameters" in value:
+        return {one["Destination"]: str(one["Source"]) for one in value["ResponseParameters"]}
+    return {key: str(one) for key, one in value.items()}
 
 
 def _members(p: Properties, names: Any) -> dict[str, Any]:
@@ -145,7 +160,13 @@ def _create_integration(call: Call, p: Properties, scope: Scope) -> Created:
 
 
 def _update_integration(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
-    call("UpdateIntegration", ApiId=p["ApiId"], IntegrationId=_id(scope), **_members(p, _INTEGRATION))
+    request = _members(p, _INTEGRATION)
+    kinds: tuple[tuple[str, Any], ...] = (("RequestParameters", ""), ("ResponseParameters", {}))
+    for name, gone in kinds:
+        dropped: dict[str, Any] = {key: gone for key in old.get(name, {}) if key not in p.get(name, {})}
+        if dropped:
+            request[name] = {**dropped, **request.get(name, {})}
+    call("UpdateIntegration", ApiId=p["ApiId"], IntegrationId=_id(scope), **request)
     return Created(_id(scope), {"IntegrationId": _id(scope)})
 
 
@@ -250,4 +271,36 @@ DEPLOYMENT = Resource(
     update=_update_deployment,
     delete=_delete_deployment,
     replace_on=frozenset({"ApiId", "StageName"}),
+)
+
+_AUTHORIZER = ("AuthorizerCredentialsArn", "AuthorizerPayloadFormatVersion", "AuthorizerResultTtlInSeconds",
+               "AuthorizerType", "AuthorizerUri", "EnableSimpleResponses", "IdentitySource",
+               "IdentityValidationExpression", "JwtConfiguration", "Name")  # fmt: skip
+
+
+def _create_authorizer(call: Call, p: Properties, scope: Scope) -> Created:
+    made = call("CreateAuthorizer", **{"IdentitySource": [], **_members(p, ("ApiId", *_AUTHORIZER))})
+    return Created(made["AuthorizerId"], {"AuthorizerId": made["AuthorizerId"]})
+
+
+def _update_authorizer(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
+    defaults = {"AuthorizerResultTtlInSeconds": 0, "EnableSimpleResponses": False, "IdentitySource": []}
+    request = {**defaults, **_members(p, ("ApiId", *_AUTHORIZER))}
+    call("UpdateAuthorizer", AuthorizerId=_id(scope), **request)
+    return Created(_id(scope), {"AuthorizerId": _id(scope)})
+
+
+def _delete_authorizer(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteAuthorizer", ApiId=p["ApiId"], AuthorizerId=_id(scope))
+
+
+AUTHORIZER = Resource(
+    type="AWS::ApiGatewayV2::Authorizer",
+    service="apigatewayv2",
+    properties=frozenset({"ApiId", *_AUTHORIZER}),
+    required=frozenset({"ApiId", "AuthorizerType", "Name"}),
+    create=_create_authorizer,
+    update=_update_authorizer,
+    delete=_delete_authorizer,
+    replace_on=frozenset({"ApiId"}),
 )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from cumulet.aws.errors import AwsError
 from cumulet.aws.http import DoorRequest, HttpResponse
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, Result
-from cumulet.services.apigatewayv2 import cors
-from cumulet.services.apigatewayv2.events import Exchange, answer, event, failure
+from cumulet.kernel.outcome import Effect, Wait, then
+from cumulet.services.apigatewayv2 import accesslogs, authorizing, backends, cors
+from cumulet.services.apigatewayv2.events import Exchange, failure
 from cumulet.services.apigatewayv2.model import Api, Stage, api_key, stage_key
 from cumulet.services.apigatewayv2.routing import Deployed, Target, deployed, find
 
-PRINCIPAL = "apigateway.amazonaws.com"
 BODY_MAX_BYTES = 10 * 1024 * 1024
 DEFAULT = "$default"
 BURST, RATE_PER_S = 5000, 10000.0  # an account's usual limits, where a stage sets only one of the two
@@ -34,15 +31,16 @@ def execute(ctx: Context, request: DoorRequest) -> Any:
     compiled = None if stage is None else deployed(ctx, stage)
     if compiled is None:
         return failure(404, "Not Found", ctx.request_id)
-    if compiled.cors is None:
-        return _routed(ctx, request, compiled, path)
-    if cors.is_preflight(request):
-        return cors.preflight(compiled.cors, request, ctx.request_id)
     rules = compiled.cors
-    outcome = _routed(ctx, request, compiled, path)
-    if isinstance(outcome, Effect):
-        return outcome.then(lambda c, response: cors.apply(rules, request, response))
-    return cors.apply(rules, request, outcome)
+    if rules is not None and cors.is_preflight(request):
+        return cors.preflight(rules, request, ctx.request_id)
+    outcome = _logged(ctx, request, compiled, path)
+    if rules is None or isinstance(outcome, Wait):
+        return outcome
+    if isinstance(outcome, Effect) and outcome.late is not None:
+        late = outcome.late
+        outcome.late = lambda: cors.apply(rules, request, late())
+    return then(ctx, outcome, lambda c, response: cors.apply(rules, request, response))
 
 
 def _stage_and_path(api: Api, rest: str) -> tuple[str, str]:
@@ -56,28 +54,48 @@ def _stage_and_path(api: Api, rest: str) -> tuple[str, str]:
     return DEFAULT, unquote(rest) or "/"
 
 
-def _routed(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any:
-    found = find(api, request.method, path)
-    if found is None:
-        return failure(404, "Not Found", ctx.request_id)
-    target, parameters = found
-    if target.signed and not _signed(request):
+def _logged(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any:
+    """The outcome, and a line in the access log when it is there."""
+    target, parameters = find(api, request.method, path) or (None, {})
+    shown = path if api.stage.name == DEFAULT else f"/{api.stage.name}{path}"
+    exchange = Exchange(request, api, target or Target("-", False), shown, path, parameters, ctx.request_id, ctx.now,
+                        ctx.trace, ctx.access_key, ctx.principal)  # fmt: skip
+    outcome = _routed(ctx, exchange) if target is not None else failure(404, "Not Found", ctx.request_id)
+    if isinstance(outcome, Wait):
+        return outcome
+
+    def written(c: Context, response: HttpResponse) -> HttpResponse:
+        accesslogs.write(c, exchange, response)
+        return response
+
+    return then(ctx, outcome, written)
+
+
+def _routed(ctx: Context, exchange: Exchange) -> Any:
+    request, target = exchange.http, exchange.target
+    if target.signed and not _signed(exchange):
         return failure(403, "Forbidden", ctx.request_id)
     body = request.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:
         return failure(413, "Request Entity Too Large", ctx.request_id)
-    if _throttled(ctx, api, target):
+    if _throttled(ctx, exchange.api, target):
         return failure(429, "Too Many Requests", ctx.request_id)
-    if target.function is None:
+    if not target.kind:
         return failure(500, "Internal Server Error", ctx.request_id)
-    shown = path if api.stage.name == DEFAULT else f"/{api.stage.name}{path}"
-    exchange = Exchange(request, api, target, shown, parameters, ctx.request_id, ctx.now, ctx.trace, ctx.access_key,
-                        ctx.principal)  # fmt: skip
-    return _invoke(ctx, exchange)
+    if target.authorizer is not None:
+        return authorizing.authorized(ctx, exchange, backends.call)
+    return backends.call(ctx, exchange)
 
 
 def _throttled(ctx: Context, api: Deployed, target: Target) -> bool:
-    """Take one token of the route's bucket; True when it is empty. Buckets are this process's and start full."""
+    """Take one token of the route's bucket; True when it is empty. Buckets are this process's and start full.
+
+    A request that waited and is run again has its token already.
+    """
+    waiting: set[str] = ctx.pipeline.volatile.setdefault("apigatewayv2.waiting", set())
+    if ctx.request_id in waiting:
+        waiting.discard(ctx.request_id)
+        return False
     settings = api.stage.settings
     limits = {
         **(settings.get("DefaultRouteSettings") or {}),
@@ -96,53 +114,6 @@ def _throttled(ctx: Context, api: Deployed, target: Target) -> bool:
     return bool(tokens < 1)
 
 
-def _signed(request: DoorRequest) -> bool:
-    return (
-        request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256") or "X-Amz-Signature=" in request.query
-    )
-
-
-def _invoke(ctx: Context, exchange: Exchange) -> Any:
-    stage = exchange.api.stage
-    request = {
-        "FunctionName": exchange.target.function,
-        "InvocationType": "RequestResponse",
-        "Payload": event(exchange),
-    }
-
-    def start() -> Any:
-        return ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account)
-
-    def done(c: Context, result: Result) -> HttpResponse:
-        if c.now - exchange.at > exchange.target.timeout_s:
-            return failure(503, "Service Unavailable", exchange.request_id)
-        if result.get("FunctionError"):
-            return failure(500, "Internal Server Error", exchange.request_id)
-        return answer(exchange, result.get("Payload") or b"")
-
-    def failed(error: AwsError) -> HttpResponse:
-        if error.http_status == 429:
-            return failure(503, "Service Unavailable", exchange.request_id)
-        return failure(500, "Internal Server Error", exchange.request_id)
-
-    outcome = _settled(ctx, start, done, failed)
-    if isinstance(outcome, Effect):
-        outcome.limit_s = exchange.target.timeout_s
-        outcome.late = lambda: failure(503, "Service Unavailable", exchange.request_id)
-    return outcome
-
-
-def _settled(ctx: Context, start: Callable[[], Any], after: Callable[[Context, Any], HttpResponse],
-             failed: Callable[[AwsError], HttpResponse]) -> Any:  # fmt: skip
-    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone."""
-    mark = ctx.tx.savepoint()
-    try:
-        outcome = start()
-    except AwsError as error:
-        ctx.tx.rollback(mark)
-        return failed(error)
-    if isinstance(outcome, Effect):
-        settle = outcome.settle
-        outcome.settle = lambda c, result: _settled(c, lambda: settle(c, result), after, failed)
-        return outcome
-    return after(ctx, outcome)
+def _signed(exchange: Exchange) -> bool:
+    http = exchange.http
+    return http.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256") or "X-Amz-Signature=" in http.query

@@ -5,17 +5,17 @@ Source: developer guide, "Create AWS Lambda proxy integrations for HTTP APIs in 
 
 from __future__ import annotations
 
-import time
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote_plus
 
 import msgspec
 
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.services.apigatewayv2.expressions import query_of
 from cumulet.services.apigatewayv2.routing import Deployed, Target
+from cumulet.services.apigatewayv2.variables import clf_time, domain_of
 
 _TEXT_TYPES = frozenset(("application/json", "application/javascript", "application/xml"))
 _NOT_SENT = frozenset(("content-length", "transfer-encoding", "connection"))
@@ -24,18 +24,29 @@ _ERROR = b'{"message":"Internal Server Error"}'
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way. `path` is decoded, with the stage's name unless that is `$default`."""
+    """One request on its way. `path` is decoded, with the stage's name unless that is `$default`; `inner_path` without.
+
+    noted       what becomes `$context.integration`: status, error, latency
+    authorizer  what becomes `$context.authorizer`: the context that an authorizer returned, and principalId or error
+    """
 
     http: HttpRequest
     api: Deployed
     target: Target
     path: str
+    inner_path: str
     parameters: dict[str, str]
     request_id: str
     at: float
     trace: str
     access_key: str
     principal: str
+    noted: dict[str, Any] = field(default_factory=dict)
+    authorizer: dict[str, Any] = field(default_factory=dict)
+
+    def with_request(self, http: HttpRequest, path: str) -> Exchange:
+        """The same exchange as seen with another request; what is noted there is noted here."""
+        return replace(self, http=http, path=path)
 
 
 def event(exchange: Exchange) -> bytes:
@@ -54,7 +65,7 @@ def _event_2(exchange: Exchange) -> dict[str, Any]:
         event["cookies"] = [part.strip() for part in cookies.split(";") if part.strip()]
     event["headers"] = headers
     if http.query:
-        event["queryStringParameters"] = {name: ",".join(values) for name, values in _query(http.query).items()}
+        event["queryStringParameters"] = {name: ",".join(values) for name, values in query_of(http.query).items()}
     event["requestContext"] = _context_2(exchange, headers.get("user-agent", ""))
     if exchange.parameters:
         event["pathParameters"] = exchange.parameters
@@ -67,9 +78,29 @@ def _event_2(exchange: Exchange) -> dict[str, Any]:
     return event
 
 
+def authorizer_event(exchange: Exchange, version: str, arn: str, identity: list[str]) -> bytes:
+    """The event of a Lambda authorizer as JSON: the function's event without a body, with the route and the identity.
+
+    Source: developer guide, "Control access to HTTP APIs with AWS Lambda authorizers", "Payload format version".
+    """
+    first: dict[str, Any] = {"version": version, "type": "REQUEST"}
+    if version == "2.0":
+        event = _event_2(exchange)
+        first.update(routeArn=arn, identitySource=identity or None)
+    else:
+        event = _event_1(exchange)
+        joined = ",".join(identity)
+        first.update(methodArn=arn, identitySource=joined, authorizationToken=joined)
+        for name in ("multiValueHeaders", "multiValueQueryStringParameters"):
+            del event[name]
+    for name in ("version", "body", "isBase64Encoded"):
+        event.pop(name, None)
+    return msgspec.json.encode({**first, **event})
+
+
 def _context_2(exchange: Exchange, agent: str) -> dict[str, Any]:
     http, stage = exchange.http, exchange.api.stage
-    domain = _domain(exchange)
+    domain = domain_of(exchange)
     context: dict[str, Any] = {
         "accountId": stage.account,
         "apiId": stage.api_id,
@@ -82,7 +113,7 @@ def _context_2(exchange: Exchange, agent: str) -> dict[str, Any]:
         "requestId": exchange.request_id,
         "routeKey": exchange.target.key,
         "stage": stage.name,
-        "time": _time(exchange.at),
+        "time": clf_time(exchange.at),
         "timeEpoch": int(exchange.at * 1000),
     }  # fmt: skip
     if exchange.target.signed:
@@ -91,6 +122,9 @@ def _context_2(exchange: Exchange, agent: str) -> dict[str, Any]:
             "cognitoIdentity": None, "principalOrgId": None, "userArn": exchange.principal,
             "userId": exchange.access_key,
         }}  # fmt: skip
+    if exchange.target.authorizer is not None and exchange.authorizer:
+        given = {name: value for name, value in exchange.authorizer.items() if name != "principalId"}
+        context["authorizer"] = {"lambda": given}
     return context
 
 
@@ -98,9 +132,9 @@ def _event_1(exchange: Exchange) -> dict[str, Any]:
     http, stage = exchange.http, exchange.api.stage
     headers = _headers(exchange)
     multi = _multi_headers(exchange, headers)
-    query = _query(http.query)
+    query = query_of(http.query)
     body, encoded = _body(http)
-    domain, signed = _domain(exchange), exchange.target.signed
+    domain, signed = domain_of(exchange), exchange.target.signed
     resource = exchange.target.key.partition(" ")[2] or exchange.target.key
     identity = dict.fromkeys(("accessKey", "accountId", "caller", "cognitoAmr", "cognitoAuthenticationProvider",
                               "cognitoAuthenticationType", "cognitoIdentityId", "cognitoIdentityPoolId",
@@ -109,7 +143,7 @@ def _event_1(exchange: Exchange) -> dict[str, Any]:
     if signed:
         who.update(accessKey=exchange.access_key, accountId=stage.account, caller=exchange.access_key,
                    user=exchange.access_key, userArn=exchange.principal)  # fmt: skip
-    return {
+    event: dict[str, Any] = {
         "version": "1.0",
         "resource": resource,
         "path": exchange.path,
@@ -122,7 +156,7 @@ def _event_1(exchange: Exchange) -> dict[str, Any]:
             "accountId": stage.account, "apiId": stage.api_id, "domainName": domain,
             "domainPrefix": domain.partition(".")[0], "extendedRequestId": exchange.request_id,
             "httpMethod": http.method, "identity": who, "path": exchange.path, "protocol": f"HTTP/{http.http_version}",
-            "requestId": exchange.request_id, "requestTime": _time(exchange.at),
+            "requestId": exchange.request_id, "requestTime": clf_time(exchange.at),
             "requestTimeEpoch": int(exchange.at * 1000), "resourceId": exchange.target.key, "resourcePath": resource,
             "stage": stage.name,
         },
@@ -131,26 +165,9 @@ def _event_1(exchange: Exchange) -> dict[str, Any]:
         "body": body,
         "isBase64Encoded": encoded,
     }  # fmt: skip
-
-
-def _time(at: float) -> str:
-    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at))
-
-
-def _domain(exchange: Exchange) -> str:
-    """The host that the client addressed when it names the API, else AWS's name of it."""
-    host = exchange.http.headers.get("host", "").partition(":")[0]
-    stage = exchange.api.stage
-    return host if ".execute-api." in host else f"{stage.api_id}.execute-api.{stage.region}.amazonaws.com"
-
-
-def _query(query: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for pair in query.split("&") if query else ():
-        if pair:
-            name, _, value = pair.partition("=")
-            found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
-    return found
+    if exchange.target.authorizer is not None and exchange.authorizer:
+        event["requestContext"]["authorizer"] = exchange.authorizer
+    return event
 
 
 def _forwarded(exchange: Exchange) -> dict[str, str]:

@@ -17,9 +17,11 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
+from cumulet.services.apigatewayv2.authorizer import check_authorizer
 from cumulet.services.apigatewayv2.errors import BadRequestException, not_honoured
+from cumulet.services.apigatewayv2.integration import check_integration, complete
 from cumulet.services.apigatewayv2.model import Definition, api_at, api_key, changed, definition_key
-from cumulet.services.apigatewayv2.settings import check_api, check_integration, check_route, describe_api, new_api
+from cumulet.services.apigatewayv2.settings import check_api, check_route, describe_api, new_api
 
 if TYPE_CHECKING:
     from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
@@ -29,10 +31,16 @@ _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", _ANY)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORS = {"allowOrigins": "AllowOrigins", "allowMethods": "AllowMethods", "allowHeaders": "AllowHeaders",
          "exposeHeaders": "ExposeHeaders", "maxAge": "MaxAge", "allowCredentials": "AllowCredentials"}  # fmt: skip
-_INTEGRATION = {"uri": "IntegrationUri", "httpMethod": "IntegrationMethod", "credentials": "CredentialsArn",
+_INTEGRATION = {"uri": "IntegrationUri", "credentials": "CredentialsArn",
                 "connectionType": "ConnectionType", "connectionId": "ConnectionId", "description": "Description",
                 "requestParameters": "RequestParameters", "responseParameters": "ResponseParameters",
                 "tlsConfig": "TlsConfig", "integrationSubtype": "IntegrationSubtype"}  # fmt: skip
+
+
+_AUTHORIZER = {"authorizerUri": "AuthorizerUri", "authorizerCredentials": "AuthorizerCredentialsArn",
+               "authorizerPayloadFormatVersion": "AuthorizerPayloadFormatVersion",
+               "authorizerResultTtlInSeconds": "AuthorizerResultTtlInSeconds",
+               "enableSimpleResponses": "EnableSimpleResponses"}  # fmt: skip
 
 
 @dataclass
@@ -41,7 +49,11 @@ class _Imported:
     tags: dict[str, str]
     routes: dict[str, Result] = field(default_factory=dict)
     integrations: dict[str, Result] = field(default_factory=dict)
+    authorizers: dict[str, Result] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def definition(self) -> Definition:
+        return Definition(routes=self.routes, integrations=self.integrations, authorizers=self.authorizers)
 
 
 def import_api(ctx: Context, req: shapes.ImportApiRequest) -> shapes.ImportApiResult:
@@ -52,7 +64,7 @@ def import_api(ctx: Context, req: shapes.ImportApiRequest) -> shapes.ImportApiRe
     """
     out = _read(ctx, req)
     api = new_api(ctx, {**out.settings, "Tags": out.tags})
-    ctx.tx.put(definition_key(api.id), Definition(routes=out.routes, integrations=out.integrations))
+    ctx.tx.put(definition_key(api.id), out.definition())
     return cast("shapes.ImportApiResult", _answer(describe_api(api), out))
 
 
@@ -72,7 +84,7 @@ def reimport_api(ctx: Context, req: shapes.ReimportApiRequest) -> shapes.Reimpor
     check_api(settings)
     api = replace(api, settings=settings, tags={**api.tags, **out.tags})
     ctx.tx.put(api_key(api.id), api)
-    ctx.tx.put(definition_key(api.id), Definition(routes=out.routes, integrations=out.integrations))
+    ctx.tx.put(definition_key(api.id), out.definition())
     changed(ctx, api.id)
     return cast("shapes.ReimportApiResult", _answer(describe_api(api), out))
 
@@ -131,7 +143,7 @@ class _Importer:
     def _route(self, out: _Imported, path: str, method: str, operation: Result) -> None:
         key = "$default" if path.lstrip("/") == "$default" else f"{method} {path}"
         route: Result = {"RouteId": self._ids.lower(7), "RouteKey": key, "ApiKeyRequired": False,
-                         "AuthorizationType": self._authorization(operation)}  # fmt: skip
+                         **self._authorization(out, operation)}  # fmt: skip
         if operation.get("operationId"):
             route["OperationName"] = str(operation["operationId"])
         source = operation.get("x-amazon-apigateway-integration")
@@ -139,21 +151,45 @@ class _Importer:
             out.warnings.append(f"No integration defined for route '{key}'")
         else:
             route["Target"] = f"integrations/{self._integration(out, source)}"
-        check_route(Definition(integrations=out.integrations), route)
+        check_route(out.definition(), route)
         out.routes[route["RouteId"]] = route
 
-    def _authorization(self, operation: Result) -> str:
+    def _authorization(self, out: _Imported, operation: Result) -> Result:
         schemes = (self._document.get("components") or {}).get("securitySchemes") or {}
         kind = operation.get("x-amazon-apigateway-auth", {}).get("type")
         if kind is not None:
-            return str(kind).upper()
+            return {"AuthorizationType": str(kind).upper()}
         for requirement in operation.get("security") or []:
             for name in requirement:
-                if schemes.get(name, {}).get("x-amazon-apigateway-authtype") == "awsSigv4":
-                    return "AWS_IAM"
+                scheme = schemes.get(name, {})
+                if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4":
+                    return {"AuthorizationType": "AWS_IAM"}
+                if "x-amazon-apigateway-authorizer" in scheme:
+                    id_ = self._authorizer(out, name, scheme["x-amazon-apigateway-authorizer"])
+                    return {"AuthorizationType": "CUSTOM", "AuthorizerId": id_}
                 if name != "NONE":
-                    raise not_honoured(f"security {name} (authorizers)")
-        return "NONE"
+                    raise not_honoured(f"security {name}")
+        return {"AuthorizationType": "NONE"}
+
+    def _authorizer(self, out: _Imported, name: str, source: Result) -> str:
+        known = next((id_ for id_, one in out.authorizers.items() if one["Name"] == name), None)
+        if known is not None:
+            return known
+        authorizer: Result = {"AuthorizerId": self._ids.lower(6), "Name": name,
+                              "AuthorizerType": str(source.get("type", "")).upper()}  # fmt: skip
+        for key, member in _AUTHORIZER.items():
+            if source.get(key) is not None:
+                authorizer[member] = source[key]
+        if "AuthorizerPayloadFormatVersion" in authorizer:
+            authorizer["AuthorizerPayloadFormatVersion"] = str(authorizer["AuthorizerPayloadFormatVersion"])
+        if "AuthorizerResultTtlInSeconds" in authorizer:
+            authorizer["AuthorizerResultTtlInSeconds"] = int(authorizer["AuthorizerResultTtlInSeconds"])
+        given = source.get("identitySource") or []
+        sources = given.split(",") if isinstance(given, str) else given
+        authorizer["IdentitySource"] = [one.strip() for one in sources if one.strip()]
+        check_authorizer(authorizer)
+        out.authorizers[authorizer["AuthorizerId"]] = authorizer
+        return str(authorizer["AuthorizerId"])
 
     def _integration(self, out: _Imported, source: Any) -> str:
         reference = source.get("$ref") if isinstance(source, dict) else None
@@ -166,16 +202,25 @@ class _Importer:
                 self._shared[reference] = self._integration(out, found)
             return self._shared[reference]
         integration: Result = {
-            member: source[name] for name, member in _INTEGRATION.items() if source.get(name) is not None
+            member: _strings(source[name]) for name, member in _INTEGRATION.items() if source.get(name) is not None
         }
         integration.update(
             IntegrationId=self._ids.lower(7), IntegrationType=str(source.get("type", "")).upper(),
             PayloadFormatVersion=str(source.get("payloadFormatVersion", "1.0")),
             TimeoutInMillis=int(source.get("timeoutInMillis", 30000)),
         )  # fmt: skip
-        integration.setdefault("ConnectionType", "INTERNET")
-        if integration.get("CredentialsArn"):
-            raise not_honoured("integration credentials")
+        if "httpMethod" in source:
+            integration["IntegrationMethod"] = str(source["httpMethod"]).upper()
+        complete(integration)
         check_integration(integration)
         out.integrations[integration["IntegrationId"]] = integration
         return str(integration["IntegrationId"])
+
+
+def _strings(value: Any) -> Any:
+    """A document's scalars as text, at any depth: YAML makes numbers of statuses and values."""
+    if isinstance(value, dict):
+        return {str(key): _strings(one) for key, one in value.items()}
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value

@@ -32,10 +32,11 @@ class Api(Record):
 
 
 class Definition(Record):
-    """Routes and integrations by id."""
+    """Routes, integrations and authorizers by id."""
 
     routes: Mapping[str, Any] = {}
     integrations: Mapping[str, Any] = {}
+    authorizers: Mapping[str, Any] = {}
 
 
 class Snapshot(Record):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, cast
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
-from cumulet.services.apigatewayv2.errors import ConflictException, NotFoundException, not_honoured
+from cumulet.services.apigatewayv2.errors import ConflictException, NotFoundException
+from cumulet.services.apigatewayv2.integration import check_integration, complete
 from cumulet.services.apigatewayv2.model import Definition, changed, definition_key, definition_of, kept, page
-from cumulet.services.apigatewayv2.settings import check_integration, check_route, integration_of
+from cumulet.services.apigatewayv2.settings import check_route, integration_of
 
 if TYPE_CHECKING:
     from cumulet.services.apigatewayv2 import api as shapes  # an `api` is an Api here
@@ -65,16 +66,15 @@ def delete_route(ctx: Context, req: shapes.DeleteRouteRequest) -> shapes.DeleteR
 
 
 def create_integration(ctx: Context, req: shapes.CreateIntegrationRequest) -> shapes.CreateIntegrationResult:
-    """Name a function that answers routes, with payload format 1.0 or 2.0 and a timeout of 50 ms to 30 s.
+    """Name what answers routes: a function (payload format 1.0 or 2.0), another service's operation by IntegrationSubtype,
+    or a URL (HTTP_PROXY); with parameter mapping, and a timeout of 50 ms to 30 s.
 
-    Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for HTTP_PROXY, VPC links, service
-    integrations and parameter mapping. Source: API Gateway V2 API reference, CreateIntegration (read 2026-11).
+    Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for VPC links and TlsConfig.
+    Source: API Gateway V2 API reference, CreateIntegration (read 2026-11).
     """
     integration = kept(req, _INTEGRATION)
     integration["IntegrationId"] = ctx.ids.lower(7)
-    integration.setdefault("ConnectionType", "INTERNET")
-    integration.setdefault("TimeoutInMillis", 30000)
-    return cast("shapes.CreateIntegrationResult", _put_integration(ctx, req["ApiId"], integration))
+    return cast("shapes.CreateIntegrationResult", _put_integration(ctx, req["ApiId"], complete(integration)))
 
 
 def get_integration(ctx: Context, req: shapes.GetIntegrationRequest) -> shapes.GetIntegrationResult:
@@ -88,11 +88,18 @@ def get_integrations(ctx: Context, req: shapes.GetIntegrationsRequest) -> shapes
 
 
 def update_integration(ctx: Context, req: shapes.UpdateIntegrationRequest) -> shapes.UpdateIntegrationResult:
-    """Change an integration. Raises: as CreateIntegration. Source: API reference, UpdateIntegration."""
+    """Change an integration. A request parameter given as "" goes, and so do an empty status's response parameters.
+
+    Raises: as CreateIntegration. Source: API reference, UpdateIntegration; developer guide, "Transform API requests and
+    responses for HTTP APIs", "Remove configured parameter mappings".
+    """
     old = _integration_of(definition_of(ctx, req["ApiId"]), req["IntegrationId"])
-    return cast(
-        "shapes.UpdateIntegrationResult", _put_integration(ctx, req["ApiId"], {**old, **kept(req, _INTEGRATION)})
-    )
+    changed = {**old, **kept(req, _INTEGRATION)}
+    for name in ("RequestParameters", "ResponseParameters"):
+        if name in req:
+            merged = {**old.get(name, {}), **(req[name] or {})}
+            changed[name] = {key: value for key, value in merged.items() if value}
+    return cast("shapes.UpdateIntegrationResult", _put_integration(ctx, req["ApiId"], changed))
 
 
 def delete_integration(ctx: Context, req: shapes.DeleteIntegrationRequest) -> shapes.DeleteIntegrationResult:
@@ -124,8 +131,6 @@ def _put_route(ctx: Context, api_id: str, definition: Definition, route: Result)
 
 def _put_integration(ctx: Context, api_id: str, integration: Result) -> Result:
     check_integration(integration)
-    if integration.get("CredentialsArn"):
-        raise not_honoured("integration CredentialsArn")
     definition = definition_of(ctx, api_id)
     _save(
         ctx,

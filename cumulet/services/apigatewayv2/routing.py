@@ -13,8 +13,9 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
-from cumulet.services.apigatewayv2.model import Snapshot, Stage, snapshot_key
-from cumulet.services.apigatewayv2.settings import function_of, integration_of
+from cumulet.services.apigatewayv2.integration import function_of, kind_of
+from cumulet.services.apigatewayv2.model import Definition, Snapshot, Stage, snapshot_key
+from cumulet.services.apigatewayv2.settings import integration_of
 
 _CACHED = 512
 _VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
@@ -22,13 +23,22 @@ _VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
 
 @dataclass(slots=True)
 class Target:
-    """A route with its function, stage variables filled in. `version` is the payload's format."""
+    """A route with its integration, stage variables filled in its URI. `version` is the payload's format.
+
+    kind  "function", "http", "service", or "" for a route without an integration
+    """
 
     key: str
-    function: str | None
-    version: str
-    timeout_s: float
     signed: bool
+    authorizer: Result | None = None
+    kind: str = ""
+    function: str | None = None
+    uri: str = ""
+    method: str = "ANY"
+    version: str = "2.0"
+    timeout_s: float = 30.0
+    mapping: Result = field(default_factory=dict)
+    integration: Result = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,7 +86,7 @@ def _compile(stage: Stage, snapshot: Snapshot) -> Deployed:
     variables: dict[str, str] = stage.settings.get("StageVariables") or {}
     root, default = Node(), None
     for route in snapshot.definition.routes.values():
-        target = _target(route, snapshot.definition.integrations, variables)
+        target = _target(route, snapshot.definition, variables)
         if route["RouteKey"] == "$default":
             default = target
         else:
@@ -86,15 +96,31 @@ def _compile(stage: Stage, snapshot: Snapshot) -> Deployed:
     return Deployed(stage, snapshot.settings, root, default, cors, variables)
 
 
-def _target(route: Result, integrations: Mapping[str, Result], variables: dict[str, str]) -> Target:
-    signed = route.get("AuthorizationType") == "AWS_IAM"
+def _target(route: Result, definition: Definition, variables: dict[str, str]) -> Target:
+    target = Target(route["RouteKey"], route.get("AuthorizationType") == "AWS_IAM")
+    if route.get("AuthorizationType") == "CUSTOM":
+        target.authorizer = definition.authorizers[route["AuthorizerId"]]
     integration_id = integration_of(route)
     if integration_id is None:
-        return Target(route["RouteKey"], None, "2.0", 30.0, signed)
-    integration = integrations[integration_id]
-    uri = _VARIABLE.sub(lambda match: variables.get(match.group(1), ""), integration["IntegrationUri"])
-    version, timeout_s = integration["PayloadFormatVersion"], integration.get("TimeoutInMillis", 30000) / 1000
-    return Target(route["RouteKey"], function_of(uri) or uri, version, timeout_s, signed)
+        return target
+    integration = definition.integrations[integration_id]
+    uri = with_variables(integration.get("IntegrationUri", ""), variables)
+    target.kind, target.uri, target.integration = kind_of(integration), uri, integration
+    target.version, target.timeout_s = (
+        integration["PayloadFormatVersion"],
+        integration.get("TimeoutInMillis", 30000) / 1000,
+    )
+    target.method = integration.get("IntegrationMethod", "ANY")
+    if target.kind == "function":
+        target.function = function_of(uri) or uri
+    if target.kind != "service":
+        target.mapping = integration.get("RequestParameters") or {}
+    return target
+
+
+def with_variables(text: str, variables: dict[str, str]) -> str:
+    """`text` with its `${stageVariables.name}` filled in; an unknown variable is empty."""
+    return _VARIABLE.sub(lambda match: variables.get(match.group(1), ""), text)
 
 
 def _add(root: Node, method: str, path: str, target: Target) -> None:

@@ -28,18 +28,8 @@ _KEY_SELECTION = "$request.header.x-api-key"
 _ROUTE = re.compile(r"\$default|(?:ANY|GET|HEAD|OPTIONS|PATCH|POST|PUT|DELETE) (/.*)")
 _SEGMENT = re.compile(r"[^{}]*|\{[a-zA-Z0-9._:\-]+\+?\}")
 _TARGET = re.compile(r"integrations/([a-zA-Z0-9]+)")
-_INVOCATIONS = re.compile(r"arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/(.+)/invocations")
-_FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[^:]*:[^:]*:function:.+|.*\$\{stageVariables\..+")
 _STAGE = re.compile(r"[a-zA-Z0-9_-]+|\$default")
-TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 50, 30000
-
-
-def function_of(uri: str) -> str | None:
-    """The function's ARN (with stage variables, perhaps) of an integration URI, None when it names no function."""
-    match = _INVOCATIONS.fullmatch(uri)
-    if match is not None:
-        return match.group(1)
-    return uri if _FUNCTION.fullmatch(uri) else None
+_LOG_GROUP = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):(\d{12}):log-group:([^:*]+)(?::\*)?")
 
 
 def new_api(ctx: Context, req: Mapping[str, Any]) -> Api:
@@ -91,8 +81,11 @@ def check_route(definition: Definition, route: Result) -> None:
     if any(part.endswith("+}") for part in segments[:-1]):
         raise BadRequestException("A greedy path variable must be the last segment of the route key.")
     kind = route.get("AuthorizationType", "NONE")
-    if kind in ("JWT", "CUSTOM") or route.get("AuthorizerId") or route.get("AuthorizationScopes"):
-        raise not_honoured(f"AuthorizationType {kind} (authorizers)")
+    if kind == "JWT" or route.get("AuthorizationScopes"):
+        raise not_honoured("AuthorizationType JWT")
+    if kind == "CUSTOM" and route.get("AuthorizerId") not in definition.authorizers:
+        raise BadRequestException("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or JWT "
+                                  "requires a valid authorizer.")  # fmt: skip
     for name in ("ApiKeyRequired", "ModelSelectionExpression", "RequestModels", "RequestParameters",
                  "RouteResponseSelectionExpression"):  # fmt: skip
         if route.get(name):
@@ -113,34 +106,23 @@ def integration_of(route: Result) -> str | None:
     return None if target is None else target.partition("/")[2]
 
 
-def check_integration(integration: Result) -> None:
-    """Raises: BadRequestException, NotImplementedOnCumulet."""
-    kind = integration["IntegrationType"]
-    if kind in ("AWS", "HTTP", "MOCK"):
-        raise BadRequestException(f"Integration type {kind} is not supported for protocol type HTTP")
-    if kind == "HTTP_PROXY":
-        raise not_honoured("IntegrationType HTTP_PROXY")
-    if integration.get("IntegrationSubtype"):
-        raise not_honoured(
-            "IntegrationSubtype (service integrations)", "A REST API's AWS integration reaches services."
-        )
-    if integration.get("ConnectionType", "INTERNET") != "INTERNET" or integration.get("ConnectionId"):
-        raise not_honoured("ConnectionType VPC_LINK")
-    for name in ("RequestParameters", "ResponseParameters", "TlsConfig"):
-        if integration.get(name):
-            raise not_honoured(f"integration {name}")
-    for name in ("ContentHandlingStrategy", "PassthroughBehavior", "RequestTemplates", "TemplateSelectionExpression"):
-        if integration.get(name):
-            raise BadRequestException(f"{name} is not supported for protocol type HTTP")
-    uri = integration.get("IntegrationUri")
-    if not uri or function_of(uri) is None:
-        raise BadRequestException("Invalid integration URI specified; the URI must be the ARN of a Lambda function")
-    if integration.get("PayloadFormatVersion") not in ("1.0", "2.0"):
-        raise BadRequestException(
-            "PayloadFormatVersion is a required parameter for integration type AWS_PROXY, one of 1.0, 2.0"
-        )
-    if not TIMEOUT_MIN_MS <= integration.get("TimeoutInMillis", TIMEOUT_MAX_MS) <= TIMEOUT_MAX_MS:
-        raise BadRequestException("TimeoutInMillis should be between 50 and 30000")
+def log_group_of(arn: str) -> tuple[str, str, str] | None:
+    """(region, account, name) of a log group's ARN."""
+    match = _LOG_GROUP.fullmatch(arn)
+    return None if match is None else (match.group(1), match.group(2), match.group(3))
+
+
+def _check_access_log(log: Mapping[str, Any]) -> None:
+    destination = log.get("DestinationArn")
+    if not destination:
+        return
+    if ":firehose:" in destination:
+        raise not_honoured("AccessLogSettings to a Firehose stream")
+    if log_group_of(destination) is None:
+        raise BadRequestException("Invalid ARN specified in the request. AccessLogSettings DestinationArn must be a CloudWatch Logs "
+                                  "log group or a Firehose stream")  # fmt: skip
+    if not log.get("Format"):
+        raise BadRequestException("Format is required when DestinationArn is specified in AccessLogSettings")
 
 
 def check_stage(ctx: Context, stage: Stage) -> None:
@@ -148,9 +130,9 @@ def check_stage(ctx: Context, stage: Stage) -> None:
     if not _STAGE.fullmatch(stage.name):
         raise BadRequestException("Stage name only allows a-zA-Z0-9_- or $default")
     settings = stage.settings
-    for name in ("AccessLogSettings", "ClientCertificateId"):
-        if settings.get(name):
-            raise not_honoured(f"stage {name}")
+    if settings.get("ClientCertificateId"):
+        raise not_honoured("stage ClientCertificateId")
+    _check_access_log(settings.get("AccessLogSettings") or {})
     for where, route in {
         "$default": settings.get("DefaultRouteSettings") or {},
         **settings.get("RouteSettings", {}),

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Effect, EffectFailed
@@ -62,7 +63,9 @@ def enqueue(ctx: Context, where: Ref, payload: bytes) -> str:
     ctx.tx.put(key, event)
     metering.count(ctx, where, "AsyncEventsReceived", 1.0)
     lane = lanes.of(ctx, slot)
-    if lane.full(ctx.tx) and not (lane.held and capacity.has_room(ctx, where.function(ctx))):
+    if lane.is_held(ctx.tx) and capacity.has_room(ctx, where.function(ctx)):
+        lane.held = None
+    if lane.full(ctx.tx):
         lane.ready[key] = None
         _spread_soon(ctx, lane)
     else:
@@ -89,6 +92,8 @@ def run_event(ctx: Context, key: Key) -> Effect | None:
         return None
     if lane.held == key:
         lane.held = None
+    elif lane.is_held(ctx.tx):  # one waits for capacity for all
+        return None
     return _next(ctx, lane, key)
 
 
@@ -106,6 +111,7 @@ def spread(ctx: Context, key: Key) -> None:
         lane.starting[lanes.start(ctx, lane, ctx.now, f"spread {number}")] = None
     if lane.ready:
         _spread_soon(ctx, lane)
+    lanes.forget(ctx, lane)
 
 
 def _spread_soon(ctx: Context, lane: Lane) -> None:
@@ -224,7 +230,14 @@ def _settled(
     event = ctx.tx.get(key, QueuedEvent)
     if event is not None:
         _settle(ctx, Ref(*slot, event.qualifier), key, replace(event, attempts=event.attempts + 1), run, outcome)
-    return _next(ctx, lane, worker)
+    mark = ctx.tx.savepoint()
+    try:
+        return _next(ctx, lane, worker)
+    except AwsError as error:  # what has ended has ended; the next one is begun by a timer, which bears repetition
+        log.warning("the next event of %s could not be begun: %s: %s", slot[2], error.wire_code, error.message)
+        ctx.tx.rollback(mark)
+        lane.starting[lanes.start(ctx, lane, ctx.now + 1.0, f"again {ctx.request_id}")] = None
+        return None
 
 
 def _settle(

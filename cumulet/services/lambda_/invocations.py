@@ -9,7 +9,7 @@ import msgspec
 
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, EffectFailed
+from cumulet.kernel.outcome import Effect, EffectFailed, then
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import events
 from cumulet.services.lambda_.errors import InvalidRequestContentException, RequestTooLargeException
@@ -59,6 +59,33 @@ def invoke(ctx: Context, req: Json) -> Json | Effect:
         return answer
 
     return begin(ctx, where, version, invocation, settle)
+
+
+def invoke_with_response_stream(ctx: Context, req: Json) -> Json | Effect:
+    """Run a function and answer as an event stream: what it returned as one chunk, then the end with error and log.
+
+    Functions here return their answer as a whole, as Python functions do on Lambda.
+    Limits: payload 6 MB. Raises: as Invoke. Source: Lambda API_InvokeWithResponseStream (read 2026-11).
+    """
+    outcome = invoke(ctx, req)
+
+    def streamed(after: Context, answer: Json) -> Json:
+        if "ExecutedVersion" not in answer:  # a dry run
+            return answer
+        complete: Json = {"LogResult": answer["LogResult"]} if "LogResult" in answer else {}
+        events: list[Json] = []
+        if "FunctionError" in answer:
+            complete |= {
+                "ErrorCode": answer["FunctionError"],
+                "ErrorDetails": answer["Payload"].decode("utf-8", "replace"),
+            }
+        else:
+            events.append({"PayloadChunk": {"Payload": answer["Payload"]}})
+        events.append({"InvokeComplete": complete})
+        return {"StatusCode": 200, "ExecutedVersion": answer["ExecutedVersion"], "EventStream": events}
+
+    answer: Json | Effect = then(ctx, outcome, streamed)
+    return answer
 
 
 def invoke_async(ctx: Context, req: Json) -> Json:

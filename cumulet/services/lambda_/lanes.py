@@ -63,10 +63,8 @@ class Lane:
 
         A worker counts while its timer's row is there: what a transaction that was undone had set is none.
         """
-        if self.held is not None:
-            if tx.get_bytes(_timer(self.held)) is not None:
-                return True
-            self.held = None
+        if self.is_held(tx):
+            return True
         while len(self.workers) + len(self.starting) >= self.limit:
             if len(self.workers) >= self.limit:
                 return True
@@ -75,6 +73,12 @@ class Lane:
                 return True
             del self.starting[first]
         return False
+
+    def is_held(self, tx: Tx) -> bool:
+        """Whether a worker waits for capacity; the others need not ask for it meanwhile."""
+        if self.held is not None and tx.get_bytes(_timer(self.held)) is None:
+            self.held = None
+        return self.held is not None
 
     def spreading(self, tx: Tx) -> bool:
         """Whether the timer that lets more workers start is set."""
@@ -109,6 +113,7 @@ def freed(ctx: Context, slot: Slot | None, account: str, region: str) -> None:
     if lane is None or lane.held is None:
         lane = next((each for each in lanes.values() if each.held and each.slot[:2] == (account, region)), None)
     if lane is not None:
+        lane.held = None
         lane.starting[start(ctx, lane, ctx.now, f"freed {ctx.request_id}")] = None
 
 

@@ -310,13 +310,15 @@ def _log(ctx: Context, topic: Topic, delivery: Delivery, answer: Answer, status:
     rate = int(topic.attributes.get(f"{protocol}SuccessFeedbackSampleRate", 100))
     if succeeded and int(ctx.ids.hex(8), 16) % 100 >= rate:
         return
+    notification = {
+        "messageId": delivery.message_id,
+        "topicArn": topic.arn,
+        "timestamp": timestamp(delivery.published).replace("T", " ").removesuffix("Z"),
+    }
+    if delivery.md5:  # unknown for what was on its way when logging was switched on
+        notification["messageMD5Sum"] = delivery.md5
     entry = {
-        "notification": {
-            "messageMD5Sum": delivery.md5,
-            "messageId": delivery.message_id,
-            "topicArn": topic.arn,
-            "timestamp": timestamp(delivery.published).replace("T", " ").removesuffix("Z"),
-        },
+        "notification": notification,
         "delivery": {
             "deliveryId": delivery.id,
             "destination": delivery.subscription.endpoint,

@@ -21,7 +21,7 @@ def sns(ctx: Context, request: HttpRequest) -> HttpResponse:
     Raises: InvalidParameter, NotFound, AuthorizationError.
     Source: SNS developer guide, "Amazon SNS message and JSON formats" (read 2026-11).
     """
-    if request.method not in ("GET", "HEAD"):
+    if request.method != "GET":  # who only looks at a link (HEAD) neither confirms nor leaves
         raise GenericAwsError("MethodNotAllowed", "Links of SNS are opened with GET.", 405)
     target = request.path.removeprefix("/_aws/sns/").partition("/")[0]
     if target.endswith(".pem"):

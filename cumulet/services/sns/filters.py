@@ -31,7 +31,8 @@ _SCALE = 100_000
 _RESERVED = frozenset(
     ("exists", "prefix", "suffix", "numeric", "anything-but", "cidr", "equals-ignore-case", "wildcard")
 )
-_TRUE, _FALSE, _NULL = ("true",), ("false",), ("null",)
+_LARGEST_EXPONENT = 308
+_TRUE, _FALSE, _NULL, _BEYOND = ("true",), ("false",), ("null",), ("beyond",)
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
     "=": lambda value, bound: value == bound,
     "<": lambda value, bound: value < bound,
@@ -150,15 +151,23 @@ def _canonical(value: Any) -> Value:
         return value
     if value is True or value is False:
         return _TRUE if value else _FALSE
-    return _NULL if value is None else fixed(value)
+    if value is None:
+        return _NULL
+    try:
+        return fixed(value)
+    except ValueError:
+        return _BEYOND
 
 
 def fixed(number: float | int | str) -> int:
-    """A number in hundred-thousandths. Raises: ValueError."""
+    """A number in hundred-thousandths. Raises: ValueError, also for what is beyond 10^308, the end of JSON's floats."""
     try:
-        return round(Decimal(str(number)) * _SCALE)
+        exact = Decimal(str(number))
+        if exact.adjusted() > _LARGEST_EXPONENT:
+            raise ValueError("too large")
+        return round(exact * _SCALE)
     except (InvalidOperation, OverflowError, ValueError) as error:
-        raise ValueError(f"not a number: {number!r}") from error
+        raise ValueError("not a number") from error
 
 
 def _bounded(number: Any) -> int:

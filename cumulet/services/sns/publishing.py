@@ -28,6 +28,7 @@ from cumulet.services.sns.errors import (
 )
 from cumulet.services.sns.messages import Message, message_of, order
 from cumulet.services.sns.model import DEDUPLICATION_S, ROOT, Accepted, Delivery, Outgoing, Topic, line_of, sequence_key
+from cumulet.services.sns.settings import logs_deliveries
 
 Json = dict[str, Any]
 
@@ -119,7 +120,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
             attributes = message.attributes
     else:
         body = rendering.envelope(ctx, topic, message, subscription).encode()
-    if not message.md5:
+    if not message.md5 and logs_deliveries(topic):
         message.md5 = hashlib.md5(message.text.encode(), usedforsecurity=False).hexdigest()
     line: tuple[Any, ...] = ()
     if topic.fifo:

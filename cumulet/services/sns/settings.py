@@ -53,7 +53,7 @@ def topic_attribute(topic: Topic, name: str, value: str) -> str:
             if not value.isascii() or not value.isdigit() or not 1024 <= int(value) <= LARGEST_BYTES:
                 raise InvalidParameter.of("MaximumMessageSize must be between 1024 and 1048576")
         case "ContentBasedDeduplication":
-            return _boolean(name, value)
+            return boolean(name, value)
         case "FifoThroughputScope":
             _one_of(name, value, "Topic", "MessageGroup")
         case _:
@@ -76,7 +76,8 @@ def _one_of(name: str, value: str, *allowed: str) -> None:
         raise InvalidParameter.of(f"{name}: must be one of {', '.join(allowed)}")
 
 
-def _boolean(name: str, value: str) -> str:
+def boolean(name: str, value: str) -> str:
+    """ "true" or "false". Raises: InvalidParameter."""
     if value.lower() not in ("true", "false"):
         raise InvalidParameter.of(f"{name}: must be true or false")
     return value.lower()
@@ -118,6 +119,11 @@ def shown_topic(topic: Topic) -> dict[str, str]:
     return shown
 
 
+def logs_deliveries(topic: Topic) -> bool:
+    """Whether the topic wants any delivery's status logged."""
+    return any(name.endswith("FeedbackRoleArn") for name in topic.attributes)
+
+
 # subscriptions
 
 
@@ -143,7 +149,7 @@ def subscription_attribute(
         case "RawMessageDelivery":
             if subscription.protocol not in ("sqs", "http", "https"):
                 raise InvalidParameter.of(f"{name} is not supported for protocol {subscription.protocol}")
-            value = _boolean(name, value)
+            value = boolean(name, value)
         case "DeliveryPolicy":
             if subscription.protocol not in ("http", "https"):
                 raise InvalidParameter.of(f"{name} is not supported for protocol {subscription.protocol}")

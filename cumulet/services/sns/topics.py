@@ -44,7 +44,7 @@ def create_topic(ctx: Context, req: CreateTopicRequest) -> CreateTopicResult:
     name, given = req["Name"], dict(req.get("Attributes", {}))
     if req.get("DataProtectionPolicy"):
         raise unsupported("DataProtectionPolicy")
-    fifo = given.pop("FifoTopic", "false").lower() == "true"
+    fifo = settings.boolean("FifoTopic", given.pop("FifoTopic", "false")) == "true"
     _check_name(name, fifo)
     tags = checked({}, req.get("Tags", ()))
     found = ctx.tx.get(topic_key(ctx.account, ctx.region, name), Topic)

@@ -150,8 +150,6 @@ def move(o: Open, found: Found, at_ms: int, changed: bool = True) -> None:
     rows.hide(o, seq, at_ms, flight)
     o.counts.flying -= 1  # `hide` counted it again
     o.tx.put(o.shelf.place + number(seq), at_ms.to_bytes(8, "big"))
-    if at_ms < old_ms:
-        o.signal()  # who waits for the next due message waits too long
 
 
 def give_back(o: Open, handle: str) -> None:

@@ -103,7 +103,7 @@ def hide(o: Open, seq: int, at_ms: int, flight: Flight) -> None:
     counts = o.counts
     if at_ms < counts.due:
         counts.due = at_ms
-        o.signal()  # who waits for the next due message waits too long
+        o.signal()  # who waits for what is due next would wait too long
     if flight.delayed:
         counts.delayed += 1
     else:

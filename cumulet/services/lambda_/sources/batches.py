@@ -58,14 +58,13 @@ def take(ctx: Context, mapping: Mapping, number: int, after: After) -> Effect | 
         if not backlog["Visible"]:
             wait: Wait = backlog["Wait"]
             return wait
-        turns.wait(ctx, mapping.slot, mapping.place)
         # The key is signalled when an invocation ends, and written when the reservation changes.
         return Wait(function.key, ctx.now + (_ACCOUNT_FULL_S if function.reserved is None else _SLOT_LOST_S))
     for rounds in range(_ROUNDS):
         got = ask(ctx, "cumulet:Poll", mapping.source_arn, MaxNumberOfMessages=mapping.batch_size,
                   MaxBytes=PAYLOAD_LIMIT_BYTES)  # fmt: skip
         if "Wait" in got:
-            return got["Wait"]
+            return got["Wait"] if rounds == 0 else None
         messages, records = _filtered(ctx, mapping, got["Messages"])
         if messages:
             return _run(ctx, mapping, number, version, messages, records, after)

@@ -145,6 +145,8 @@ def _listen(ctx: Context, mapping: Mapping, pollers: Pollers) -> Effect | Wait |
         _wake(ctx, mapping.place, pollers.listener)
     elif isinstance(found, Effect):
         _appoint(ctx, mapping, pollers, limit)
+    elif found.on == function_key(*mapping.slot):
+        turns.wait(ctx, mapping.slot, mapping.place)
     return found
 
 

@@ -11,16 +11,22 @@ from dataclasses import dataclass, field
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 
+_CHANCE_S = 1.0
+
 Slot = tuple[str, str, str]  # account, region, function
 
 
 @dataclass(slots=True)
 class Turns:
-    """slots: what each listener waits for, by mapping; waiting: the same by slot; event_last: whether a queued event had the last turn."""
+    """slots       what each listener waits for, by mapping; `waiting` is the same by slot
+    event_last  whether a queued event had the last turn
+    kept        since when a slot is kept for a listener
+    """
 
     slots: dict[Key, Slot] = field(default_factory=dict)
     waiting: dict[Slot, set[Key]] = field(default_factory=dict)
     event_last: dict[Slot, bool] = field(default_factory=dict)
+    kept: dict[Slot, float] = field(default_factory=dict)
 
 
 def _turns(ctx: Context) -> Turns:
@@ -49,14 +55,18 @@ def wait_no_more(ctx: Context, place: Key) -> None:
 
 def poller_takes(ctx: Context, slot: Slot) -> None:
     """A poller has its turn."""
-    _turns(ctx).event_last[slot] = False
+    turns = _turns(ctx)
+    turns.event_last[slot] = False
+    turns.kept.pop(slot, None)
 
 
 def event_may(ctx: Context, slot: Slot) -> bool:
-    """Whether a queued event may take a slot now; it has its turn then."""
+    """Whether a queued event may take a slot now. The one that had the last turn leaves it, for a second, to a listener that waits."""
     turns = _turns(ctx)
     if slot in turns.waiting and turns.event_last.get(slot, True):
-        return False
+        if ctx.now < turns.kept.setdefault(slot, ctx.now) + _CHANCE_S:
+            return False
+        del turns.kept[slot]
     if slot in turns.event_last:
         turns.event_last[slot] = True
     return True
