@@ -66,9 +66,9 @@ def test_an_unknown_target_is_501_with_its_name(cloud):
 
 def test_a_known_operation_that_is_not_there_is_501_with_its_name(aws):
     with pytest.raises(botocore.exceptions.ClientError) as error:
-        aws("sqs").list_queues()
+        aws("ecr").describe_repositories()
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert "ListQueues" in error.value.response["Error"]["Message"]
+    assert "DescribeRepositories" in error.value.response["Error"]["Message"]
 
 
 def test_a_malformed_authorization_header_is_an_incomplete_signature(cloud):

@@ -118,8 +118,9 @@ class Context:
         self.tx.scope = replace(self.tx.scope, trace=self.span.header())
         self.tx.origin = None
 
-    def meter(self, namespace: str, name: str, value: float, unit: str = "Count", /, **dimensions: str) -> None:
-        """Count a metric of this account and region; CloudWatch gets it at the end of the clock's minute."""
-        self.pipeline.meter.add(
-            (self.account, self.region, namespace, name, unit, tuple(dimensions.items())), self.now, value
-        )
+    def meter(
+        self, namespace: str, name: str, value: float, unit: str = "Count", times: int = 1, /, **dimensions: str
+    ) -> None:
+        """Count a metric of this account and region, `times` over; CloudWatch gets it at the end of the clock's minute."""
+        series = (self.account, self.region, namespace, name, unit, tuple(dimensions.items()))
+        self.pipeline.meter.add(series, self.now, value, times)

@@ -36,7 +36,7 @@ class Meter:
         self._handle: asyncio.TimerHandle | None = None
         self.due: float | None = None  # when the running minute ends; None: nobody waits for that
 
-    def add(self, series: Series, now: float, value: float) -> None:
+    def add(self, series: Series, now: float, value: float, times: int = 1) -> None:
         minute = int(now) // MINUTE_S
         counted = self._minutes.get(minute)
         if counted is None:
@@ -44,11 +44,11 @@ class Meter:
             self.arm()
         values = counted.get(series)
         if values is None:
-            counted[series] = {value: 1}
+            counted[series] = {value: times}
         else:
             if len(values) >= _DISTINCT and value not in values:
                 value = float(f"{value:.3g}")
-            values[value] = values.get(value, 0) + 1
+            values[value] = values.get(value, 0) + times
 
     def arm(self) -> None:
         """End the running minute when its time comes."""

@@ -242,7 +242,10 @@ class Tx:
         return self._store.blobs.committed_path(blob_id)
 
     def read_blob(self, blob_id: str) -> bytes:
-        return self.blob_path(blob_id).read_bytes()
+        try:
+            return self.blob_path(blob_id).read_bytes()
+        except FileNotFoundError:  # the commit's thread has just moved it to its place
+            return self.committed_blob_path(blob_id).read_bytes()
 
     def delete_blob(self, blob_id: str) -> None:
         self.dropped_blobs.append(blob_id)

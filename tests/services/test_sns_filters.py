@@ -245,6 +245,17 @@ def test_numbers_beyond_all_policies_match_none(number):
     assert by_body({"key": [{"anything-but": 5}]}, {"key": number})
 
 
+def test_depth_is_no_trouble():
+    deep = "x"
+    for _ in range(900):
+        deep = [deep]
+    assert by_body({"key": ["x"]}, {"key": deep})
+    for depth in (151, 900, 30_000):
+        with pytest.raises(InvalidParameter, match=r"too complex|failed to parse JSON"):
+            compiled('{"k":' * depth + '["x"]' + "}" * depth, True)
+    compiled('{"k":' * 150 + '["x"]' + "}" * 150, True)
+
+
 @pytest.mark.parametrize("text", ["1e309", "1e999999999", "NaN", "Infinity", "1,5", ""])
 def test_a_number_attribute_that_is_none_is_noticed_at_once(text):
     with pytest.raises(ValueError, match="not a number"):

@@ -451,6 +451,14 @@ def test_the_throughput_scope_says_where_ids_are_duplicates(sns, fifo):
     assert sns.publish(**message, MessageGroupId="b")["MessageId"] != first["MessageId"]
 
 
+def test_a_new_topic_of_the_same_name_knows_no_ids(sns, fifo):
+    message = {"TopicArn": fifo, "Message": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
+    first = sns.publish(**message)
+    sns.delete_topic(TopicArn=fifo)
+    sns.create_topic(Name="news.fifo", Attributes={"FifoTopic": "true"})
+    assert sns.publish(**message)["MessageId"] != first["MessageId"]
+
+
 def test_ids_of_fifo_messages_are_checked(sns, fifo, topic):
     refused(
         sns.publish, "InvalidParameter", "MessageGroupId parameter is required", TopicArn=fifo, Message="x",

@@ -89,7 +89,7 @@ def test_kill_9_at_random_moments_loses_no_message_and_brings_none_back(server_p
     config = Config(retries={"total_max_attempts": 1})
     sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
     fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
-    sqs.create_queue(QueueName=queue, Attributes={**fifo, "VisibilityTimeout": "0" if not fifo else "30"})
+    sqs.create_queue(QueueName=queue, Attributes={**fifo, "VisibilityTimeout": "30"})
     numbers = itertools.count(1)
     sent, tried, deleted = {}, set(), set()
     for kill in range(KILLS):

@@ -1,10 +1,11 @@
 """SQS FIFO queues: order and locks of groups, deduplication, sequence numbers, receive attempts."""
 
+import concurrent.futures
 import hashlib
 
 import pytest
 
-from tests.services.sqs_client import attributes, bodies, delete, held, receive, refused, rows
+from tests.services.sqs_client import attributes, bodies, delete, held, receive, refused, rows, until_parked
 
 
 @pytest.fixture
@@ -55,6 +56,17 @@ def test_a_returned_message_unlocks_its_group_when_nothing_else_is_in_flight(sqs
     for message, seen in ((second, []), (first, ["0", "1", "2"])):
         sqs.change_message_visibility(QueueUrl=fifo, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
         assert bodies(sqs, fifo) == seen
+
+
+def test_a_long_poll_gets_the_next_of_a_group_as_soon_as_the_one_before_is_deleted(sqs, fifo, send, cloud):
+    send("0")
+    (first,) = receive(sqs, fifo)
+    send("1")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(bodies, sqs, fifo, WaitTimeSeconds=20)
+        until_parked(cloud)
+        delete(sqs, fifo, first)
+        assert waiting.result(10) == ["1"]
 
 
 def test_groups_do_not_wait_for_each_other(sqs, fifo, send):

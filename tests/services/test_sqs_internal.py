@@ -198,8 +198,11 @@ async def test_a_standard_queue_has_120000_messages_in_flight_at_most(sqs, cloud
     await asyncio.sleep(0)
     await cloud.advance(5)
     assert await waiting == {}  # no error while long polling
+    waiting = asyncio.create_task(sqs("ReceiveMessage", QueueUrl="q", WaitTimeSeconds=5))
+    await asyncio.sleep(0)
     await sqs("DeleteMessage", QueueUrl="q", ReceiptHandle=got["Messages"][0]["ReceiptHandle"])
-    assert len((await sqs("ReceiveMessage", QueueUrl="q"))["Messages"]) == 1
+    await cloud.quiet()
+    assert len((await waiting)["Messages"]) == 1
 
 
 @in_process

@@ -67,10 +67,13 @@ def compiled(text: str, body: bool) -> Test:
     policy = parsed(text)
     if len(policy) > MAX_KEYS:
         raise refused(f"Filter policy can not have more than {MAX_KEYS} keys")
-    test = _object(policy, body)
-    if _combinations(policy, 1) > MAX_COMBINATIONS:
-        raise refused("Filter policy is too complex")
-    return test
+    try:
+        test = _object(policy, body)
+        if _combinations(policy, 1) <= MAX_COMBINATIONS:
+            return test
+    except RecursionError:
+        pass
+    raise refused("Filter policy is too complex")
 
 
 def _alternatives(key: str, value: Any) -> list[Json] | None:
@@ -141,9 +144,16 @@ def _nested(key: str, inner: Test) -> Test:
 
 
 def _leaves(value: Any) -> list[Value]:
-    if isinstance(value, list):
-        return [leaf for part in value for leaf in _leaves(part)]
-    return [] if isinstance(value, dict) else [_canonical(value)]
+    """The scalars in a value, through arrays however deep."""
+    found: list[Value] = []
+    ahead = [value]
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, list):
+            ahead.extend(part)
+        elif not isinstance(part, dict):
+            found.append(_canonical(part))
+    return found
 
 
 def _canonical(value: Any) -> Value:

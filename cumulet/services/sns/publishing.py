@@ -81,7 +81,7 @@ def _published(ctx: Context, topic: Topic, req: Any) -> PublishResult:
     order(message, topic, req)
     if topic.fifo:
         wide = topic.attributes.get("FifoThroughputScope") != "MessageGroup"
-        key = (ROOT, *topic.place, "" if wide else message.group, message.deduplication)
+        key = (ROOT, topic.id, "" if wide else message.group, message.deduplication)
         accepted, fresh = once(ctx, key, DEDUPLICATION_S, Accepted, lambda: _accepted(ctx, topic, message))
         if not fresh:
             return {"MessageId": accepted.message_id, "SequenceNumber": accepted.sequence}

@@ -109,6 +109,8 @@ def flush(o: Open, name: str) -> None:
             o.tx.delete(o.shelf.ready + number(group.shown) + number(group.shown_head))
         if rank >= 0:
             o.tx.put(o.shelf.ready + number(rank) + number(group.head), name.encode())
+            if group.shown < 0:
+                o.signal()  # a group that was locked can be received from again
         group.shown, group.shown_head = rank, group.head
     key = o.shelf.group + pack_part(name)
     if group.waiting or group.flying or group.delayed:

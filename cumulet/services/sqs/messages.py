@@ -20,7 +20,7 @@ from cumulet.services.sqs.errors import (
     invalid,
 )
 from cumulet.services.sqs.lookup import open_at
-from cumulet.services.sqs.model import MAX_BYTES, Open, seconds
+from cumulet.services.sqs.model import IN_FLIGHT, MAX_BYTES, Open, seconds
 
 _Json = dict[str, Any]
 _BATCH = 10
@@ -99,7 +99,7 @@ def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
         deadline = ctx.arrived + wait_s
         if ctx.now < deadline and not changed:
             return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)))
-        if wait_s == 0 and not queue.fifo and o.counts.flying >= receiving.IN_FLIGHT and o.counts.ready:
+        if wait_s == 0 and not queue.fifo and o.counts.flying >= IN_FLIGHT and o.counts.ready:
             raise OverLimit("The maximum number of in flight messages is reached.")
         ctx.meter("AWS/SQS", "NumberOfEmptyReceives", 1.0, "Count", QueueName=queue.name)
         rows.close(o)

@@ -34,6 +34,7 @@ NEVER = 2**62
 INLINE_BYTES = 4096
 BLOB_OVER_BYTES = 64 * 1024
 DEDUPLICATION_S = 300
+IN_FLIGHT = 120_000
 DEFAULT_RETENTION_S = 345_600
 MAX_BYTES = 1_048_576
 
@@ -274,11 +275,25 @@ class Open:
     """A queue opened by one operation: its record, its counts, its groups as far as they were looked at.
 
     now_ms   the time, rounded down: what is to come is counted from it
+    sent     the sizes of the messages that were sent, to be metered
     due_ms   what is due by now: a microsecond ahead, because `seconds` is half of one early; so nothing that waits for a time in
              seconds wakes before that time in milliseconds has come, nor later than the time it was counted from says
     """
 
-    __slots__ = ("counts", "ctx", "due_ms", "groups", "now_ms", "queue", "shelf", "stored", "tx")
+    __slots__ = (
+        "counts",
+        "ctx",
+        "due_ms",
+        "groups",
+        "now_ms",
+        "queue",
+        "sent",
+        "shelf",
+        "signalled",
+        "stored",
+        "trace",
+        "tx",
+    )
 
     def __init__(self, ctx: Context, queue: Queue, used: bool = True) -> None:
         self.ctx, self.tx, self.queue = ctx, ctx.tx, queue
@@ -288,6 +303,9 @@ class Open:
         self.stored = ctx.tx.get_bytes(self.shelf.counts)
         self.counts = Counts(self.stored)
         self.groups: dict[str, Group] = {}
+        self.sent: list[int] = []
+        self.signalled = False
+        self.trace = ctx.trace
         self.now_ms = int(ctx.now * 1000)
         self.due_ms = int(ctx.now * 1000 + 0.001)
 
@@ -298,7 +316,9 @@ class Open:
 
     def signal(self) -> None:
         """Something can be received."""
-        self.tx.signal(self.arrival)
+        if not self.signalled:
+            self.signalled = True
+            self.tx.signal(self.arrival)
 
 
 def in_use(ctx: Context) -> dict[int, tuple[str, str, str, float]]:

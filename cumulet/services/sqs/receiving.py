@@ -10,6 +10,7 @@ from cumulet.services.sqs import attributes, receipts, rows
 from cumulet.services.sqs.errors import invalid, unknown_attribute
 from cumulet.services.sqs.model import (
     DEDUPLICATION_S,
+    IN_FLIGHT,
     Message,
     Open,
     Queue,
@@ -20,7 +21,6 @@ from cumulet.services.sqs.model import (
 from cumulet.services.sqs.sending import check_token, remember
 from cumulet.services.sqs.taking import Take, Taken
 
-IN_FLIGHT = 120_000
 _NOT_OF_THIS_TYPE = "The request include parameter that is not valid for this queue type."
 _Json = dict[str, Any]
 SYSTEM_ATTRIBUTES = frozenset(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cumulet.services.sqs import groups
 from cumulet.services.sqs.model import (
     BLOB,
     BLOB_OVER_BYTES,
+    IN_FLIGHT,
     INLINE_BYTES,
     NEVER,
     ROW,
@@ -42,9 +45,14 @@ def add(o: Open, message: Message, delay_ms: int) -> int:
 
 
 def close(o: Open) -> None:
-    """Write the counts and groups that the operation changed; one that changed nothing need not wait for the disk."""
+    """Write the counts and groups that the operation changed, and meter what it sent; one that changed nothing need not wait for the disk."""
     if o.groups:
         groups.flush_all(o)
+    if o.sent:
+        o.ctx.meter("AWS/SQS", "NumberOfMessagesSent", 1.0, "Count", len(o.sent), QueueName=o.queue.name)
+        for size, times in Counter(o.sent).items():
+            o.ctx.meter("AWS/SQS", "SentMessageSize", float(size), "Bytes", times, QueueName=o.queue.name)
+        o.sent = []
     raw = o.counts.pack()
     if raw != o.stored:
         o.tx.put(o.shelf.counts, raw)
@@ -118,6 +126,8 @@ def unhide(o: Open, seq: int, at_ms: int, flight: Flight) -> None:
         o.counts.delayed -= 1
     else:
         o.counts.flying -= 1
+        if o.counts.flying == IN_FLIGHT - 1:
+            o.signal()  # there is room for one more
 
 
 def offer(o: Open, seq: int, flight: Flight) -> None:

@@ -132,8 +132,7 @@ def send(o: Open, draft: Draft) -> _Json:
         answer["MD5OfMessageAttributes"] = digest = attributes.digest(draft.attributes)
     if draft.trace_header:
         answer["MD5OfMessageSystemAttributes"] = attributes.digest({"AWSTraceHeader": ("String", draft.trace_header)})
-    ctx.meter("AWS/SQS", "NumberOfMessagesSent", 1.0, "Count", QueueName=queue.name)
-    ctx.meter("AWS/SQS", "SentMessageSize", float(draft.size), "Bytes", QueueName=queue.name)
+    o.sent.append(draft.size)
     sequence = ""
     if queue.fifo:
         first = _seen(o, draft)
@@ -153,7 +152,7 @@ def send(o: Open, draft: Draft) -> _Json:
         draft.size,
         o.now_ms,
         _sender(ctx),
-        ctx.trace,
+        o.trace,
         answer["MD5OfMessageBody"] if where else "",
         draft.attributes,
         digest,
