@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import itertools
 import pstats
 import sys
 import time
@@ -29,6 +30,8 @@ ITEM = {
     "notes": {"S": "z" * 200},
 }
 
+_different = itertools.count(10_000)
+
 
 def requests(name: str, n: int) -> tuple[str, Callable[[int], dict[str, Any]]]:
     key = lambda i: {"id": {"S": f"item-{i % n:06d}"}}  # noqa: E731
@@ -42,6 +45,14 @@ def requests(name: str, n: int) -> tuple[str, Callable[[int], dict[str, Any]]]:
         }  # fmt: skip
     if name == "PutItem (index)":
         return "PutItem", lambda i: {"TableName": "indexed", "Item": {**key(i), **ITEM}}
+    if name in ("PutItem (stream)", "PutItem (stream, keys)"):
+        table = "streamed" if name == "PutItem (stream)" else "keys"
+        return "PutItem", lambda i: {
+            "TableName": table,
+            "Item": {**key(i), **ITEM, "count": {"N": str(next(_different))}},
+        }
+    if name == "PutItem (old read)":
+        return "PutItem", lambda i: {**put, "Item": {**key(i), **ITEM}, "ReturnValues": "ALL_OLD"}
     if name == "GetItem":
         return name, lambda i: {**put, "Key": key(i)}
     if name == "UpdateItem":
@@ -57,7 +68,17 @@ def requests(name: str, n: int) -> tuple[str, Callable[[int], dict[str, Any]]]:
     raise ValueError(name)
 
 
-NAMES = ("PutItem", "PutItem (condition)", "PutItem (index)", "GetItem", "UpdateItem", "Query (10 items)")
+NAMES = (
+    "PutItem",
+    "PutItem (condition)",
+    "PutItem (index)",
+    "PutItem (old read)",
+    "PutItem (stream)",
+    "PutItem (stream, keys)",
+    "GetItem",
+    "UpdateItem",
+    "Query (10 items)",
+)
 
 
 async def run(pipeline: Pipeline, name: str, n: int) -> float:
@@ -95,6 +116,11 @@ async def main(n: int, profiled: str | None) -> None:
         await cloud.call("dynamodb", "CreateTable", {
             "TableName": "indexed", "AttributeDefinitions": [*attributes, author], "GlobalSecondaryIndexes": [index], **table,
         })  # fmt: skip
+        for name, view in (("streamed", "NEW_AND_OLD_IMAGES"), ("keys", "KEYS_ONLY")):
+            await cloud.call("dynamodb", "CreateTable", {
+                "TableName": name, "AttributeDefinitions": attributes, **table,
+                "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view},
+            })  # fmt: skip
         await cloud.quiet()
         for name in NAMES:
             if profiled == name:

@@ -207,11 +207,11 @@ class Tx:
         if self.earliest_wake is None or at < self.earliest_wake:
             self.earliest_wake = at
 
-    def signal(self, key: Key) -> None:
+    def signal(self, key: Key | bytes) -> None:
         """Wake what waits on `key` (see `Wait`) after the commit, without writing a row."""
         if self.signals is None:
             self.signals = set()
-        self.signals.add(pack(key))
+        self.signals.add(key if type(key) is bytes else pack(key))  # type: ignore[arg-type]
 
     # blobs
 

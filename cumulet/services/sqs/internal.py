@@ -29,7 +29,7 @@ def poll(ctx: Context, req: _Json) -> _Json:
     if not taken and not changed:
         return {"Wait": _wait(o)}
     if taken:
-        ctx.meter("AWS/SQS", "NumberOfMessagesReceived", float(len(taken)), "Count", QueueName=o.queue.name)
+        o.count("NumberOfMessagesReceived", float(len(taken)))
     rows.close(o)
     return {"Messages": [_traced(o, one) for one in taken]}
 
@@ -72,7 +72,7 @@ def delete(ctx: Context, req: _Json) -> _Json:
             receipts.remove(o, found)
             count += 1
     if count:
-        ctx.meter("AWS/SQS", "NumberOfMessagesDeleted", float(count), "Count", QueueName=o.queue.name)
+        o.count("NumberOfMessagesDeleted", float(count))
     rows.close(o)
     return {}
 

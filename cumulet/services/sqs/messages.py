@@ -101,10 +101,10 @@ def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
             return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)))
         if wait_s == 0 and not queue.fifo and o.counts.flying >= IN_FLIGHT and o.counts.ready:
             raise OverLimit("The maximum number of in flight messages is reached.")
-        ctx.meter("AWS/SQS", "NumberOfEmptyReceives", 1.0, "Count", QueueName=queue.name)
+        o.count("NumberOfEmptyReceives", 1.0)
         rows.close(o)
         return {}
-    ctx.meter("AWS/SQS", "NumberOfMessagesReceived", float(len(taken)), "Count", QueueName=queue.name)
+    o.count("NumberOfMessagesReceived", float(len(taken)))
     rows.close(o)
     return {"Messages": [receiving.shown(o, one, shape) for one in taken]}
 
@@ -142,7 +142,7 @@ def delete_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
 
 def _delete(o: Open, req: Mapping[str, Any]) -> _Json:
     receipts.delete(o, req["ReceiptHandle"])
-    o.ctx.meter("AWS/SQS", "NumberOfMessagesDeleted", 1.0, "Count", QueueName=o.queue.name)
+    o.count("NumberOfMessagesDeleted", 1.0)
     return {}
 
 

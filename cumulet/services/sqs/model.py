@@ -27,6 +27,7 @@ import msgspec
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key, pack
+from cumulet.kernel.meter import Series
 from cumulet.kernel.record import Record
 
 ROOT = "sqs"
@@ -160,9 +161,22 @@ _FORGET = pack((ROOT, "forget"))
 
 
 class Shelf:
-    """The prefixes of a shelf's rows."""
+    """The prefixes of a shelf's rows; what is signalled when something arrives; the metrics' series of its queue, as far as used."""
 
-    __slots__ = ("back", "body", "counts", "group", "later", "message", "number", "place", "ready", "waiting")
+    __slots__ = (
+        "arrival",
+        "back",
+        "body",
+        "counts",
+        "group",
+        "later",
+        "message",
+        "number",
+        "place",
+        "ready",
+        "series",
+        "waiting",
+    )
 
     def __init__(self, n: int) -> None:
         tail = number(n)
@@ -170,6 +184,8 @@ class Shelf:
         self.message, self.body, self.later = _MESSAGE + tail, _BODY + tail, _LATER + tail
         self.back, self.place, self.waiting = _BACK + tail, _PLACE + tail, _WAITING + tail
         self.group, self.ready, self.counts = _GROUP + tail, _READY + tail, _COUNTS + tail
+        self.arrival = pack(arrival_key(n))
+        self.series: dict[str, Series] = {}
 
 
 def seen_key(uid: int, kind: str, name: str) -> bytes:
@@ -318,7 +334,17 @@ class Open:
         """Something can be received."""
         if not self.signalled:
             self.signalled = True
-            self.tx.signal(self.arrival)
+            self.tx.signal(self.shelf.arrival)
+
+    def count(self, metric: str, value: float, unit: str = "Count", times: int = 1) -> None:
+        """Meter the queue."""
+        series = self.shelf.series.get(metric)
+        if series is None:
+            queue = self.queue
+            dimensions = (("QueueName", queue.name),)
+            series = queue.account, queue.region, "AWS/SQS", metric, unit, dimensions
+            self.shelf.series[metric] = series
+        self.ctx.pipeline.meter.add(series, self.ctx.now, value, times)
 
 
 def in_use(ctx: Context) -> dict[int, tuple[str, str, str, float]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from cumulet.services.sqs import groups
 from cumulet.services.sqs.model import (
     BLOB,
@@ -49,9 +47,9 @@ def close(o: Open) -> None:
     if o.groups:
         groups.flush_all(o)
     if o.sent:
-        o.ctx.meter("AWS/SQS", "NumberOfMessagesSent", 1.0, "Count", len(o.sent), QueueName=o.queue.name)
-        for size, times in Counter(o.sent).items():
-            o.ctx.meter("AWS/SQS", "SentMessageSize", float(size), "Bytes", times, QueueName=o.queue.name)
+        o.count("NumberOfMessagesSent", 1.0, times=len(o.sent))
+        for size in o.sent:
+            o.count("SentMessageSize", float(size), "Bytes")
         o.sent = []
     raw = o.counts.pack()
     if raw != o.stored:
