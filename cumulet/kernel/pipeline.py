@@ -406,7 +406,7 @@ class Pipeline:
                 return
             if not self.busy:
                 self.timers.fire()
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.timers.rewrite_s / 10 if self.store.failing else 0)  # a full disk: not in a rush
 
     def _next(self) -> float | None:
         times = [parked.until for waiting in self._parked.values() for parked in waiting if parked.until != math.inf]

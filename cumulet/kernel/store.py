@@ -96,6 +96,7 @@ class Store:
         self.in_flight: Batch | None = None
         self.on_commit: Callable[[dict[bytes, bytes | None], set[bytes]], None] = lambda writes, signals: None
         self.commits = 0
+        self.failing = False  # the last commit could not be written
         self._cache: dict[bytes, tuple[type, Any]] = {}
         self._rows = RowCache(_ROW_CACHE_BYTES)
         self._scheduled = False
@@ -341,6 +342,7 @@ class Store:
             self._failed(batch, error)
             return
         self.commits += 1
+        self.failing = False
         self._rows.committed(batch.writes)
         if batch.new_blobs:
             self.blobs.settled(batch.new_blobs)
@@ -353,6 +355,7 @@ class Store:
             done(None)
 
     def _failed(self, batch: Batch, error: Exception) -> None:
+        self.failing = True
         with contextlib.suppress(sqlite3.Error):
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
