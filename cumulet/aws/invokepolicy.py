@@ -13,8 +13,8 @@ from typing import Any
 _ACTION = "execute-api:Invoke"
 
 
-def allows(policy: Mapping[str, Any], resource: str) -> bool:
-    """An explicit Deny wins, and without an Allow it is no.
+def decision(policy: Mapping[str, Any], resource: str) -> str:
+    """Allow; Deny for an explicit one, which wins; or "" where nothing speaks of the resource.
 
     Conditions are not evaluated: a Deny holds whatever its condition says, an Allow with one does not.
     """
@@ -26,9 +26,9 @@ def allows(policy: Mapping[str, Any], resource: str) -> bool:
         if not _names(statement, "Resource", resource):
             continue
         if statement.get("Effect") == "Deny":
-            return False
+            return "Deny"
         allowed = allowed or (statement.get("Effect") == "Allow" and not statement.get("Condition"))
-    return allowed
+    return "Allow" if allowed else ""
 
 
 def _names(statement: Mapping[str, Any], member: str, value: str, flags: int = 0) -> bool:

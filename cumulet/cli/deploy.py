@@ -91,6 +91,29 @@ def _local_code(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, s
             yield properties, name, form, "Function" in resource["Type"]
 
 
+def _local_includes(value: Any) -> Iterator[dict[str, Any]]:
+    """The parameters of each AWS::Include whose Location is a local file, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _local_includes(item)
+    elif isinstance(value, dict):
+        parameters = value.get("Parameters")
+        if value.get("Name") == "AWS::Include" and isinstance(parameters, dict):
+            location = parameters.get("Location")
+            if isinstance(location, str) and "://" not in location:
+                yield parameters
+        for item in value.values():
+            yield from _local_includes(item)
+
+
+def _included_file(path: Path) -> bytes:
+    """Raises: ClickException."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"AWS::Include names {path}, which cannot be read: {error.strerror}.") from error
+
+
 def _take_assets(values: dict[str, Any], folder: Path) -> None:
     """Put the local folders of a template that CDK synthesized (`aws:asset:path`) where its bucket and key are.
 
@@ -152,6 +175,11 @@ class Deployment:
             key = f"{made.name}.zip"
             self._upload(key, made.data)
             properties[name] = f"s3://{self.bucket}/{key}" if form == "uri" else {"S3Bucket": self.bucket, "S3Key": key}
+        for parameters in list(_local_includes(template.values)):
+            data = _included_file(template.path.parent / parameters["Location"])
+            key = f"{hashlib.sha256(data).hexdigest()}.template"
+            self._upload(key, data)
+            parameters["Location"] = f"s3://{self.bucket}/{key}"
 
     def _upload(self, key: str, data: bytes) -> None:
         if key in self._uploaded:

@@ -6,6 +6,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from typing import Any
 
+from cumulet.wire import times
 from cumulet.wire.models import Models, ServiceModel
 
 _INTEGERS = frozenset(("integer", "long"))
@@ -13,7 +14,7 @@ _FLOATS = frozenset(("float", "double"))
 
 
 def coerce(models: Models, service: str, operation: str, request: Any) -> Any:
-    """A copy of `request` in which numbers, booleans and strings that a template wrote in another form have the model's type.
+    """A copy of `request` in which numbers, booleans, times and strings that a template wrote in another form have the model's type.
 
     A blob that is given as text is its base64, as in JSON; not where a blob is the whole body, and not in what
     services take as it came (DynamoDB's attribute values).
@@ -69,6 +70,11 @@ def _scalar(kind: str, value: Any) -> Any:
         if isinstance(value, bool):
             return "true" if value else "false"
         return str(value) if isinstance(value, int | float) else value
+    if kind == "timestamp" and isinstance(value, str):
+        try:
+            return times.parse_value(value)
+        except (ValueError, OverflowError):
+            return value
     if kind == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if kind in _INTEGERS and isinstance(value, str | float) and not isinstance(value, bool):

@@ -339,11 +339,15 @@ def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
         ("CreateStage", {"stageName": "prod", "deploymentId": "x"}, 409),
         ("CreateStage", {"stageName": "s", "deploymentId": "x"}, 404),
         ("CreateDeployment", {"canarySettings": {"percentTraffic": 1.0}}, 501),
-        ("PutMethod", {"httpMethod": "POST", "authorizationType": "CUSTOM"}, 501),
+        ("PutMethod", {"httpMethod": "POST", "authorizationType": "CUSTOM"}, 400),
         ("PutMethod", {"httpMethod": "POST", "authorizationType": "NONE", "apiKeyRequired": True}, 501),
         ("PutMethod", {"httpMethod": "post", "authorizationType": "NONE"}, 400),
         ("PutMethod", {"httpMethod": "GET", "authorizationType": "NONE"}, 409),
-        ("PutIntegration", {"httpMethod": "GET", "type": "HTTP_PROXY", "uri": "https://a.example"}, 501),
+        (
+            "PutIntegration",
+            {"httpMethod": "GET", "type": "HTTP_PROXY", "uri": "a.example", "integrationHttpMethod": "GET"},
+            400,
+        ),
         (
             "PutIntegration",
             {"httpMethod": "GET", "type": "AWS_PROXY", "uri": "arn:nonsense", "integrationHttpMethod": "POST"},

@@ -339,12 +339,8 @@ def test_what_a_service_integration_cannot_do_is_an_error_of_the_backend() -> No
         for name, sent, status, text in (
             ("dynamodb:action/Nonsense", b"{}", 500, b"NotImplemented"),
             ("nonsense:action/Nonsense", b"{}", 500, b"NotImplemented"),
-            (
-                "sqs:path/000000000000/q",
-                b"Action=SendMessage&MessageAttribute.1.Name=x",
-                400,
-                b"MessageAttribute.1.Name",
-            ),
+            ("sqs:path/000000000000/q", b"Action=SendMessage&MessageAttribute.x.Name=x", 400, b"index is no number"),
+            ("sqs:path/000000000000/q", b"Action=SendMessage&MessageBody=x", 500, b"not implemented by Cumulet"),
             ("sqs:path/000000000000/q", b"MessageBody=x", 400, b"names no action"),
         ):
             api = await _one_method(cloud, {}, {"type": "AWS", "uri": f"arn:aws:apigateway:us-east-1:{name}"}, *answers)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cumulet.services.sqs import SERVICE as SQS
-from tests.services.apigateway_cloud import HttpCloud, run
+from tests.services.apigateway_cloud import URI, HttpCloud, headers_of, run
 from tests.services.http_backend import Backend
 
 ROLE = "arn:aws:iam::000000000000:role/api"
@@ -70,9 +70,7 @@ def header(said, name):
 
 def test_a_message_is_sent_and_the_answer_is_sqs_xml(aws, http):
     queue = aws("sqs").create_queue(QueueName="q")["QueueUrl"]
-    attributes = (
-        '{"who": {"DataType": "String", "StringValue": "${request.header.who}"}, "n": {"DataType": "Number", "StringValue": "7"}}'
-    )
+    attributes = '{"who": {"DataType": "String", "StringValue": "${request.header.who}"}, "n": {"DataType": "Number", "StringValue": "7"}}'
     parameters = {"QueueUrl": queue, "MessageBody": "$request.body", "MessageAttributes": attributes}
     http.service("POST /send", "SQS-SendMessage", parameters)
     status, headers, body = http.fetch("/send", "POST", b'{"a": 1}', {"Who": "ann"})
@@ -81,7 +79,10 @@ def test_a_message_is_sent_and_the_answer_is_sqs_xml(aws, http):
     message = aws("sqs").receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"][0]
     assert found.find(f"{XML}SendMessageResult/{XML}MessageId").text == message["MessageId"]
     assert message["Body"] == '{"a": 1}'
-    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == {"who": "ann", "n": "7"}
+    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == {
+        "who": "ann",
+        "n": "7",
+    }
 
 
 def test_parameters_come_from_everywhere(aws, http):
@@ -123,7 +124,10 @@ def test_messages_are_received_deleted_and_purged(aws, http):
     handle = messages[0].find(f"{XML}ReceiptHandle").text
     assert http.fetch("/one", "DELETE", None, {"Handle": handle})[0] == 200
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"]) == ("1", "1")
+    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"]) == (
+        "1",
+        "1",
+    )
     assert http.fetch("/all", "DELETE")[0] == 200
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "0"
@@ -139,22 +143,31 @@ def test_long_polling_waits_for_a_message_no_longer_than_the_integrations_timeou
                 CredentialsArn=ROLE, PayloadFormatVersion="1.0", TimeoutInMillis=timeout_ms,
                 RequestParameters={"QueueUrl": queue, "WaitTimeSeconds": "20"},
             )  # fmt: skip
-            await cloud.api("CreateRoute", ApiId=api, RouteKey=f"GET {path}", Target=f"integrations/{made['IntegrationId']}")
-        limits = {"ThrottlingBurstLimit": 4, "ThrottlingRateLimit": 0.0}
+            await cloud.api(
+                "CreateRoute", ApiId=api, RouteKey=f"GET {path}", Target=f"integrations/{made['IntegrationId']}"
+            )
+        limits = {"ThrottlingBurstLimit": 2, "ThrottlingRateLimit": 0.0}
         await cloud.api("CreateStage", ApiId=api, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
-        asked = asyncio.ensure_future(cloud.get(api, "/long"))
+        asked = await started(cloud.get(api, "/long"))
         await cloud.advance(19.9)
         assert not asked.done()
         await cloud.call("sqs", "SendMessage", {"QueueUrl": queue, "MessageBody": "late"})
         assert b"<Body>late</Body>" in (await asked).body
-        asked = asyncio.ensure_future(cloud.get(api, "/long"))
+        asked = await started(cloud.get(api, "/long"))
         await cloud.advance(20.1)
         assert ((await asked).status, b"<Message>" in (await asked).body) == (200, False)
-        asked = asyncio.ensure_future(cloud.get(api, "/short"))
+        asked = await started(cloud.get(api, "/short"))
         await cloud.advance(5.1)
         assert (await asked).status == 503
 
     run(QueueCloud, body)
+
+
+async def started(request):
+    """A request's task after its first step."""
+    task = asyncio.ensure_future(request)
+    await asyncio.sleep(0)
+    return task
 
 
 class QueueCloud(HttpCloud):
@@ -175,13 +188,14 @@ def test_an_event_is_put_on_a_bus(aws, cloud, http):
     events.put_rule(Name="r", EventPattern=json.dumps({"source": ["web"]}))
     events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:q"}])
     http.service("POST /event", "EventBridge-PutEvents", {"Detail": "$request.body.detail", "DetailType": "t", "Source": "web",
+                                                          "Time": "2026-01-01T00:00:00Z",
                                                           "Resources": '["arn:a"]'})  # fmt: skip
     status, _, body = http.fetch("/event", "POST", b'{"detail": {"x": [1, "\xc3\xa9"]}}')
     answer = json.loads(body)
     assert status == 200 and answer["FailedEntryCount"] == 0
     cloud.quiet()
     event = json.loads(sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"])
-    assert event["id"] == answer["Entries"][0]["EventId"]
+    assert event["id"] == answer["Entries"][0]["EventId"] and event["time"] == "2026-01-01T00:00:00Z"
     assert (event["detail"], event["detail-type"], event["resources"]) == ({"x": [1, "é"]}, "t", ["arn:a"])
 
 
@@ -190,6 +204,13 @@ def test_the_region_parameter_chooses_the_region(aws, http):
     http.service("POST /send", "SQS-SendMessage", {"QueueUrl": queue, "MessageBody": "x", "Region": "eu-west-1"})
     assert http.fetch("/send", "POST", b"")[0] == 200
     assert aws("sqs", region_name="eu-west-1").receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "x"
+
+
+def test_a_service_that_is_not_there_is_a_501(http):
+    parameters = {"Application": "a", "Environment": "e", "Configuration": "c", "ClientId": "i"}
+    http.service("GET /config", "AppConfig-GetConfiguration", parameters)
+    status, _, body = http.fetch("/config")
+    assert status == 501 and b"appconfig.GetConfiguration" in body
 
 
 def refused(error):
@@ -223,9 +244,18 @@ def test_every_required_parameter_must_be_there(http):
         ({"CredentialsArn": None}, "Credentials are required for AWS service integrations"),
         ({"CredentialsArn": "arn:aws:iam::*:user/*"}, "not implemented by Cumulet"),
         ({"PayloadFormatVersion": "2.0"}, "one of 1.0"),
-        ({"RequestParameters": {"QueueUrl": "u", "MessageBody": "$request.nothing.x"}}, "Invalid source: $request.nothing.x"),
-        ({"RequestParameters": {"QueueUrl": "u", "MessageBody": "${response.body}"}}, "Invalid source: ${response.body}"),
-        ({"RequestParameters": {"QueueUrl": "u", "MessageBody": "$request.body..a"}}, "Invalid source: $request.body..a"),
+        (
+            {"RequestParameters": {"QueueUrl": "u", "MessageBody": "$request.nothing.x"}},
+            "Invalid source: $request.nothing.x",
+        ),
+        (
+            {"RequestParameters": {"QueueUrl": "u", "MessageBody": "${response.body}"}},
+            "Invalid source: ${response.body}",
+        ),
+        (
+            {"RequestParameters": {"QueueUrl": "u", "MessageBody": "$request.body..a"}},
+            "Invalid source: $request.body..a",
+        ),
         ({"RequestParameters": {"QueueUrl": "u", "MessageBody": "x", "Nope": "y"}}, "Invalid destination: Nope"),
         ({"TimeoutInMillis": 30001}, "less than or equal to 30000"),
     ],
@@ -380,7 +410,9 @@ def test_each_request_is_a_line_in_the_access_log(aws, cloud, backend, http):
     arn = logs.describe_log_groups()["logGroups"][0]["arn"]
     pattern = ("$context.routeKey $context.status $context.integrationStatus $context.identity.sourceIp $context.responseLength "
                "$context.error.message $context.integrationErrorMessage $context.nothing")  # fmt: skip
-    http.client.update_stage(ApiId=http.id, StageName="$default", AccessLogSettings={"DestinationArn": arn, "Format": pattern})
+    http.client.update_stage(
+        ApiId=http.id, StageName="$default", AccessLogSettings={"DestinationArn": arn, "Format": pattern}
+    )
     http.proxy("GET /ok", f"{backend.url}/ok")
     http.service("POST /send", "SQS-SendMessage", {"QueueUrl": "u", "MessageBody": "$request.body.a"})
     backend.answers["/ok"] = (200, [], b"12345")
@@ -393,3 +425,110 @@ def test_each_request_is_a_line_in_the_access_log(aws, cloud, backend, http):
         "POST /send 400 - 127.0.0.1 25 - Unable to resolve property MessageBody from source $request.body.a. "
         "Please make sure that the value exists. -",
     ]
+    http.client.delete_access_log_settings(ApiId=http.id, StageName="$default")
+    http.fetch("/ok")
+    assert len(logs.filter_log_events(logGroupName="access")["events"]) == 3
+
+
+# documents, templates, functions
+
+
+DOCUMENT = """
+openapi: 3.0.1
+info: {title: T}
+paths:
+  /send:
+    post:
+      x-amazon-apigateway-integration:
+        type: aws_proxy
+        integrationSubtype: SQS-SendMessage
+        credentials: arn:aws:iam::000000000000:role/api
+        connectionType: INTERNET
+        payloadFormatVersion: "1.0"
+        requestParameters: {QueueUrl: QUEUE, MessageBody: $request.body, DelaySeconds: 0}
+  /{proxy+}:
+    x-amazon-apigateway-any-method:
+      x-amazon-apigateway-integration:
+        type: http_proxy
+        httpMethod: ANY
+        uri: BACKEND/{proxy}
+        payloadFormatVersion: 1.0
+        requestParameters: {"append:header.x-n": 5}
+        responseParameters: {200: {"overwrite:statuscode": 202}}
+"""
+
+
+def test_a_document_brings_service_and_http_integrations(aws, cloud, backend, http):
+    queue = aws("sqs").create_queue(QueueName="q")["QueueUrl"]
+    document = DOCUMENT.replace("QUEUE", queue).replace("BACKEND", backend.url)
+    http.client.reimport_api(ApiId=http.id, Body=document)
+    assert http.fetch("/send", "POST", b"hi")[0] == 200
+    assert aws("sqs").receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "hi"
+    status, _, body = http.fetch("/a/b")
+    said = json.loads(body)
+    assert (status, said["path"], header(said, "x-n")) == (202, "/a/b", ["5"])
+
+
+TEMPLATE = """
+Resources:
+  Api:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {Name: a, ProtocolType: HTTP}
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: {ApiId: !Ref Api, StageName: $default, AutoDeploy: true}
+  Proxy:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties:
+      ApiId: !Ref Api
+      IntegrationType: HTTP_PROXY
+      IntegrationMethod: GET
+      IntegrationUri: BACKEND/x
+      PayloadFormatVersion: "1.0"
+      RequestParameters: {"append:header.x-a": "1", "append:header.x-b": "2"}
+      ResponseParameters: {"200": {ResponseParameters: [{Destination: "append:header.x-c", Source: "3"}]}}
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {ApiId: !Ref Api, RouteKey: GET /x, Target: !Sub "integrations/${Proxy}"}
+Outputs:
+  Api: {Value: !Ref Api}
+"""
+
+
+def test_a_template_brings_mappings_and_takes_them_away(aws, cloud, backend):
+    formation = aws("cloudformation")
+    template = TEMPLATE.replace("BACKEND", backend.url)
+    formation.create_stack(StackName="s", TemplateBody=template)
+    cloud.quiet()
+    stack = formation.describe_stacks(StackName="s")["Stacks"][0]
+    url = f"{cloud.endpoint}/_aws/execute-api/{stack['Outputs'][0]['OutputValue']}/x"
+    with urllib.request.urlopen(url) as answer:
+        said, headers = json.loads(answer.read()), answer.headers
+    assert (header(said, "x-a"), header(said, "x-b"), headers["x-c"]) == (["1"], ["2"], "3")
+    changed = template.replace(', "append:header.x-b": "2"', "").replace("x-c", "x-d")
+    changed = changed.replace('ResponseParameters: {"200"', 'ResponseParameters: {"201"')
+    formation.update_stack(StackName="s", TemplateBody=changed)
+    cloud.quiet()
+    assert formation.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+    with urllib.request.urlopen(url) as answer:
+        said, headers = json.loads(answer.read()), answer.headers
+    assert (header(said, "x-a"), header(said, "x-b"), headers["x-c"], headers["x-d"]) == (["1"], [], None, None)
+
+
+def test_a_function_gets_and_gives_what_mapping_makes():
+    async def body(cloud):
+        mapping = {"append:header.x-a": "$context.stage", "remove:header.gone": "''", "overwrite:querystring.q": "2",
+                   "overwrite:path": "/other"}  # fmt: skip
+        api = (await cloud.api("CreateApi", Name="a", ProtocolType="HTTP"))["ApiId"]
+        made = await cloud.api("CreateIntegration", ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=URI,
+                               PayloadFormatVersion="2.0", RequestParameters=mapping,
+                               ResponseParameters={"200": {"append:header.x-r": "$response.body.hello"}})  # fmt: skip
+        await cloud.api("CreateRoute", ApiId=api, RouteKey="GET /x", Target=f"integrations/{made['IntegrationId']}")
+        await cloud.api("CreateStage", ApiId=api, StageName="$default", AutoDeploy=True)
+        response = await cloud.get(api, "/x", query="q=1&r=3", headers={"Gone": "1"})
+        event = cloud.events[0]
+        assert (event["headers"]["x-a"], "gone" in event["headers"], event["rawPath"]) == ("$default", False, "/other")
+        assert event["queryStringParameters"] == {"q": "2", "r": "3"}
+        assert headers_of(response)["x-r"] == "world"
+
+    run(HttpCloud, body)

@@ -3,6 +3,7 @@
 from cumulet.kernel.service import Service
 from cumulet.services.apigateway import (
     apis,
+    authorizers,
     cfn,
     cfn_parts,
     deployments,
@@ -22,6 +23,7 @@ SERVICE = Service(
     "apigateway",
     modules=(
         apis,
+        authorizers,
         resources,
         methods,
         integrations,
@@ -44,5 +46,6 @@ SERVICE = Service(
         cfn_parts.MODEL,
         cfn_parts.REQUEST_VALIDATOR,
         cfn_parts.ACCOUNT,
+        cfn_parts.AUTHORIZER,
     ),
 )

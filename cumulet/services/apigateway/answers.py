@@ -23,6 +23,8 @@ DEFAULT_STATUS: dict[str, str | None] = {
 }  # fmt: skip
 _EXCEPTIONS = {
     "ACCESS_DENIED": "AccessDeniedException",
+    "AUTHORIZER_CONFIGURATION_ERROR": "AuthorizerConfigurationException",
+    "AUTHORIZER_FAILURE": "AuthorizerFailureException",
     "BAD_REQUEST_BODY": "BadRequestException",
     "BAD_REQUEST_PARAMETERS": "BadRequestException",
     "MISSING_AUTHENTICATION_TOKEN": "MissingAuthenticationTokenException",
@@ -63,14 +65,14 @@ def described(kind: str, custom: Result | None) -> Result:
     return result
 
 
-def refuse(exchange: Exchange, kind: str, message: str, status: int | None = None) -> HttpResponse:
+def refuse(exchange: Exchange, kind: str, message: str | None, status: int | None = None) -> HttpResponse:
     """API Gateway's own answer of one type. `status` is its usual status where that is not the type's default."""
     usual = status or int(DEFAULT_STATUS[kind] or 500)
     custom = exchange.deployed.definition.gateway_responses
     chosen = custom.get(kind) or custom.get("DEFAULT_4XX" if usual < 500 else "DEFAULT_5XX") or {}
     code = int(chosen.get("statusCode") or usual)
     exchange.error = {
-        "message": message,
+        "message": message or "",
         "messageString": msgspec.json.encode(message).decode(),
         "responseType": kind,
         "validationErrorString": exchange.error.get("validationErrorString", ""),

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from typing import Any
-from urllib.parse import parse_qsl, unquote
-
-import msgspec
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import FileBody
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, Wait
+from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.checks import service_of
-from cumulet.services.apigateway.errors import not_honoured
 from cumulet.services.apigateway.exchange import Exchange
 from cumulet.services.apigateway.integration import Answered, error_backend
 from cumulet.services.apigateway.mapping import Backend
@@ -29,16 +25,10 @@ from cumulet.services.apigateway.settling import PRINCIPAL, invoke, settled
 
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch", "streams.dynamodb": "dynamodbstreams"}
 _TARGET = re.compile(r"[A-Za-z0-9_]+\.([A-Za-z0-9]+)")
+_QUERY = frozenset(
+    ("sqs", "sns", "cloudwatch", "rds", "iam", "sts", "cloudformation")
+)  # in JSON for those who accept it
 _S3 = {"GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject", "HEAD": "HeadObject"}
-_BLOBS = {  # members that JSON carries in base64; `*` is every element
-    ("kinesis", "PutRecord"): (("Data",),),
-    ("kinesis", "PutRecords"): (("Records", "*", "Data"),),
-    ("firehose", "PutRecord"): (("Record", "Data"),),
-    ("firehose", "PutRecordBatch"): (("Records", "*", "Data"),),
-    ("kms", "Encrypt"): (("Plaintext",),),
-    ("kms", "Decrypt"): (("CiphertextBlob",),),
-    ("secretsmanager", "PutSecretValue"): (("SecretBinary",),),
-}
 
 
 def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> Any:
@@ -51,28 +41,42 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
         return after(ctx, error_backend(500, "InternalFailure", "Invalid integration URI"))
     service = _SERVICES.get(named[0], named[0])
     stage, credentials = exchange.deployed.stage, exchange.integration.get("credentials")
+    accept = next((value for name, value in request["header"].items() if name.lower() == "accept"), "application/json")
     try:
-        operation, arguments = _operation(ctx, exchange, service, named[1], named[2], request)
-    except ValueError as error:
-        return after(ctx, error_backend(400, "SerializationException", str(error)))
+        operation, arguments, style = _operation(ctx, exchange, service, named[1], named[2], request)
+    except (ValueError, AwsError) as error:
+        message = error.message if isinstance(error, AwsError) else str(error)
+        return after(ctx, error_backend(400, "SerializationException", message))
+    except (KeyError, OSError):  # no such service or operation in AWS's models
+        message = f"{named[2]} of {service} is no operation that Cumulet knows."
+        return after(ctx, _backend(NotImplementedOnCumulet(message), service, "", "", ctx))
+    if style == "json" and "xml" in accept:
+        style = "xml"
 
     def start() -> Any:
         try:
             typed = ctx.pipeline.coerce(service, operation, arguments)
-        except (KeyError, OSError) as error:  # no such service or operation in AWS's models
+        except (KeyError, OSError) as error:
             raise NotImplementedOnCumulet(f"{service}.{operation} is no operation that Cumulet knows.") from error
-        outcome = ctx.call(service, operation, _blobs(service, operation, typed), principal=credentials or PRINCIPAL,
-                           region=stage.region, account=stage.account)  # fmt: skip
-        if isinstance(outcome, Wait):
-            raise not_honoured(f"long polling with {service}.{operation}")
-        return outcome
+        return ctx.call(service, operation, typed, principal=credentials or PRINCIPAL, region=stage.region,
+                        account=stage.account)  # fmt: skip
 
-    return settled(
+    outcome = settled(
         ctx,
         start,
-        lambda c, result: after(c, _answer(service, operation, result, c.request_id)),
-        lambda error: after(ctx, _refused(error)),
+        lambda c, result: after(c, _backend(result, service, operation, style, c)),
+        lambda error: after(ctx, _backend(error, service, operation, style, ctx)),
     )
+    return _awaited(ctx, exchange, outcome) if isinstance(outcome, Wait) else outcome
+
+
+def _awaited(ctx: Context, exchange: Exchange, wait: Wait) -> Any:
+    """Long polling: the request waits, but no longer than the integration's timeout."""
+    end = ctx.arrived + exchange.integration.get("timeoutInMillis", 29000) / 1000
+    if ctx.now >= end:
+        return refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
+    ctx.pipeline.volatile.setdefault("apigateway.waiting", set()).add(ctx.request_id)
+    return Wait(wait.on, min(wait.until, end))
 
 
 def _function(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> Any:
@@ -93,11 +97,15 @@ def _function(ctx: Context, exchange: Exchange, request: Result, after: Answered
 
 
 def _operation(ctx: Context, exchange: Exchange, service: str, kind: str, rest: str,
-               request: Result) -> tuple[str, Result]:  # fmt: skip
-    """(operation, its request) of an integration URI. Raises: ValueError for a body that is none."""
+               request: Result) -> tuple[str, Result, str]:  # fmt: skip
+    """(operation, its request, the answer's style as `pipeline.answer` has it) of an integration URI.
+
+    Raises: ValueError or an AwsError for a body that is none; KeyError for an operation that AWS does not have.
+    """
     body, query = request["body"].decode("utf-8", "replace"), request["querystring"]
     if kind == "action":
-        return rest.rpartition("/")[2].partition("&")[0], {**_document(body), **query}
+        operation = rest.rpartition("/")[2].partition("&")[0]
+        return operation, *_arguments(ctx, service, operation, body, query)
     path = re.sub(r"\{([^}]+)\}", lambda match: request["path"].get(match.group(1), ""), rest)
     if service == "s3":
         bucket, _, key = path.lstrip("/").partition("/")
@@ -110,72 +118,62 @@ def _operation(ctx: Context, exchange: Exchange, service: str, kind: str, rest: 
             for name, value in request["header"].items():
                 if name.lower() == "content-type":
                     arguments["ContentType"] = value
-        return _S3[method], arguments
-    arguments = {**_document(body), **query}
+        return _S3[method], arguments, ""
     target = next((value for name, value in request["header"].items() if name.lower() == "x-amz-target"), "")
     match = _TARGET.fullmatch(target)
-    operation = arguments.pop("Action", None) or (match.group(1) if match else None)
-    if operation is None:
+    named = dict(parse_qsl(body)).get("Action") if _is_form(body) else _document(body).get("Action")
+    found = query.get("Action") or named or (match.group(1) if match else None)
+    if found is None:
         raise ValueError("The request names no action")
+    arguments, style = _arguments(ctx, service, str(found), body, query)
     if service == "sqs" and "QueueUrl" not in arguments and path.strip("/"):
         arguments["QueueUrl"] = f"{ctx.endpoint}/{path.strip('/')}"
-    return str(operation), arguments
+    return str(found), arguments, "" if match else style
+
+
+def _arguments(ctx: Context, service: str, operation: str, body: str, query: dict[str, str]) -> tuple[Result, str]:
+    """The operation's request out of a form (nested members too) or a JSON document, and the query string."""
+    style = "json" if service in _QUERY else ""
+    if not _is_form(body):
+        found = {
+            name: value for name, value in {**_document(body), **query}.items() if name not in ("Action", "Version")
+        }
+        if not any("." in name for name in query):
+            return found, style
+    text = "&".join(part for part in (body if _is_form(body) else "", urlencode(query)) if part)
+    return {**_document("" if _is_form(body) else body), **ctx.pipeline.form(service, operation, text)}, style
+
+
+def _is_form(body: str) -> bool:
+    text = body.strip()
+    return bool(text) and text[0] != "{"
 
 
 def _document(body: str) -> Result:
-    text = body.strip()
-    if not text:
-        return {}
-    if text[0] != "{":
-        form = {name: value for name, value in parse_qsl(text, keep_blank_values=True) if name != "Version"}
-        nested = next((name for name in form if "." in name), None)
-        if nested is not None:
-            raise ValueError(f"The form member {nested} is not implemented by Cumulet; send JSON")
-        return form
-    found = json.loads(text)
+    found = json.loads(body) if body.strip() else {}
     assert isinstance(found, dict)
     return found
 
 
-def _blobs(service: str, operation: str, arguments: Result) -> Result:
-    for path in _BLOBS.get((service, operation), ()):
-        _decode(arguments, path)
-    return arguments
+def _backend(outcome: Any, service: str, operation: str, style: str, ctx: Context) -> Backend:
+    """A service's answer as it is on the wire."""
+    if service == "s3" and not isinstance(outcome, AwsError):
+        return _object(outcome)
+    if isinstance(outcome, AwsError) and not style:
+        return error_backend(outcome.http_status, outcome.wire_code, outcome.message)
+    made = ctx.pipeline.answer(service, operation, outcome, ctx.request_id, style)
+    assert isinstance(made.body, bytes)
+    return Backend(made.status, str(made.status), made.body, dict(made.headers))
 
 
-def _decode(value: Any, path: tuple[str, ...]) -> None:
-    name, *rest = path
-    if name == "*":
-        for one in value if isinstance(value, list) else ():
-            _decode(one, tuple(rest))
-    elif isinstance(value, dict) and name in value:
-        if rest:
-            _decode(value[name], tuple(rest))
-        elif isinstance(value[name], str):
-            try:
-                value[name] = b64decode(value[name], validate=True)
-            except NotBase64:  # the operation's check refuses it in AWS's words
-                return
-
-
-def _answer(service: str, operation: str, result: Any, request_id: str) -> Backend:
-    if service == "s3":
-        body = result.get("Body", b"")
-        if isinstance(body, FileBody):
-            with body.path.open("rb") as file:
-                file.seek(body.offset)
-                body = file.read(body.size)
-        headers = {
-            "Content-Type": str(result.get("ContentType", "binary/octet-stream")),
-            "ETag": str(result.get("ETag", "")),
-        }
-        return Backend(200, "200", bytes(body), headers)
-    body = msgspec.json.encode(result)  # bytes become base64, as on the wire
-    if service in ("sqs", "sns"):  # the query protocol's JSON form
-        answer = {f"{operation}Result": msgspec.Raw(body), "ResponseMetadata": {"RequestId": request_id}}
-        body = msgspec.json.encode({f"{operation}Response": answer})
-    return Backend(200, "200", body, {"Content-Type": "application/json"})
-
-
-def _refused(error: AwsError) -> Backend:
-    return error_backend(error.http_status, error.wire_code, error.message)
+def _object(result: Result) -> Backend:
+    body = result.get("Body", b"")
+    if isinstance(body, FileBody):
+        with body.path.open("rb") as file:
+            file.seek(body.offset)
+            body = file.read(body.size)
+    headers = {
+        "Content-Type": str(result.get("ContentType", "binary/octet-stream")),
+        "ETag": str(result.get("ETag", "")),
+    }
+    return Backend(200, "200", bytes(body), headers)

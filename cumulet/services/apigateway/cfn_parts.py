@@ -143,3 +143,46 @@ ACCOUNT = Resource(
     update=lambda call, p, old, scope: _put_account(call, p, scope),
     delete=_leave_account,
 )
+
+_AUTHORIZER = {
+    "AuthType": "authType", "AuthorizerCredentials": "authorizerCredentials", "AuthorizerUri": "authorizerUri",
+    "IdentitySource": "identitySource", "IdentityValidationExpression": "identityValidationExpression", "Name": "name",
+    "ProviderARNs": "providerARNs", "Type": "type",
+}  # fmt: skip
+
+
+def _create_authorizer(call: Call, p: Properties, scope: Scope) -> Created:
+    request = {member: p[name] for name, member in _AUTHORIZER.items() if name in p}
+    if "AuthorizerResultTtlInSeconds" in p:
+        request["authorizerResultTtlInSeconds"] = int(p["AuthorizerResultTtlInSeconds"])
+    made = call("CreateAuthorizer", restApiId=p["RestApiId"], **request)
+    return Created(made["id"], {"AuthorizerId": made["id"]})
+
+
+def _update_authorizer(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
+    assert scope.physical_id is not None
+    patches = [{"op": "replace", "path": f"/{member}", "value": str(p[name])}
+               for name, member in _AUTHORIZER.items() if name in p and name != "ProviderARNs"]  # fmt: skip
+    patches += [
+        {"op": "remove", "path": f"/{_AUTHORIZER[name]}"} for name in old if name in _AUTHORIZER and name not in p
+    ]
+    ttl_s = str(p.get("AuthorizerResultTtlInSeconds", 300))
+    patches.append({"op": "replace", "path": "/authorizerResultTtlInSeconds", "value": ttl_s})
+    call("UpdateAuthorizer", restApiId=p["RestApiId"], authorizerId=scope.physical_id, patchOperations=patches)
+    return Created(scope.physical_id, {"AuthorizerId": scope.physical_id})
+
+
+def _delete_authorizer(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteAuthorizer", restApiId=p["RestApiId"], authorizerId=scope.physical_id)
+
+
+AUTHORIZER = Resource(
+    type="AWS::ApiGateway::Authorizer",
+    service="apigateway",
+    properties=frozenset({*_AUTHORIZER, "AuthorizerResultTtlInSeconds", "RestApiId"}),
+    required=frozenset({"Name", "RestApiId", "Type"}),
+    create=_create_authorizer,
+    update=_update_authorizer,
+    delete=_delete_authorizer,
+    replace_on=frozenset({"RestApiId"}),
+)

@@ -9,7 +9,8 @@ from cumulet.services.apigateway.errors import BadRequestException, not_honoured
 from cumulet.services.apigateway.model import Definition
 
 TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 50, 29000
-_TYPES = ("AWS_PROXY", "AWS", "MOCK")
+_TYPES = ("AWS_PROXY", "AWS", "HTTP", "HTTP_PROXY", "MOCK")
+_URL = re.compile(r"https?://[^/\s?#]+(?:[/?]\S*)?|(?:https?://)?\$\{stageVariables\..+")
 _PASSTHROUGH = ("WHEN_NO_MATCH", "WHEN_NO_TEMPLATES", "NEVER")
 _FUNCTION = re.compile(r"arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/(.+)/invocations")
 _SERVICE = re.compile(r"arn:aws[a-z-]*:apigateway:[a-z0-9-]+:(?:[^:]+\.)?([a-z0-9.-]+):(path|action)/(.*)", re.DOTALL)
@@ -33,13 +34,16 @@ def service_of(uri: str) -> tuple[str, str, str] | None:
 def check_method(definition: Definition, method: Result) -> None:
     """Raises: BadRequestException, NotImplementedOnCumulet."""
     kind = method.get("authorizationType", "NONE")
-    if kind in ("CUSTOM", "COGNITO_USER_POOLS"):
+    if kind == "COGNITO_USER_POOLS":
         raise not_honoured(f"authorizationType {kind}")
-    if kind not in ("NONE", "AWS_IAM"):
+    if kind not in ("NONE", "AWS_IAM", "CUSTOM"):
         raise BadRequestException("Invalid authorization type specified. Valid options are [CUSTOM, AWS_IAM, NONE, "
                                   "COGNITO_USER_POOLS]")  # fmt: skip
-    if method.get("authorizerId") or method.get("authorizationScopes"):
-        raise not_honoured("authorizers")
+    if method.get("authorizationScopes"):
+        raise not_honoured("authorizationScopes")
+    if kind == "CUSTOM" and method.get("authorizerId") not in definition.authorizers:
+        raise BadRequestException("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or "
+                                  "COGNITO_USER_POOLS requires a valid authorizer.")  # fmt: skip
     if method.get("apiKeyRequired"):
         raise not_honoured("apiKeyRequired (API keys)")
     for name in method.get("requestParameters", {}):
@@ -59,7 +63,7 @@ def check_integration(integration: Result) -> None:
     """Raises: BadRequestException, NotImplementedOnCumulet."""
     kind = integration["type"]
     if kind not in _TYPES:
-        raise not_honoured(f"integration type {kind}")
+        raise BadRequestException(f"Invalid integration type specified. Valid options are [{', '.join(_TYPES)}]")
     if integration.get("connectionType", "INTERNET") != "INTERNET" or integration.get("connectionId"):
         raise not_honoured("connectionType VPC_LINK")
     if integration.get("tlsConfig"):
@@ -89,6 +93,10 @@ def _check_uri(integration: Result, kind: str) -> None:
     uri = integration.get("uri")
     if not integration.get("httpMethod"):
         raise BadRequestException("Enumeration value for HttpMethod must be non-empty")
+    if kind in ("HTTP", "HTTP_PROXY"):
+        if not _URL.fullmatch(uri or ""):
+            raise BadRequestException("Invalid HTTP endpoint specified for URI")
+        return
     if not uri or service_of(uri) is None:
         raise BadRequestException("Invalid ARN specified in the request")
     if kind == "AWS_PROXY" and function_of(uri) is None:

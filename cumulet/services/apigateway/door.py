@@ -7,8 +7,8 @@ from typing import Any
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result, then
-from cumulet.services.apigateway import backends, proxy
+from cumulet.kernel.outcome import Result, Wait, then
+from cumulet.services.apigateway import authorizing, backends, endpoints, proxy
 from cumulet.services.apigateway.answers import plain, refuse
 from cumulet.services.apigateway.compression import Unreadable, packed, unpacked
 from cumulet.services.apigateway.exchange import Exchange, begin
@@ -44,7 +44,10 @@ def execute(ctx: Context, request: HttpRequest) -> Any:
         return refuse(exchange, "BAD_REQUEST_BODY", "Could not parse request body into json")
     if body is not None:
         request.body = body
-    return then(ctx, _routed(ctx, exchange), lambda c, response: packed(api.settings, request, response))
+    outcome = _routed(ctx, exchange)
+    if isinstance(outcome, Wait):
+        return outcome
+    return then(ctx, outcome, lambda c, response: packed(api.settings, request, response))
 
 
 def _routed(ctx: Context, exchange: Exchange) -> Any:
@@ -59,6 +62,8 @@ def _routed(ctx: Context, exchange: Exchange) -> Any:
     exchange.method = methods[exchange.method_name]
     if exchange.method.get("authorizationType") == "AWS_IAM" and not _signed(exchange):
         return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
+    if exchange.method.get("authorizationType") == "CUSTOM":
+        return authorizing.authorized(ctx, exchange, answered)
     return answered(ctx, exchange)
 
 
@@ -91,7 +96,9 @@ def answered(ctx: Context, exchange: Exchange) -> Any:
     kind = exchange.integration["type"]
     if kind == "AWS_PROXY":
         return _proxied(ctx, exchange)
-    return serve(ctx, exchange, backends.call)
+    if kind == "HTTP_PROXY":
+        return endpoints.proxied(exchange)
+    return serve(ctx, exchange, endpoints.call if kind == "HTTP" else backends.call)
 
 
 def _signed(exchange: Exchange) -> bool:

@@ -38,6 +38,8 @@ class Exchange:
     query: dict[str, list[str]] = field(default_factory=dict)
     error: dict[str, str] = field(default_factory=dict)
     integration_status: int | None = None
+    authorizer: dict[str, Any] = field(default_factory=dict)  # what becomes `$context.authorizer`
+    usage_key: str | None = None  # an authorizer's usageIdentifierKey
     override: dict[str, Any] = field(default_factory=dict)  # what templates set with $context.responseOverride
 
     @property
@@ -124,8 +126,12 @@ def request_context(exchange: Exchange) -> dict[str, Any]:
         userArn=exchange.principal if signed else None, sourceIp=http.source_ip,
         userAgent=http.headers.get("user-agent"),
     )  # fmt: skip
+    if exchange.usage_key is not None:
+        identity["apiKey"] = exchange.usage_key
     shown = exchange.path if exchange.path.startswith("/") else f"/{exchange.path}"
+    authorizer = {"authorizer": exchange.authorizer} if exchange.authorizer else {}
     return {
+        **authorizer,
         "resourceId": exchange.endpoint.resource_id if exchange.endpoint else None,
         "resourcePath": exchange.endpoint.path if exchange.endpoint else None,
         "httpMethod": http.method,

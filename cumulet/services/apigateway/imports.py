@@ -64,7 +64,8 @@ def _merged(old: Definition, new: Definition) -> Definition:
     models = {**old.models, **new.models}
     validators = {**old.validators, **new.validators}
     responses = {**old.gateway_responses, **new.gateway_responses}
-    return Definition(resources=resources, models=models, validators=validators, gateway_responses=responses)
+    return Definition(resources=resources, models=models, validators=validators, gateway_responses=responses,
+                      authorizers={**old.authorizers, **new.authorizers})  # fmt: skip
 
 
 def _parameters(req: Result) -> dict[str, str]:

@@ -38,9 +38,10 @@ _RESPONSE_PATCHES = {
 
 
 def put_integration(ctx: Context, req: Result) -> Result:
-    """Set what answers a method: AWS_PROXY (a Lambda function), AWS (a function or a service's action), or MOCK.
+    """Set what answers a method: AWS_PROXY (a Lambda function), AWS (a function or a service's action), HTTP or HTTP_PROXY
+    (a URL), or MOCK.
 
-    Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for HTTP, HTTP_PROXY and VPC links.
+    Raises: NotFoundException; BadRequestException; NotImplementedOnCumulet for VPC links.
     Source: API Gateway API reference, PutIntegration (read 2026-11).
     """
     definition = definition_of(ctx, req["restApiId"])

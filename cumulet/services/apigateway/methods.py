@@ -24,7 +24,7 @@ _METHOD = ("authorizationType", "authorizerId", "apiKeyRequired", "operationName
            "requestValidatorId", "authorizationScopes")  # fmt: skip
 _PATCHES = {
     "/authorizationType": Field(ops=("replace",)),
-    "/authorizerId": Field(refused="authorizers"),
+    "/authorizerId": Field(ops=("replace", "remove")),
     "/authorizationScopes": Field(refused="authorizationScopes"),
     "/apiKeyRequired": Field(convert=patch.flag, ops=("replace",)),
     "/operationName": Field(),
@@ -36,10 +36,10 @@ _RESPONSE_PATCHES = {"/responseParameters/*": Field(convert=patch.flag), "/respo
 
 
 def put_method(ctx: Context, req: Result) -> Result:
-    """Add a method to a resource. Authorization is NONE or AWS_IAM (the request must be signed).
+    """Add a method to a resource. Authorization is NONE, AWS_IAM (the request must be signed) or CUSTOM (an authorizer).
 
     Raises: NotFoundException; ConflictException when it is there; BadRequestException; NotImplementedOnCumulet for
-    authorizers and API keys. Source: API Gateway API reference, PutMethod (read 2026-11).
+    COGNITO_USER_POOLS and API keys. Source: API Gateway API reference, PutMethod (read 2026-11).
     """
     definition = definition_of(ctx, req["restApiId"])
     resource = resource_of(definition, req["resourceId"])

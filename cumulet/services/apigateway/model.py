@@ -39,6 +39,7 @@ class Definition(Record):
     models: Mapping[str, Any] = {}
     validators: Mapping[str, Any] = {}
     gateway_responses: Mapping[str, Any] = {}
+    authorizers: Mapping[str, Any] = {}
 
 
 class Snapshot(Record):

@@ -16,6 +16,7 @@ import yaml
 
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
+from cumulet.services.apigateway.authorizer import check_authorizer
 from cumulet.services.apigateway.checks import (
     check_gateway_response,
     check_integration,
@@ -44,12 +45,13 @@ class Imported:
     models: dict[str, Result] = field(default_factory=dict)
     validators: dict[str, Result] = field(default_factory=dict)
     gateway_responses: dict[str, Result] = field(default_factory=dict)
+    authorizers: dict[str, Result] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def definition(self) -> Definition:
         by_id = {resource["id"]: resource for resource in self.resources.values()}
         return Definition(resources=by_id, models=self.models, validators=self.validators,
-                          gateway_responses=self.gateway_responses)  # fmt: skip
+                          gateway_responses=self.gateway_responses, authorizers=self.authorizers)  # fmt: skip
 
 
 def load(body: bytes) -> Result:
@@ -205,7 +207,7 @@ class Importer:
         method: Result = {
             "httpMethod": name,
             "apiKeyRequired": False,
-            "authorizationType": self._authorization(operation),
+            **self._authorization(operation),
         }
         if operation.get("operationId"):
             method["operationName"] = str(operation["operationId"])
@@ -228,26 +230,48 @@ class Importer:
             method["methodIntegration"] = self._integration(method, self._resolved(source), resource)
         return method
 
-    def _authorization(self, operation: Result) -> str:
+    def _authorization(self, operation: Result) -> Result:
         schemes = (self._document.get("securityDefinitions")
                    or self._document.get("components", {}).get("securitySchemes") or {})  # fmt: skip
         kind = operation.get("x-amazon-apigateway-auth", {}).get("type")
         if kind is not None:
-            return str(kind).upper()
+            return {"authorizationType": str(kind).upper()}
         for requirement in operation.get("security") or []:
             for name in requirement:
                 scheme = schemes.get(name, {})
                 if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4":
-                    return "AWS_IAM"
-                if name == "NONE":
-                    continue
-                what = (
-                    "an API key"
-                    if scheme.get("type") == "apiKey" and "x-amazon-apigateway-authorizer" not in scheme
-                    else ("an authorizer")
-                )
-                raise not_honoured(f"security {name} ({what})")
-        return "NONE"
+                    return {"authorizationType": "AWS_IAM"}
+                if "x-amazon-apigateway-authorizer" in scheme:
+                    return {"authorizationType": "CUSTOM", "authorizerId": self._authorizer(name, scheme)}
+                if name != "NONE":
+                    raise not_honoured(
+                        f"security {name} ({'an API key' if scheme.get('type') == 'apiKey' else 'a scheme'})"
+                    )
+        return {"authorizationType": "NONE"}
+
+    def _authorizer(self, name: str, scheme: Result) -> str:
+        """The id of a scheme's authorizer; a TOKEN authorizer's header is the scheme's where it names no source itself."""
+        known = next((id_ for id_, one in self._out.authorizers.items() if one["name"] == name), None)
+        if known is not None:
+            return known
+        source = scheme["x-amazon-apigateway-authorizer"]
+        authorizer: Result = {"id": self._ids.lower(6), "name": name, "type": str(source.get("type", "")).upper(),
+                              "authorizerResultTtlInSeconds": int(source.get("authorizerResultTtlInSeconds", 300))}  # fmt: skip
+        if "x-amazon-apigateway-authtype" in scheme:
+            authorizer["authType"] = str(scheme["x-amazon-apigateway-authtype"])
+        members = (
+            "authorizerUri",
+            "authorizerCredentials",
+            "identitySource",
+            "identityValidationExpression",
+            "providerARNs",
+        )
+        authorizer.update({member: source[member] for member in members if source.get(member) is not None})
+        if authorizer["type"] == "TOKEN" and scheme.get("in") == "header":
+            authorizer.setdefault("identitySource", f"method.request.header.{scheme.get('name')}")
+        check_authorizer(authorizer)
+        self._out.authorizers[authorizer["id"]] = authorizer
+        return str(authorizer["id"])
 
     def _inputs(self, method: Result, operation: Result, parameters: list[Result]) -> None:
         declared, models = {}, {}

@@ -15,7 +15,7 @@ from cumulet.aws.http import HttpResponse
 from cumulet.services.apigateway.answers import common_headers, refuse
 from cumulet.services.apigateway.exchange import Exchange, request_context
 
-_REMAPPED = frozenset(("authorization", "connection", "content-md5", "date", "host", "server", "trailer", "upgrade",
+REMAPPED = frozenset(("authorization", "connection", "content-md5", "date", "host", "server", "trailer", "upgrade",
                        "user-agent", "www-authenticate"))  # fmt: skip
 _DROPPED = frozenset(("content-length", "transfer-encoding"))
 
@@ -27,8 +27,20 @@ class Malformed(Exception):
 def event(exchange: Exchange) -> bytes:
     """The function's event as JSON."""
     body, encoded = body_text(exchange)
+    return msgspec.json.encode({**_seen(exchange), "body": body, "isBase64Encoded": encoded})
+
+
+def authorizer_event(exchange: Exchange, method_arn: str) -> bytes:
+    """A REQUEST authorizer's event as JSON. Source: developer guide, "Input to an API Gateway Lambda authorizer"."""
+    seen = _seen(exchange)
+    for name in ("queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "stageVariables"):
+        seen[name] = seen[name] or {}
+    return msgspec.json.encode({"type": "REQUEST", "methodArn": method_arn, **seen})
+
+
+def _seen(exchange: Exchange) -> dict[str, Any]:
     headers, query = exchange.headers, exchange.query
-    return msgspec.json.encode({
+    return {
         "resource": exchange.endpoint.path if exchange.endpoint else "/",
         "path": exchange.path,
         "httpMethod": exchange.http.method,
@@ -39,9 +51,7 @@ def event(exchange: Exchange) -> bytes:
         "pathParameters": exchange.path_parameters or None,
         "stageVariables": exchange.deployed.stage.variables or None,
         "requestContext": request_context(exchange),
-        "body": body,
-        "isBase64Encoded": encoded,
-    })  # fmt: skip
+    }
 
 
 def body_text(exchange: Exchange) -> tuple[str | None, bool]:
@@ -98,7 +108,7 @@ def _headers(output: dict[str, Any]) -> list[tuple[str, str]]:
     # A pair that stands in both maps is sent once.
     found.extend((name, _text(value)) for name, value in single.items() if (name, _text(value)) not in found)
     kept = [(name, value) for name, value in found if name.lower() not in _DROPPED]
-    return [(f"x-amzn-Remapped-{name}" if name.lower() in _REMAPPED else name, value) for name, value in kept]
+    return [(f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name, value) for name, value in kept]
 
 
 def _text(value: object) -> str:

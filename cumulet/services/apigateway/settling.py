@@ -7,7 +7,7 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect
+from cumulet.kernel.outcome import Effect, Wait
 from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.exchange import Exchange
 
@@ -51,5 +51,7 @@ def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callab
     if isinstance(outcome, Effect):
         settle = outcome.settle
         outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
+        return outcome
+    if isinstance(outcome, Wait):  # long polling: the door is run again when there is something
         return outcome
     return after(ctx, outcome)

@@ -42,7 +42,7 @@ def run(exchange: Exchange, source: str, body: str) -> str:
     context["requestOverride"] = override.setdefault("request", {"header": {}, "querystring": {}, "path": {}})
     context["responseOverride"] = override.setdefault("response", {"header": {}})
     context["error"] = exchange.error
-    context["authorizer"] = {}
+    context.setdefault("authorizer", {})
     if exchange.integration_status is not None:
         context["integration"] = {"status": exchange.integration_status}
     try:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from cumulet.aws.http import DoorRequest, HttpResponse
+from cumulet.aws.http import HttpResponse
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result, then
+from cumulet.kernel.outcome import Result, Wait, then
 from cumulet.kernel.record import replace
 from cumulet.services.apigateway.door import answered
 from cumulet.services.apigateway.errors import BadRequestException
 from cumulet.services.apigateway.exchange import begin
 from cumulet.services.apigateway.model import (
     Definition,
-    Snapshot,
-    Stage,
     api_at,
     definition_of,
     integration_of,
     method_of,
     resource_of,
 )
-from cumulet.services.apigateway.routing import compiled, find
-
-STAGE = "test-invoke-stage"
+from cumulet.services.apigateway.routing import find
+from cumulet.services.apigateway.trial import request_for, trial_of
 
 
 def test_invoke_method(ctx: Context, req: Result) -> Any:
@@ -37,31 +34,20 @@ def test_invoke_method(ctx: Context, req: Result) -> Any:
     resource, name = resource_of(definition, req["resourceId"]), req["httpMethod"]
     integration_of(definition, resource["id"], name)
     only = {**resource, "resourceMethods": {name: method_of(definition, resource["id"], name)}}
-    stage = Stage(
-        api_id=api.id, account=api.account, region=api.region, name=STAGE, deployment_id="", created_at=ctx.now,
-        updated_at=ctx.now, revision="", settings={"variables": req.get("stageVariables") or {}},
-    )  # fmt: skip
     path, _, query = (req.get("pathWithQueryString") or resource["path"]).partition("?")
     trimmed: Definition = replace(definition, resources={resource["id"]: only})
-    deployed = compiled(stage, Snapshot(definition=trimmed, settings=api.settings))
-    exchange = begin(ctx, _request(req, path, query, "GET" if name == "ANY" else name), deployed, path)
+    deployed = trial_of(ctx, api, trimmed, req.get("stageVariables") or {})
+    exchange = begin(ctx, request_for(req, path, query, "GET" if name == "ANY" else name), deployed, path)
     found = find(deployed.root, path)
     if found is None:
         raise BadRequestException(f"Invalid path: {path} is no path of the resource {resource['path']}")
     exchange.endpoint, exchange.path_parameters = found
     exchange.method_name, exchange.method = name, exchange.endpoint.methods[name]
     began = ctx.now
-    return then(ctx, answered(ctx, exchange), lambda c, response: _result(c, response, exchange.request_id, began))
-
-
-def _request(req: Result, path: str, query: str, method: str) -> DoorRequest:
-    sent = list((req.get("headers") or {}).items())
-    sent.extend((name, value) for name, values in (req.get("multiValueHeaders") or {}).items() for value in values)
-    headers: dict[str, str] = {}
-    for name, value in sent:
-        headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
-    body = (req.get("body") or "").encode()
-    return DoorRequest(method, path, query, headers, body, sent, source_ip="test-invoke-source-ip")
+    outcome = answered(ctx, exchange)
+    if isinstance(outcome, Wait):
+        return outcome
+    return then(ctx, outcome, lambda c, response: _result(c, response, exchange.request_id, began))
 
 
 def _result(ctx: Context, response: HttpResponse, request_id: str, began: float) -> Result:

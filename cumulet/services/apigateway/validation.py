@@ -78,7 +78,14 @@ def _schema(exchange: Exchange, name: str) -> Any:
 
 
 def throttled(ctx: Context, exchange: Exchange) -> bool:
-    """Take one token of the method's bucket; True when it is empty. Buckets are this process's and start full."""
+    """Take one token of the method's bucket; True when it is empty. Buckets are this process's and start full.
+
+    A request that waited and is run again has its token already.
+    """
+    waiting: set[str] = ctx.pipeline.volatile.setdefault("apigateway.waiting", set())
+    if ctx.request_id in waiting:
+        waiting.discard(ctx.request_id)
+        return False
     settings = exchange.deployed.stage.settings.get("methodSettings")
     if not settings or exchange.endpoint is None:
         return False

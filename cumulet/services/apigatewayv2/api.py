@@ -242,6 +242,15 @@ CreateStageResult = TypedDict(
 )
 
 
+class DeleteAccessLogSettingsRequest(TypedDict):
+    ApiId: str
+    StageName: str
+
+
+class DeleteAccessLogSettingsResult(TypedDict):
+    pass
+
+
 class DeleteApiRequest(TypedDict):
     ApiId: str
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.http import HttpResponse
-from cumulet.aws.invokepolicy import allows
+from cumulet.aws.invokepolicy import decision
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Result
 from cumulet.services.apigatewayv2.backends import PRINCIPAL, settled
@@ -112,7 +112,7 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
     if "principalId" in answer:
         exchange.authorizer["principalId"] = answer["principalId"]
     if "policyDocument" in answer and "isAuthorized" not in answer:
-        allowed = allows(answer["policyDocument"], route_arn(exchange))
+        allowed = decision(answer["policyDocument"], route_arn(exchange)) == "Allow"
     else:
         allowed = answer["isAuthorized"]
     if not allowed:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from cumulet.aws.errors import AwsError
+from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpCall, HttpReply, HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
@@ -188,7 +188,10 @@ def _service(ctx: Context, exchange: Exchange) -> Any:
         return _changed(exchange, response)
 
     def start() -> Any:
-        typed = ctx.pipeline.coerce(service, operation, request)
+        try:
+            typed = ctx.pipeline.coerce(service, operation, request)
+        except (KeyError, OSError) as error:
+            raise NotImplementedOnCumulet(f"{service}.{operation} is no operation that Cumulet knows.") from error
         return ctx.call(service, operation, typed, principal=integration["CredentialsArn"],
                         region=region or stage.region, account=stage.account)  # fmt: skip
 

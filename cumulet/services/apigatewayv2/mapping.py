@@ -108,8 +108,8 @@ def map_response(exchange: Exchange, mapping: Result, status: int, headers: Pair
             text = as_text(found)
             status = int(text) if text.isdigit() and 200 <= int(text) <= 599 else status
         else:
-            value = None if found is None else as_text(found)
-            headers = _changed(headers, match.group(1), match.group(3), value, str.lower)
+            new = None if found is None else as_text(found)
+            headers = _changed(headers, match.group(1), match.group(3), new, str.lower)
     return status, headers
 
 

@@ -117,6 +117,16 @@ def delete_route_settings(ctx: Context, req: shapes.DeleteRouteSettingsRequest) 
     return {}
 
 
+def delete_access_log_settings(
+    ctx: Context, req: shapes.DeleteAccessLogSettingsRequest
+) -> shapes.DeleteAccessLogSettingsResult:
+    """Write no access log any more. Raises: NotFoundException. Source: API reference, DeleteAccessLogSettings."""
+    stage = stage_at(ctx, req["ApiId"], req["StageName"])
+    kept = {name: value for name, value in stage.settings.items() if name != "AccessLogSettings"}
+    ctx.tx.put(stage_key(stage.api_id, stage.name), replace(stage, settings=kept, revision=ctx.ids.hex(16)))
+    return {}
+
+
 def create_deployment(ctx: Context, req: shapes.CreateDeploymentRequest) -> shapes.CreateDeploymentResult:
     """Copy the API as it is now; with `StageName`, put that stage on the copy.
 
