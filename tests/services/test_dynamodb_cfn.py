@@ -95,6 +95,6 @@ def test_settings_that_are_off_are_taken(deploy):
     assert status == "CREATE_COMPLETE", events
 
 
-def test_a_stream_is_refused_before_anything_is_made(deploy):
-    with pytest.raises(ClientError, match="Property StreamSpecification of AWS::DynamoDB::Table is not supported"):
-        deploy({**TABLE, "StreamSpecification": {"StreamViewType": "NEW_IMAGE"}})
+def test_a_kinesis_stream_is_refused_before_anything_is_made(deploy):
+    with pytest.raises(ClientError, match="Property KinesisStreamSpecification of AWS::DynamoDB::Table is not supp"):
+        deploy({**TABLE, "KinesisStreamSpecification": {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}})

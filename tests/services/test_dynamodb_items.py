@@ -166,7 +166,6 @@ def test_create_table_says_what_is_wrong(db, change, words):
         {"SSESpecification": {"Enabled": True}},
         {"OnDemandThroughput": {"MaxReadRequestUnits": 5}},
         {"ResourcePolicy": "{}"},
-        {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}},
     ],
 )
 def test_settings_that_are_not_honoured_are_refused_by_name(db, setting):

@@ -278,8 +278,8 @@ def test_one_worker_asks_for_capacity_for_all_that_wait():
                 "lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
             )
             table = await occupied(running, 1)
-            for _ in range(50):
-                await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
+            event = {"FunctionName": "f", "InvocationType": "Event"}
+            await asyncio.gather(*(running.call("lambda", "Invoke", event) for _ in range(50)))
             await running.quiet()
             timers = lambda tx: [key for key in tx.scan_keys(("~timer",)) if key[2] == "lambda.event"]  # noqa: E731
             assert len(await running.store.transact(timers)) == 1
@@ -288,6 +288,28 @@ def test_one_worker_asks_for_capacity_for_all_that_wait():
             table.by_function.clear()
             await running.advance(0.51)
             assert len(machine.specs) == 50
+
+    asyncio.run(story())
+
+
+def test_a_burst_that_goes_on_stays_within_what_may_run_at_once():
+    async def story():
+        machine = Machine()
+        async with cloud(machine) as running:
+            await create(running)
+            event = {"FunctionName": "f", "InvocationType": "Event"}
+            for _ in range(100):
+                await running.call("lambda", "Invoke", event)
+            await together(machine, 32)
+            running.clock.set(running.clock.now() + 1.0)
+            running.pipeline.timers.fire()
+            await together(machine, 64)
+            for _ in range(50):
+                await running.call("lambda", "Invoke", event)
+            assert machine.now == 64
+            machine.go.set()
+            await running.quiet()
+            assert (len(machine.specs), machine.most) == (150, 64)
 
     asyncio.run(story())
 

@@ -315,13 +315,6 @@ def test_what_is_not_implemented_is_refused_by_name(client, queue):
             {"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s", "StartingPosition": "LATEST"},
             "kinesis",
         ),
-        (
-            {
-                "EventSourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026",
-                "StartingPosition": "LATEST",
-            },
-            "dynamodb",
-        ),
         ({"SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:1"]}}}, "SelfManagedEventSource"),
         ({"EventSourceArn": source, "KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k"}, "KMSKeyArn"),
         ({"EventSourceArn": source, "ProvisionedPollerConfig": {"MinimumPollers": 2}}, "ProvisionedPollerConfig"),

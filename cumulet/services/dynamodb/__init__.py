@@ -1,17 +1,42 @@
 """DynamoDB: tables of items with secondary indexes, expressions, transactions and time to live."""
 
 from cumulet.kernel.service import Service
-from cumulet.services.dynamodb import batches, items, lifecycle, queries, settings, tables, transactions
+from cumulet.services.dynamodb import (
+    backups,
+    batches,
+    items,
+    lifecycle,
+    queries,
+    restoring,
+    settings,
+    snapshots,
+    statements,
+    streamreads,
+    streamshards,
+    tables,
+    transactions,
+)
 from cumulet.services.dynamodb.cfn import RESOURCES
 
 SERVICE = Service(
     "dynamodb",
-    modules=(tables, settings, items, queries, batches, transactions),
+    modules=(tables, settings, items, queries, batches, transactions, statements, backups),
     timers={
         "dynamodb.table": lifecycle.table_step,
         "dynamodb.expire": lifecycle.expire,
         "dynamodb.enter": lifecycle.enter,
         "dynamodb.count": lifecycle.count,
+        "dynamodb.restore": restoring.restore_step,
+        "dynamodb.sweep": restoring.sweep_step,
+        "dynamodb.backup": snapshots.backup_step,
+        "dynamodb.stream": streamshards.stream_step,
+        "dynamodb.split": streamshards.split,
+    },
+    internals={
+        "cumulet:Streams": streamreads.streams,
+        "cumulet:Stream": streamreads.stream,
+        "cumulet:StreamShards": streamreads.shards,
+        "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.services.dynamodb import legacy
 from cumulet.services.dynamodb.capacity import Tally, read_units
@@ -13,6 +14,7 @@ from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
 from cumulet.services.dynamodb.rows import collection_metrics
+from cumulet.services.dynamodb.throttle import THROTTLED, charge, throttled
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
@@ -41,6 +43,9 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
         if left:
             unprocessed[read.name] = {**read.asked, "Keys": left}
         tallies.append(read.tally)
+    refused = next((read.throttled for read in reads if read.throttled is not None), None)
+    if refused is not None and not any(read.done for read in reads):
+        raise refused
     out: Json = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if level != "NONE":
         out["ConsumedCapacity"] = [tally.answer(level) for tally in tallies]
@@ -60,6 +65,8 @@ class _GetBatch:
         if len(set(self.keys)) < len(self.keys):
             raise ValidationException("Provided list of item keys contains duplicates")
         self.tally = Tally(self.layout.table.name)
+        self.done = 0
+        self.throttled: AwsError | None = None
 
     def run(self, ctx: Context, size: int) -> tuple[list[Any], list[Json], int]:
         """(items, keys left over, bytes so far)."""
@@ -69,8 +76,16 @@ class _GetBatch:
             grown = item_size(row) if row is not None else 0
             if size + grown > _ANSWER_BYTES:
                 return found, self.asked["Keys"][index:], size
+            units = Tally(self.tally.name)
+            units.table = read_units(grown, self.asked.get("ConsistentRead", False))
+            try:
+                charge(ctx, self.layout.table, units, write=False)
+            except THROTTLED as error:
+                self.throttled = error
+                return found, self.asked["Keys"][index:], size
             size += grown
-            self.tally.table += read_units(grown, self.asked.get("ConsistentRead", False))
+            self.done += 1
+            self.tally.join(units)
             if row is not None:
                 found.append(item_raw(row) if self.tree is None else project(item_of(row), self.tree))
         return found, [], size
@@ -89,8 +104,8 @@ def _projection(asked: Json) -> Tree | None:
 
 
 def batch_write_item(ctx: Context, req: Json) -> Json:
-    """Put or delete up to 25 items in any tables, without conditions. Here either all are written or the call fails;
-    UnprocessedItems is always empty.
+    """Put or delete up to 25 items in any tables, without conditions. Either all are written or the call fails, except in
+    tables that throttle: what they refuse comes back as UnprocessedItems.
 
     Raises: ValidationException, ResourceNotFoundException, ItemCollectionSizeLimitExceededException.
     Source: DynamoDB API_BatchWriteItem (read 2026-11).
@@ -105,20 +120,42 @@ def batch_write_item(ctx: Context, req: Json) -> Json:
             raise ValidationException("Provided list of item keys contains duplicates")
     tallies: list[Tally] = []
     metrics: dict[str, list[Any]] = {}
+    unprocessed: dict[str, list[Json]] = {}
+    refused: AwsError | None = None
     for name, prepared in changes.items():
         tally = Tally(prepared[0].layout.table.name)
-        for change in prepared:
-            old = ctx.tx.get_bytes(change.key) if change.needs_old() or level != "NONE" else None
-            change.apply(ctx, old, tally if level != "NONE" else None)
+        for change, request in zip(prepared, req["RequestItems"][name], strict=True):
+            error = _write(ctx, change, tally, level != "NONE")
+            if error is not None:
+                refused = error
+                unprocessed.setdefault(name, []).append(request)
         tallies.append(tally)
         if req.get("ReturnItemCollectionMetrics") == "SIZE" and prepared[0].layout.tracked:
             metrics[name] = _metrics(ctx, prepared[0].layout, prepared)
-    out: Json = {"UnprocessedItems": {}}
+    if refused is not None and sum(map(len, unprocessed.values())) == sum(map(len, changes.values())):
+        raise refused
+    out: Json = {"UnprocessedItems": unprocessed}
     if level != "NONE":
         out["ConsumedCapacity"] = [tally.answer(level) for tally in tallies]
     if metrics:
         out["ItemCollectionMetrics"] = metrics
     return out
+
+
+def _write(ctx: Context, change: Change, tally: Tally, tallied: bool) -> AwsError | None:
+    """Write one change; the error when the table has no throughput left for it."""
+    limited = throttled(change.layout.table)
+    old = ctx.tx.get_bytes(change.key) if change.needs_old() or tallied or limited else None
+    mark = ctx.tx.savepoint() if limited else 0
+    units = Tally(tally.name)
+    change.apply(ctx, old, units)
+    try:
+        charge(ctx, change.layout.table, units, write=True)
+    except THROTTLED as error:
+        ctx.tx.rollback(mark)
+        return error
+    tally.join(units)
+    return None
 
 
 def _prepared(ctx: Context, name: str, request: Json) -> Change:

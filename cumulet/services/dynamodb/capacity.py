@@ -36,6 +36,13 @@ class Tally:
         units_of = self.local if local else self.global_
         units_of[name] = units_of.get(name, 0.0) + units
 
+    def join(self, other: Tally) -> None:
+        """Add what another request consumed of the same table."""
+        self.table += other.table
+        for mine, theirs in ((self.global_, other.global_), (self.local, other.local)):
+            for name, units in theirs.items():
+                mine[name] = mine.get(name, 0.0) + units
+
     def times(self, factor: float) -> None:
         """Transactions consume twice."""
         self.table *= factor

@@ -42,10 +42,19 @@ def _refuse(p: Properties) -> None:
         "ContributorInsightsSpecification.Enabled": _flag(
             p.get("ContributorInsightsSpecification", {}).get("Enabled", False)
         ),
+        "StreamSpecification.ResourcePolicy": bool(p.get("StreamSpecification", {}).get("ResourcePolicy")),
     }
     for name, asked in refused.items():
         if asked:
             raise NotImplementedOnCumulet(f"Property {name} of AWS::DynamoDB::Table is not supported by Cumulet.")
+
+
+def _stream(spec: Properties) -> Properties:
+    """A template names a view alone; that it is there enables the stream."""
+    out: Properties = {"StreamEnabled": True}
+    if "StreamViewType" in spec:
+        out["StreamViewType"] = spec["StreamViewType"]
+    return out
 
 
 def _request(p: Properties, scope: Scope) -> Properties:
@@ -57,6 +66,8 @@ def _request(p: Properties, scope: Scope) -> Properties:
     for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
         if p.get(member):
             out[member] = [_index(spec) for spec in p[member]]
+    if p.get("StreamSpecification"):
+        out["StreamSpecification"] = _stream(p["StreamSpecification"])
     tags = {**scope.tags, **{tag["Key"]: str(tag["Value"]) for tag in p.get("Tags", ())}}
     if tags:
         out["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
@@ -64,7 +75,11 @@ def _request(p: Properties, scope: Scope) -> Properties:
 
 
 def _created(call: Call, name: str) -> Created:
-    return Created(name, {"Arn": call("DescribeTable", TableName=name)["Table"]["TableArn"]})
+    table = call("DescribeTable", TableName=name)["Table"]
+    attributes = {"Arn": table["TableArn"]}
+    if "StreamSpecification" in table:
+        attributes["StreamArn"] = table["LatestStreamArn"]
+    return Created(name, attributes)
 
 
 def _create(call: Call, p: Properties, scope: Scope) -> Created:
@@ -94,6 +109,9 @@ def _update(call: Call, new: Properties, old: Properties, scope: Scope) -> Creat
         request["DeletionProtectionEnabled"] = _flag(new.get("DeletionProtectionEnabled", False))
     if new.get("TableClass", "STANDARD") != old.get("TableClass", "STANDARD"):
         request["TableClass"] = new.get("TableClass", "STANDARD")
+    wanted = _stream(new["StreamSpecification"]) if new.get("StreamSpecification") else {"StreamEnabled": False}
+    if wanted != table.get("StreamSpecification", {"StreamEnabled": False}):
+        request["StreamSpecification"] = wanted
     updates = _index_updates(new, old)
     if updates:
         request["GlobalSecondaryIndexUpdates"] = updates
@@ -159,6 +177,7 @@ _PROPERTIES = frozenset(
         "PointInTimeRecoverySpecification",
         "ProvisionedThroughput",
         "SSESpecification",
+        "StreamSpecification",
         "TableName",
         "Tags",
         "TimeToLiveSpecification",

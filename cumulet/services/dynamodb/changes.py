@@ -3,13 +3,18 @@ batches and transactions have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.services.dynamodb import legacy
 from cumulet.services.dynamodb.capacity import Tally
-from cumulet.services.dynamodb.errors import ConditionalCheckFailedException, ValidationException, invalid
+from cumulet.services.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    DuplicateItemException,
+    ValidationException,
+    invalid,
+)
 from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.expressions.update import Update, apply_update
@@ -27,7 +32,7 @@ _UPDATE = ("UpdateExpression", "ConditionExpression")
 class Change:
     """One item's change: which item, under which condition, to what."""
 
-    __slots__ = ("edit", "item", "key", "kind", "layout", "size", "test", "tree")
+    __slots__ = ("edit", "item", "key", "kind", "layout", "new", "size", "test", "tree")
 
     def __init__(self, kind: str, layout: Layout, key: bytes, item: Item, size: int, test: Test | None) -> None:
         self.kind = kind
@@ -38,13 +43,25 @@ class Change:
         self.test = test
         self.edit: Callable[[Item], Item] | None = None
         self.tree: Tree = {}
+        self.new = False  # the item must not be there yet (PartiQL's INSERT)
 
     def needs_old(self) -> bool:
         """Whether the item as it is must be read."""
-        return self.kind != PUT or self.test is not None or bool(self.layout.indexes) or self.layout.tracked
+        layout = self.layout
+        return (
+            self.kind != PUT
+            or self.test is not None
+            or self.new
+            or bool(layout.indexes)
+            or layout.tracked
+            or layout.stream is not None
+            or bool(layout.table.past)
+        )
 
     def check(self, old: bytes | None, show_old: bool) -> None:
-        """Raises: ConditionalCheckFailedException, with the item when `show_old`."""
+        """Raises: ConditionalCheckFailedException, with the item when `show_old`; DuplicateItemException."""
+        if self.new and old is not None:
+            raise DuplicateItemException("Duplicate primary key exists in table")
         if self.test is None:
             return
         item = item_of(old) if old is not None else {}
@@ -118,9 +135,14 @@ def prepare_put(ctx: Context, req: Mapping[str, Any]) -> Change:
         binding = Binding(req, _CONDITION, _CONDITION)
         test = _test(req, binding)
         binding.finish()
+    return put_change(ctx, req["TableName"], size, item, test)
+
+
+def put_change(ctx: Context, name: str, size: int, item: Item, test: Test | None) -> Change:
+    """Raises: ValidationException, ResourceNotFoundException."""
     if size > MAX_ITEM_BYTES:
         raise ValidationException("Item size has exceeded the maximum allowed size")
-    layout = open_table(ctx, req["TableName"])
+    layout = open_table(ctx, name)
     key = layout.item_key(item)
     for index in layout.indexes:
         index.check(item)
@@ -150,18 +172,29 @@ def prepare_update(ctx: Context, req: Mapping[str, Any]) -> Change:
     binding.finish()
     updates = legacy.attribute_updates(req) if "AttributeUpdates" in req else None
     layout = open_table(ctx, req["TableName"])
-    change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
-    heads = update.heads if update is not None else frozenset(updates.tree) if updates is not None else frozenset()
-    for name in heads:
-        if name in layout.key_names:
-            raise invalid(f"Cannot update attribute {name}. This attribute is part of the key")
     if update is not None:
-        change.tree = update.tree
-        change.edit = _editor(update, binding.values)
-    elif updates is not None:
+        return update_change(layout, key, update, binding.values, test)
+    change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
+    if updates is not None:
+        _spare_keys(layout, updates.tree)
         change.tree = updates.tree
         change.edit = updates.apply
     return change
+
+
+def update_change(layout: Layout, key: Item, update: Update, values: Item, test: Test | None) -> Change:
+    """Raises: ValidationException."""
+    change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
+    _spare_keys(layout, update.heads)
+    change.tree = update.tree
+    change.edit = _editor(update, values)
+    return change
+
+
+def _spare_keys(layout: Layout, heads: Iterable[str]) -> None:
+    for name in heads:
+        if name in layout.key_names:
+            raise invalid(f"Cannot update attribute {name}. This attribute is part of the key")
 
 
 def _editor(update: Update, values: Item) -> Callable[[Item], Item]:

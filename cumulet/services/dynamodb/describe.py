@@ -67,6 +67,17 @@ def _throughput(read: int, write: int, table: Table | None = None) -> Json:
     return out
 
 
+def _on_demand(owner: Table | Index) -> Json:
+    if not owner.max_read_units and not owner.max_write_units:
+        return {}
+    return {
+        "OnDemandThroughput": {
+            "MaxReadRequestUnits": owner.max_read_units or -1,
+            "MaxWriteRequestUnits": owner.max_write_units or -1,
+        }
+    }
+
+
 def describe_index(ctx: Context, table: Table, index: Index) -> Json:
     rows, size = _counted(ctx, index)
     projection: Json = {"ProjectionType": index.projection}
@@ -83,6 +94,7 @@ def describe_index(ctx: Context, table: Table, index: Index) -> Json:
     if not index.local:
         out["IndexStatus"] = index.status
         out["ProvisionedThroughput"] = _throughput(index.read_units, index.write_units)
+        out.update(_on_demand(index))
         if index.backfilling:
             out["Backfilling"] = True
     return out
@@ -116,6 +128,20 @@ def describe(ctx: Context, table: Table) -> Json:
         out["LocalSecondaryIndexes"] = local
     if global_:
         out["GlobalSecondaryIndexes"] = global_
+    if table.stream is not None:
+        if table.stream.open:
+            out["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": table.stream.view}
+        out["LatestStreamLabel"] = table.stream.label
+        out["LatestStreamArn"] = table.stream_arn
+    out.update(_on_demand(table))
+    if table.restored is not None:
+        out["RestoreSummary"] = {
+            "SourceTableArn": table.restored.table,
+            "RestoreDateTime": table.restored.at,
+            "RestoreInProgress": table.restored.going_on,
+        }
+        if table.restored.backup:
+            out["RestoreSummary"]["SourceBackupArn"] = table.restored.backup
     if table.table_class:
         out["TableClassSummary"] = {"TableClass": table.table_class}
     return out

@@ -33,6 +33,66 @@ class ConditionalCheckFailedException(AwsError):
     pass
 
 
+class DuplicateItemException(AwsError):
+    pass
+
+
+class ProvisionedThroughputExceededException(AwsError):
+    pass
+
+
+class ThrottlingException(AwsError):
+    pass
+
+
+class BackupNotFoundException(AwsError):
+    pass
+
+
+class BackupInUseException(AwsError):
+    pass
+
+
+class TableAlreadyExistsException(AwsError):
+    pass
+
+
+class TableInUseException(AwsError):
+    pass
+
+
+class PointInTimeRecoveryUnavailableException(AwsError):
+    pass
+
+
+class InvalidRestoreTimeException(AwsError):
+    pass
+
+
+class InvalidExportTimeException(AwsError):
+    pass
+
+
+class ExportNotFoundException(AwsError):
+    pass
+
+
+class ExportConflictException(AwsError):
+    pass
+
+
+class ImportNotFoundException(AwsError):
+    pass
+
+
+class ImportConflictException(AwsError):
+    pass
+
+
+class PolicyNotFoundException(AwsError):
+    pass
+
+
 class ItemCollectionSizeLimitExceededException(AwsError):
     pass
 

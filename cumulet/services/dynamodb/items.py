@@ -13,6 +13,7 @@ from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import project
 from cumulet.services.dynamodb.layout import item_of, item_raw, item_size, open_table
 from cumulet.services.dynamodb.rows import collection_metrics
+from cumulet.services.dynamodb.throttle import charge, throttled
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
@@ -57,17 +58,19 @@ def _run(ctx: Context, req: Json, change: Change) -> Json:
     wanted: str = req.get("ReturnValues", "NONE")
     level: str = req.get("ReturnConsumedCapacity", "NONE")
     old: bytes | None = None
-    if change.needs_old() or wanted != "NONE" or level != "NONE":
+    tallied = level != "NONE" or throttled(change.layout.table)
+    if change.needs_old() or wanted != "NONE" or tallied:
         old = ctx.tx.get_bytes(change.key)
         change.check(old, req.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD")
-    tally = Tally(change.layout.table.name) if level != "NONE" else None
+    tally = Tally(change.layout.table.name)
     new = change.apply(ctx, old, tally)
+    charge(ctx, change.layout.table, tally, write=True)
     out: Json = {}
     if wanted != "NONE":
         attributes = _attributes(change, wanted, old, new)
         if attributes:
             out["Attributes"] = attributes
-    if tally is not None:
+    if level != "NONE":
         out["ConsumedCapacity"] = tally.answer(level)
     if req.get("ReturnItemCollectionMetrics") == "SIZE" and change.layout.tracked:
         out["ItemCollectionMetrics"] = collection_metrics(ctx, change.layout, change.item)
@@ -106,8 +109,9 @@ def get_item(ctx: Context, req: Json) -> Json:
     if row is not None:
         out["Item"] = item_raw(row) if tree is None else project(item_of(row), tree)
     level = req.get("ReturnConsumedCapacity", "NONE")
+    tally = Tally(layout.table.name)
+    tally.table = read_units(item_size(row) if row is not None else 0, req.get("ConsistentRead", False))
+    charge(ctx, layout.table, tally, write=False)
     if level != "NONE":
-        tally = Tally(layout.table.name)
-        tally.table = read_units(item_size(row) if row is not None else 0, req.get("ConsistentRead", False))
         out["ConsumedCapacity"] = tally.answer(level)
     return out

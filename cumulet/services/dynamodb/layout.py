@@ -15,6 +15,7 @@ from cumulet.kernel.keys import pack
 from cumulet.services.dynamodb import keys
 from cumulet.services.dynamodb.errors import ValidationException, invalid, no_table
 from cumulet.services.dynamodb.model import AttributeValue, Index, Item, Table, table_key
+from cumulet.services.dynamodb.streammodel import StreamLayout
 from cumulet.services.dynamodb.values import measured
 
 _KEPT = 4096
@@ -109,7 +110,7 @@ class IndexLayout:
 class Layout:
     """One version of a table."""
 
-    __slots__ = ("indexes", "key_names", "pk", "pk_kind", "prefix", "sk", "sk_kind", "table", "tracked")
+    __slots__ = ("indexes", "key_names", "pk", "pk_kind", "prefix", "sk", "sk_kind", "stream", "table", "tracked")
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -120,6 +121,7 @@ class Layout:
         self.key_names = frozenset((table.pk, table.sk)) if table.sk else frozenset((table.pk,))
         self.indexes = tuple(IndexLayout(table, index) for index in table.indexes if index.status != "DELETING")
         self.tracked = any(index.local for index in table.indexes)
+        self.stream = StreamLayout(table) if table.stream is not None and table.stream.open else None
 
     def item_suffix(self, item: Item) -> bytes:
         """The parts of an item's key, partition key first.

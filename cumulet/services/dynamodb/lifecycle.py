@@ -12,7 +12,9 @@ from cumulet.kernel.keys import Key, after_prefix, pack, pack_part, unpack
 from cumulet.kernel.record import replace
 from cumulet.services.dynamodb.describe import Count, count_key
 from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_size
+from cumulet.services.dynamodb.metering import count_expired
 from cumulet.services.dynamodb.model import Index, Table, table_key
+from cumulet.services.dynamodb.past import holders
 from cumulet.services.dynamodb.rows import delete_item_row, expiry_of, write_expiry
 
 _ROWS_A_STEP = 500
@@ -42,7 +44,9 @@ def table_step(ctx: Context, key: Key) -> None:
         return
     if table.status == "DELETING":
         left = _ROWS_A_STEP
-        for prefix in (table.rows, *(index.rows for index in table.indexes), table.ttl_rows, table.collection_rows):
+        held = bool(holders(ctx, table.number))  # a backup, or somebody who reads the rows: they stay for now
+        rows = () if held else (table.rows, ("dynamodb", "past", table.number), ("dynamodb", "version", table.number))
+        for prefix in (*rows, *(index.rows for index in table.indexes), table.ttl_rows, table.collection_rows):
             left = _clear(ctx, prefix, left) if left else 0
         if left:
             for number in (table.number, *(index.number for index in table.indexes)):
@@ -107,6 +111,7 @@ def expire(ctx: Context, key: Key) -> None:
     layout = Layout(table)
     prefix = pack(table.ttl_rows)
     due = [k for k, _ in ctx.tx.scan_bytes(prefix, prefix + pack_part(int(ctx.now)) + b"\xff", limit=_ROWS_A_STEP)]
+    expired = 0
     for k in due:
         ctx.tx.delete(k)
         at = len(prefix)
@@ -114,7 +119,9 @@ def expire(ctx: Context, key: Key) -> None:
         item_key = layout.prefix + k[at + len(pack_part(expiry)) :]
         row = ctx.tx.get_bytes(item_key)
         if row is not None and expiry_of(layout, item_of(row), ctx.now) == expiry:
-            delete_item_row(ctx, layout, item_key, row, None)
+            delete_item_row(ctx, layout, item_key, row, None, expired=True)
+            expired += 1
+    count_expired(ctx, table, expired)
     if len(due) == _ROWS_A_STEP:
         ctx.tx.wake(ctx.now, "dynamodb.expire", key)
 

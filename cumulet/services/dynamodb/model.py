@@ -5,6 +5,8 @@
 `dynamodb/index/{index}/{bucket}/{ipk}[/{isk}]/{pk}[/{sk}]`   an index row, in the same form
 `dynamodb/ttl/{number}/{expiry}/{item's key}`         an item that expires
 `dynamodb/size/{number}/{pk}`                         bytes of an item collection (tables with local indexes)
+`dynamodb/stream/...`, `shard`, `record`, `sequence`   streams: see `streammodel`
+`dynamodb/past/...`, `version`, `holder`              what tables were: see `past`
 
 Numbers come from a counter and are never used twice, so what remains of a deleted table or index is never seen again.
 """
@@ -39,10 +41,33 @@ class Index(Record):
     cursor: bytes = b""
     read_units: int = 0
     write_units: int = 0
+    max_read_units: int = 0
+    max_write_units: int = 0
 
     @property
     def rows(self) -> Key:
         return ("dynamodb", "index", self.number)
+
+
+class TableStream(Record):
+    """A table's latest stream: what a write must know of it.
+
+    open    the number of the open shard of each of the 16 buckets that keys are hashed to; empty once it is disabled
+    """
+
+    number: int
+    label: str
+    view: str
+    open: tuple[int, ...] = ()
+
+
+class Restored(Record):
+    """What a table was restored from: the ARNs of the table and, where it was one, of the backup; the moment."""
+
+    table: str
+    backup: str
+    at: float
+    going_on: bool
 
 
 class Table(Record):
@@ -71,6 +96,14 @@ class Table(Record):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     ttl_attribute: str = ""
     ttl_changed_at: float = 0.0
+    stream: TableStream | None = None
+    max_read_units: int = 0
+    max_write_units: int = 0
+    restored: Restored | None = None
+    past: str = ""  # what writes must remember of what they replace: see `past`
+    snapshot: int = -1
+    pitr_since: float = 0.0
+    pitr_days: int = 0
 
     @property
     def arn(self) -> str:
@@ -87,6 +120,11 @@ class Table(Record):
     @property
     def collection_rows(self) -> Key:
         return ("dynamodb", "size", self.number)
+
+    @property
+    def stream_arn(self) -> str:
+        assert self.stream is not None
+        return f"{self.arn}/stream/{self.stream.label}"
 
     @property
     def key(self) -> Key:

@@ -1,44 +1,24 @@
-"""Query and Scan: ranges of rows, in pages of at most 1 MB."""
+"""Query and Scan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.services.dynamodb import keys, legacy
-from cumulet.services.dynamodb.capacity import Tally, read_units
-from cumulet.services.dynamodb.errors import ValidationException, invalid
+from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.expressions.binding import Binding
-from cumulet.services.dynamodb.expressions.paths import Tree, project
+from cumulet.services.dynamodb.expressions.paths import Tree
 from cumulet.services.dynamodb.keyranges import key_range, legacy_key_range
-from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_raw, item_size, open_table
+from cumulet.services.dynamodb.layout import open_table
+from cumulet.services.dynamodb.metering import count_returned
 from cumulet.services.dynamodb.model import Item
+from cumulet.services.dynamodb.reads import answer, begin_after, index_of, inside, reading, start_row
+from cumulet.services.dynamodb.throttle import charge
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
-PAGE_BYTES = 1024 * 1024
-_SKIP_BYTES = 16 * 1024 * 1024  # what a segment's scan reads of other segments' rows before it ends its page
-
-
-@dataclass(slots=True)
-class _Read:
-    """What to read and what to answer."""
-
-    layout: Layout
-    index: IndexLayout | None
-    low: bytes
-    high: bytes
-    keep: Callable[[Item], bool] | None
-    tree: Tree | None
-    fetch: bool = False  # read the whole items of a local index's rows
-    count_only: bool = False
-    reverse: bool = False
-    segment: tuple[int, int] | None = None
-    limit: int | None = None
-    consistent: bool = False
-    items: list[Any] = field(default_factory=list)
 
 
 def query(ctx: Context, req: Json) -> Json:
@@ -62,7 +42,7 @@ def query(ctx: Context, req: Json) -> Json:
     binding.finish()
     _check_select(req, tree)
     layout = open_table(ctx, req["TableName"])
-    index = _index(layout, req)
+    index = index_of(layout, req)
     if conditions is not None:
         low, high = key_range(layout, index, conditions, binding.values)
     else:
@@ -73,16 +53,20 @@ def query(ctx: Context, req: Json) -> Json:
             raise ValidationException(
                 f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
             )
-    read = _reading(req, layout, index, low, high, keep, tree)
+    read = reading(req, layout, index, low, high, keep, tree)
     read.reverse = not req.get("ScanIndexForward", True)
     if start is not None:
-        at = _start_row(layout, index, start)
+        at = start_row(layout, index, start)
         if not low <= at < high:
             raise ValidationException(
                 "The provided starting key is outside query boundaries based on provided conditions"
             )
-        _begin_after(read, at)
-    return _answer(ctx, req, read)
+        begin_after(read, at)
+    out = answer(ctx, req, read)
+    assert read.tally is not None
+    charge(ctx, layout.table, read.tally, write=False)
+    count_returned(ctx, layout.table, "Query", out["Count"])
+    return out
 
 
 def scan(ctx: Context, req: Json) -> Json:
@@ -102,25 +86,29 @@ def scan(ctx: Context, req: Json) -> Json:
     _check_select(req, tree)
     segment = _segment(req)
     layout = open_table(ctx, req["TableName"])
-    index = _index(layout, req)
+    index = index_of(layout, req)
     prefix = layout.prefix if index is None else index.prefix
     low, high = prefix, prefix + b"\xff"
     if segment is not None:
         first, last = segment
         low = prefix + keys.BUCKETS[keys.bucket_number(first)]
         high = prefix + keys.BUCKETS[keys.bucket_number(last - 1)] + b"\xff" if first < last else low
-    read = _reading(req, layout, index, low, high, keep, tree)
+    read = reading(req, layout, index, low, high, keep, tree)
     read.segment = segment
     if start is not None:
-        at = _start_row(layout, index, start)
-        if not low <= at < high or not _inside(at, prefix, segment):
+        at = start_row(layout, index, start)
+        if not low <= at < high or not inside(at, prefix, segment):
             raise ValidationException(
                 "The provided starting key is outside query boundaries based on provided conditions"
                 if segment is None
                 else "The provided Segment does not contain the exclusive start key"
             )
-        _begin_after(read, at)
-    return _answer(ctx, req, read)
+        begin_after(read, at)
+    out = answer(ctx, req, read)
+    assert read.tally is not None
+    charge(ctx, layout.table, read.tally, write=False)
+    count_returned(ctx, layout.table, "Scan", out["Count"])
+    return out
 
 
 # what the request says
@@ -188,173 +176,3 @@ def _segment(req: Json) -> tuple[int, int] | None:
         )
     first, last = segment * keys.HASHES // total, (segment + 1) * keys.HASHES // total
     return first, max(first, last)
-
-
-def _index(layout: Layout, req: Json) -> IndexLayout | None:
-    if "IndexName" not in req:
-        return None
-    index = layout.index(req["IndexName"])
-    name = req["IndexName"]
-    if not index.index.local:
-        if req.get("ConsistentRead"):
-            raise ValidationException("Consistent reads are not supported on global secondary indexes")
-        if index.index.status == "CREATING":
-            raise ValidationException(f"Cannot read from backfilling global secondary index: {name}")
-        if req.get("Select") == "ALL_ATTRIBUTES" and index.kept is not None:
-            raise invalid(
-                f"Select type ALL_ATTRIBUTES is not supported for global secondary index {name} "
-                "because its projection type is not ALL"
-            )
-    return index
-
-
-def _reading(
-    req: Json,
-    layout: Layout,
-    index: IndexLayout | None,
-    low: bytes,
-    high: bytes,
-    keep: Callable[[Item], bool] | None,
-    tree: Tree | None,
-) -> _Read:
-    fetch = False
-    if index is not None and index.kept is not None:
-        missing = [name for name in tree or () if name not in index.kept]
-        if not index.index.local and missing:
-            raise invalid(f"Global secondary index {index.index.name} does not project [{', '.join(missing)}]")
-        fetch = index.index.local and (bool(missing) or req.get("Select") == "ALL_ATTRIBUTES")
-    return _Read(
-        layout,
-        index,
-        low,
-        high,
-        keep,
-        tree,
-        fetch,
-        req.get("Select") == "COUNT",
-        limit=req.get("Limit"),
-        consistent=req.get("ConsistentRead", False),
-    )
-
-
-def _start_row(layout: Layout, index: IndexLayout | None, start: Item) -> bytes:
-    """The row key of an ExclusiveStartKey. Raises: ValidationException."""
-    names = set(layout.key_names)
-    if index is not None:
-        names |= {index.index.pk} | ({index.index.sk} if index.index.sk else set())
-    if set(start) != names:
-        raise ValidationException(
-            "The provided starting key is invalid"
-            if index is not None or len(start) == len(names)
-            else "Exclusive Start Key must have same size as table's key schema"
-        )
-    if any(next(iter(value)) != layout.table.attributes[name] for name, value in start.items()):
-        raise ValidationException(
-            "The provided starting key is invalid: The provided key element does not match the schema"
-        )
-    suffix = layout.item_suffix(start)
-    if index is None:
-        return layout.item_key(start)
-    row = index.row_key(start, suffix)
-    assert row is not None
-    return row
-
-
-def _begin_after(read: _Read, at: bytes) -> None:
-    if read.reverse:
-        read.high = at
-    else:
-        read.low = at + b"\x00"
-
-
-# reading
-
-
-def _inside(row_key: bytes, prefix: bytes, segment: tuple[int, int] | None) -> bool:
-    """Whether a row belongs to a segment."""
-    if segment is None:
-        return True
-    start = len(prefix) + 2
-    end = row_key.index(b"\x00", start + 1)
-    while row_key[end + 1 : end + 2] == b"\xff":
-        end = row_key.index(b"\x00", end + 1)
-    return segment[0] <= keys.hash_of(row_key[start : end + 1]) < segment[1]
-
-
-def _rows(ctx: Context, read: _Read) -> Iterator[tuple[bytes, bytes]]:
-    limit = None if read.limit is None or read.segment is not None else read.limit
-    return ctx.tx.scan_bytes(read.low, read.high, limit=limit, reverse=read.reverse)
-
-
-def _answer(ctx: Context, req: Json, read: _Read) -> Json:
-    plain = read.keep is None and read.tree is None and not read.fetch
-    prefix = read.layout.prefix if read.index is None else read.index.prefix
-    size = skipped = scanned = count = 0
-    fetched = 0.0
-    last: bytes | None = None
-    stopped = False
-    for key, row in _rows(ctx, read):
-        if read.segment is not None and not _inside(key, prefix, read.segment):
-            skipped += len(row)
-            if skipped > _SKIP_BYTES:
-                last, stopped = row, True
-                break
-            continue
-        row_size = item_size(row)
-        if size + row_size > PAGE_BYTES and scanned:
-            stopped = True
-            break
-        size += row_size
-        scanned += 1
-        last = row
-        if plain:
-            count += 1
-            if not read.count_only:
-                read.items.append(item_raw(row))
-        else:
-            item = item_of(row)
-            if read.fetch:
-                item, units = _fetched(ctx, read, item)
-                fetched += units
-            if read.keep is None or read.keep(item):
-                count += 1
-                if not read.count_only:
-                    read.items.append(item if read.tree is None else project(item, read.tree))
-        if scanned == read.limit:
-            stopped = True
-            break
-    out: Json = {} if read.count_only else {"Items": read.items}
-    out["Count"] = count
-    out["ScannedCount"] = scanned
-    if stopped and last is not None:
-        out["LastEvaluatedKey"] = _last_key(read, item_of(last))
-    level = req.get("ReturnConsumedCapacity", "NONE")
-    if level != "NONE":
-        out["ConsumedCapacity"] = _consumed(read, size, fetched).answer(level)
-    return out
-
-
-def _fetched(ctx: Context, read: _Read, row: Item) -> tuple[Item, float]:
-    whole = ctx.tx.get_bytes(read.layout.item_key(row))
-    assert whole is not None, "a local index has a row for an item that is not there"
-    return item_of(whole), read_units(item_size(whole), read.consistent)
-
-
-def _last_key(read: _Read, item: Item) -> Item:
-    out: Item = {}
-    if read.index is not None:
-        out[read.index.index.pk] = item[read.index.index.pk]
-        if read.index.index.sk:
-            out[read.index.index.sk] = item[read.index.index.sk]
-    return {**read.layout.key_item(item), **out}
-
-
-def _consumed(read: _Read, size: int, fetched: float) -> Tally:
-    tally = Tally(read.layout.table.name)
-    units = read_units(size, read.consistent)
-    if read.index is None:
-        tally.table = units
-    else:
-        tally.table = fetched
-        tally.add_index(read.index.index.name, read.index.index.local, units)
-    return tally

@@ -11,6 +11,8 @@ from cumulet.services.dynamodb.capacity import Tally, write_units
 from cumulet.services.dynamodb.errors import ItemCollectionSizeLimitExceededException
 from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_size, stored
 from cumulet.services.dynamodb.model import Item
+from cumulet.services.dynamodb.past import remember
+from cumulet.services.dynamodb.streams import record_change, record_removal
 
 COLLECTION_LIMIT = 10 * 1024**3
 _TTL_OLDEST_S = 5 * 365 * 86400
@@ -33,11 +35,17 @@ def put_item_row(
         _grow(ctx, layout, item, size - (item_size(old) if old else 0))
     if tally is not None:
         tally.table += write_units(max(size, item_size(old) if old else 0))
+    if layout.stream is not None:
+        record_change(ctx, layout, layout.stream, key, item, row, old)
+    if layout.table.past:
+        remember(ctx, layout, key, old)
     ctx.tx.put(key, row)
 
 
-def delete_item_row(ctx: Context, layout: Layout, key: bytes, old: bytes | None, tally: Tally | None) -> None:
-    """Delete an item that may not be there."""
+def delete_item_row(
+    ctx: Context, layout: Layout, key: bytes, old: bytes | None, tally: Tally | None, *, expired: bool = False
+) -> None:
+    """Delete an item that may not be there; `expired` when time to live does it."""
     if tally is not None:
         tally.table += write_units(item_size(old) if old else 0)
     if old is None:
@@ -46,6 +54,10 @@ def delete_item_row(ctx: Context, layout: Layout, key: bytes, old: bytes | None,
         _write_indexes(ctx, layout, key, None, 0, None, old, tally)
     if layout.tracked:
         _grow(ctx, layout, item_of(old), -item_size(old))
+    if layout.stream is not None:
+        record_removal(ctx, layout, layout.stream, key, old, expired)
+    if layout.table.past:
+        remember(ctx, layout, key, old)
     ctx.tx.delete(key)
 
 

@@ -15,11 +15,9 @@ _MAX_GLOBAL, _MAX_LOCAL, _MAX_PROJECTED = 20, 5, 100
 
 def refuse_settings(req: Json) -> None:
     """Settings that Cumulet does not honour. Raises: NotImplementedOnCumulet."""
-    refused = [name for name in ("OnDemandThroughput", "WarmThroughput", "ResourcePolicy", "ReplicaUpdates",
+    refused = [name for name in ("WarmThroughput", "VectorIndexes", "VectorIndexUpdates", "ReplicaUpdates",
                                  "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSourceArn",
                                  "GlobalTableSettingsReplicationMode") if req.get(name)]  # fmt: skip
-    if req.get("StreamSpecification", {}).get("StreamEnabled"):
-        refused.append("StreamSpecification")
     if req.get("SSESpecification", {}).get("Enabled"):
         refused.append("SSESpecification")
     if refused:
@@ -111,11 +109,35 @@ def throughput(holder: Json, billing_mode: str, index: str | None = None) -> tup
     return given["ReadCapacityUnits"], given["WriteCapacityUnits"]
 
 
+def check_name(name: str) -> None:
+    """Raises: ValidationException for what is no table name."""
+    if len(name) < 3 or len(name) > 255:
+        raise ValidationException("TableName must be at least 3 characters long and at most 255 characters long")
+    if not all(c.isascii() and (c.isalnum() or c in "_.-") for c in name):
+        raise ValidationException(
+            f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        )
+
+
+def on_demand(given: Json | None, billing_mode: str) -> tuple[int, int]:
+    """(most read units, most write units) of OnDemandThroughput; 0 for no maximum. Raises: ValidationException."""
+    if not given:
+        return 0, 0
+    if billing_mode != "PAY_PER_REQUEST":
+        raise invalid("OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST")
+    units = given.get("MaxReadRequestUnits", -1), given.get("MaxWriteRequestUnits", -1)
+    if any(each < 1 and each != -1 for each in units):
+        raise invalid("MaxReadRequestUnits and MaxWriteRequestUnits must be positive, or -1 for no maximum")
+    return max(units[0], 0), max(units[1], 0)
+
+
 def index_record(spec: Json, local: bool, number: int, billing_mode: str, table_pk: str) -> Index:
     """An index from its specification. Raises: ValidationException."""
     name = spec["IndexName"]
-    if spec.get("OnDemandThroughput") or spec.get("WarmThroughput"):
-        raise NotImplementedOnCumulet("dynamodb: OnDemandThroughput and WarmThroughput are not implemented by Cumulet.")
+    if spec.get("WarmThroughput"):
+        raise NotImplementedOnCumulet("dynamodb: WarmThroughput is not implemented by Cumulet.")
+    most_read, most_write = (0, 0) if local else on_demand(spec.get("OnDemandThroughput"), billing_mode)
     pk, sk = key_names(spec["KeySchema"])
     if local:
         if sk is None:
@@ -137,6 +159,8 @@ def index_record(spec: Json, local: bool, number: int, billing_mode: str, table_
         include=include,
         read_units=read,
         write_units=write,
+        max_read_units=most_read,
+        max_write_units=most_write,
     )
 
 

@@ -1,4 +1,4 @@
-"""Operations on what belongs to a table: tags, time to live, backups' state; and the account's limits."""
+"""Operations on what belongs to a table: tags and time to live; and the account's limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from cumulet.kernel.record import replace
 from cumulet.services.dynamodb.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
-    TableNotFoundException,
     ValidationException,
 )
 from cumulet.services.dynamodb.layout import find_layout
@@ -88,21 +87,6 @@ def describe_endpoints(ctx: Context, req: Json) -> Json:
     Source: DynamoDB API_DescribeEndpoints (read 2026-11).
     """
     return {"Endpoints": [{"Address": ctx.endpoint.partition("://")[2], "CachePeriodInMinutes": 1440}]}
-
-
-def describe_continuous_backups(ctx: Context, req: Json) -> Json:
-    """Continuous backups are always on in AWS, point-in-time recovery is off here.
-
-    Raises: TableNotFoundException.
-    Source: DynamoDB API_DescribeContinuousBackups (read 2026-11).
-    """
-    layout = find_layout(ctx, req["TableName"])
-    if layout is None:
-        raise TableNotFoundException(f"Table not found: {req['TableName']}")
-    return {"ContinuousBackupsDescription": {
-        "ContinuousBackupsStatus": "ENABLED",
-        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-    }}  # fmt: skip
 
 
 # time to live

@@ -24,12 +24,16 @@ from cumulet.services.dynamodb.schema import (
     attribute_types,
     check_attributes,
     check_indexes,
+    check_name,
     index_record,
     key_names,
+    on_demand,
     refuse_settings,
     tags_of,
     throughput,
 )
+from cumulet.services.dynamodb.snapshots import keep_deleted
+from cumulet.services.dynamodb.streamcontrol import with_stream, without_stream
 
 Json = dict[str, Any]
 _LIST_LIMIT = 100
@@ -38,12 +42,12 @@ _LIST_LIMIT = 100
 def create_table(ctx: Context, req: Json) -> Json:
     """Create a table; it is CREATING until a timer, due at once, makes it ACTIVE.
 
-    Raises: ValidationException, ResourceInUseException, NotImplementedOnCumulet (streams, encryption with a key of one's
+    Raises: ValidationException, ResourceInUseException, NotImplementedOnCumulet (encryption with a key of one's
     own, replicas, throughput limits on demand, resource policies).
     Source: DynamoDB API_CreateTable (read 2026-11).
     """
     refuse_settings(req)
-    _only_names(req["TableName"])
+    check_name(req["TableName"])
     for member in ("AttributeDefinitions", "KeySchema"):
         if member not in req:
             raise ValidationException(
@@ -52,6 +56,7 @@ def create_table(ctx: Context, req: Json) -> Json:
             )
     mode = req.get("BillingMode", "PROVISIONED")
     read, write = throughput(req, mode)
+    most_read, most_write = on_demand(req.get("OnDemandThroughput"), mode)
     types = attribute_types(req["AttributeDefinitions"])
     pk, sk = key_names(req["KeySchema"])
     specs = _index_specs(req)
@@ -65,22 +70,15 @@ def create_table(ctx: Context, req: Json) -> Json:
     table = Table(
         name=name, account=ctx.account, region=ctx.region, table_id=ctx.ids.uuid(), number=ctx.tx.add(COUNTER), attributes=types,
         pk=pk, sk=sk, created_at=ctx.now, billing_mode=mode, billed_since=ctx.now if mode == "PAY_PER_REQUEST" else 0.0,
-        read_units=read, write_units=write, indexes=indexes, deletion_protection=req.get("DeletionProtectionEnabled", False),
+        read_units=read, write_units=write, max_read_units=most_read, max_write_units=most_write, indexes=indexes,
+        deletion_protection=req.get("DeletionProtectionEnabled", False),
         table_class=req.get("TableClass", ""), tags=tags_of({}, req.get("Tags", [])),
     )  # fmt: skip
+    if "StreamSpecification" in req:
+        table = with_stream(ctx, table, req["StreamSpecification"])
     ctx.tx.put(table.key, table)
     _continue(ctx, table)
     return {"TableDescription": describe(ctx, table)}
-
-
-def _only_names(name: str) -> None:
-    if len(name) < 3 or len(name) > 255:
-        raise ValidationException("TableName must be at least 3 characters long and at most 255 characters long")
-    if not all(c.isascii() and (c.isalnum() or c in "_.-") for c in name):
-        raise ValidationException(
-            f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: "
-            "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
-        )
 
 
 def _index_specs(req: Json) -> list[tuple[Json, bool]]:
@@ -149,14 +147,15 @@ def delete_table(ctx: Context, req: Json) -> Json:
             f"Attempt to change a resource which is still in use: Table is being "
             f"{'created' if table.status == 'CREATING' else 'updated'}: {table.name}"
         )
-    table = replace(table, status="DELETING")
+    keep_deleted(ctx, table)
+    table = replace(without_stream(ctx, table), status="DELETING")
     ctx.tx.put(table.key, table)
     _continue(ctx, table)
     return {"TableDescription": describe(ctx, table)}
 
 
 def update_table(ctx: Context, req: Json) -> Json:
-    """Change billing mode, throughput, deletion protection or class, or create, update or delete one global index.
+    """Change billing mode, throughput, deletion protection, class or stream, or create, update or delete one global index.
 
     A new index is filled by a timer, some items at a time; it can be queried when it is ACTIVE.
     Raises: ValidationException, ResourceNotFoundException, ResourceInUseException,
@@ -171,16 +170,21 @@ def update_table(ctx: Context, req: Json) -> Json:
             f"{'created' if table.status == 'CREATING' else table.status.lower()}: {table.name}"
         )
     changed = _rebilled(ctx, table, req)
+    if "OnDemandThroughput" in req or changed.billing_mode == "PROVISIONED":
+        most_read, most_write = on_demand(req.get("OnDemandThroughput"), changed.billing_mode)
+        changed = replace(changed, max_read_units=most_read, max_write_units=most_write)
     if "DeletionProtectionEnabled" in req:
         changed = replace(changed, deletion_protection=req["DeletionProtectionEnabled"])
     if "TableClass" in req:
         changed = replace(changed, table_class=req["TableClass"])
+    if "StreamSpecification" in req:
+        changed = with_stream(ctx, changed, req["StreamSpecification"])
     updates = req.get("GlobalSecondaryIndexUpdates", [])
     if sum("Create" in update or "Delete" in update for update in updates) > 1:
         raise _too_many_index_updates()
     for update in updates:
         changed = _reindexed(ctx, changed, update, req)
-    if not any(name in req for name in ("BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled", "TableClass",
+    if not any(name in req for name in ("BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled", "TableClass", "OnDemandThroughput",
                                         "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification")):  # fmt: skip
         raise invalid(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
@@ -251,6 +255,11 @@ def _reindexed(ctx: Context, table: Table, update: Json, req: Json) -> Table:
                 f"Attempt to change a resource which is still in use: Index is being created: {index.name}"
             )
         return _with(table, replace(index, status="DELETING"))
+    if "OnDemandThroughput" in spec:
+        most_read, most_write = on_demand(spec["OnDemandThroughput"], table.billing_mode)
+        index = replace(index, max_read_units=most_read, max_write_units=most_write)
+        if "ProvisionedThroughput" not in spec:
+            return _with(table, index)
     read, write = throughput(spec, table.billing_mode, index.name)
     return _with(table, replace(index, read_units=read, write_units=write))
 

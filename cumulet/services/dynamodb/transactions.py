@@ -7,30 +7,26 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.once import once
 from cumulet.kernel.record import Record
 from cumulet.services.dynamodb.capacity import Tally, read_units
 from cumulet.services.dynamodb.changes import CHECK, Change, prepare_delete, prepare_put, prepare_update
 from cumulet.services.dynamodb.errors import (
-    ConditionalCheckFailedException,
     IdempotentParameterMismatchException,
-    ItemCollectionSizeLimitExceededException,
-    TransactionCanceledException,
     ValidationException,
 )
 from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import project
-from cumulet.services.dynamodb.layout import item_of, item_raw, item_size, open_table
-from cumulet.services.dynamodb.rows import collection_metrics
+from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
+from cumulet.services.dynamodb.throttle import charge
+from cumulet.services.dynamodb.transacting import FACTOR, cancelled, consumed, prepare_all, write_all
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
 _ACTIONS = ("ConditionCheck", "Put", "Delete", "Update")
 _TOKEN_S = 600.0
 _MAX_BYTES = 4 * 1024 * 1024
-_FACTOR = 2.0
 
 
 class Written(Record):
@@ -80,92 +76,8 @@ def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
     return prepare_delete(ctx, spec, CHECK), show
 
 
-def _prepare_all(ctx: Context, req: Json) -> list[tuple[Change, bool]]:
-    prepared: list[tuple[Change, bool]] = []
-    reasons: list[Json] = []
-    for entry in req["TransactItems"]:
-        try:
-            prepared.append(_prepare(ctx, entry))
-        except ValidationException as error:
-            if not _about_the_item(error):
-                raise
-            reasons.append({"Code": "ValidationError", "Message": error.message})
-        else:
-            reasons.append({"Code": "None"})
-    if any(reason["Code"] != "None" for reason in reasons):
-        raise _cancelled(reasons)
-    if len({change.key for change, _ in prepared}) < len(prepared):
-        raise ValidationException("Transaction request cannot include multiple operations on one item")
-    if sum(change.size for change, _ in prepared) > _MAX_BYTES:
-        raise ValidationException(
-            "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
-        )
-    return prepared
-
-
-def _about_the_item(error: ValidationException) -> bool:
-    """Whether AWS cancels the transaction for it: errors found when the key or item meets its table."""
-    return error.message.startswith(("The provided key element", "One or more parameter values were invalid: Missing the key",
-                                     "One or more parameter values were invalid: Type mismatch",
-                                     "One or more parameter values were invalid: Size of hashkey",
-                                     "One or more parameter values were invalid: Aggregated size",
-                                     "One or more parameter values are not valid",
-                                     "One or more parameter values were invalid: Cannot update attribute"))  # fmt: skip
-
-
-def _cancelled(reasons: list[Json]) -> TransactionCanceledException:
-    codes = ", ".join(reason["Code"] for reason in reasons)
-    return TransactionCanceledException(
-        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
-        members={"CancellationReasons": reasons},
-    )
-
-
 def _write(ctx: Context, req: Json) -> Json:
-    prepared = _prepare_all(ctx, req)
-    level = req.get("ReturnConsumedCapacity", "NONE")
-    rows = [ctx.tx.get_bytes(change.key) for change, _ in prepared]
-    reasons: list[Json] = []
-    for (change, show), old in zip(prepared, rows, strict=True):
-        try:
-            change.check(old, show)
-        except ConditionalCheckFailedException as error:
-            reasons.append({"Code": "ConditionalCheckFailed", "Message": error.message, **error.members})
-        else:
-            reasons.append({"Code": "None"})
-    if any(reason["Code"] != "None" for reason in reasons):
-        raise _cancelled(reasons)
-    tallies: dict[str, Tally] = {}
-    metrics: dict[str, list[Any]] = {}
-    for at, ((change, _), old) in enumerate(zip(prepared, rows, strict=True)):
-        name = change.layout.table.name
-        tally = tallies.setdefault(name, Tally(name))
-        if change.kind == CHECK:
-            tally.table += read_units(item_size(old) if old else 0, True)
-            continue
-        try:
-            change.apply(ctx, old, tally)
-        except (ValidationException, ItemCollectionSizeLimitExceededException) as error:
-            reasons[at] = {"Code": _reason(error), "Message": error.message}
-            raise _cancelled(reasons) from error
-        if req.get("ReturnItemCollectionMetrics") == "SIZE" and change.layout.tracked:
-            metrics.setdefault(name, []).append(collection_metrics(ctx, change.layout, change.item))
-    out: Json = {}
-    if level != "NONE":
-        out["ConsumedCapacity"] = _consumed(tallies, level, "Write")
-    if metrics:
-        out["ItemCollectionMetrics"] = metrics
-    return out
-
-
-def _reason(error: AwsError) -> str:
-    return "ValidationError" if isinstance(error, ValidationException) else "ItemCollectionSizeLimitExceeded"
-
-
-def _consumed(tallies: dict[str, Tally], level: str, kind: str) -> list[Json]:
-    for tally in tallies.values():
-        tally.times(_FACTOR)
-    return [tally.answer(level, kind) for tally in tallies.values()]
+    return write_all(ctx, prepare_all(req["TransactItems"], lambda entry: _prepare(ctx, entry)), req)
 
 
 def _repeated(ctx: Context, req: Json) -> Json:
@@ -179,7 +91,7 @@ def _repeated(ctx: Context, req: Json) -> Json:
         row = ctx.tx.get_bytes(change.key)
         name = change.layout.table.name
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
-    return {"ConsumedCapacity": _consumed(tallies, level, "Read")}
+    return {"ConsumedCapacity": consumed(tallies, level, "Read")}
 
 
 def transact_get_items(ctx: Context, req: Json) -> Json:
@@ -192,6 +104,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     responses: list[Json] = []
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
+    layouts: dict[str, Layout] = {}
     for entry in req["TransactItems"]:
         get = entry["Get"]
         _, key = measured(get["Key"])
@@ -199,6 +112,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         tree = binding.projection(get["ProjectionExpression"]) if "ProjectionExpression" in get else None
         binding.finish()
         layout = open_table(ctx, get["TableName"])
+        layouts[layout.table.name] = layout
         try:
             row = ctx.tx.get_bytes(layout.key_of(key))
         except ValidationException as error:
@@ -212,8 +126,10 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         else:
             responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
     if any(reason["Code"] != "None" for reason in reasons):
-        raise _cancelled(reasons)
+        raise cancelled(reasons)
+    for layout in layouts.values():
+        charge(ctx, layout.table, tallies[layout.table.name], write=False, factor=FACTOR)
     out: Json = {"Responses": responses}
     if level != "NONE":
-        out["ConsumedCapacity"] = _consumed(tallies, level, "Read")
+        out["ConsumedCapacity"] = consumed(tallies, level, "Read")
     return out

@@ -22,7 +22,7 @@ from cumulet.services.lambda_ import (
     versions,
 )
 from cumulet.services.lambda_.cfn import RESOURCES
-from cumulet.services.lambda_.sources import mappings, queues, states
+from cumulet.services.lambda_.sources import mappings, progress, queues, readers, shards, states
 
 SERVICE = Service(
     "lambda",
@@ -47,6 +47,8 @@ SERVICE = Service(
         "lambda.provision": provisioning.keep,
         "lambda.source": states.go_on,
         "lambda.poll": queues.poll,
+        progress.READER: readers.read,
+        progress.SHARDS: shards.follow,
     },
     resources=RESOURCES,
     gauges=pools.gauges,

@@ -54,8 +54,13 @@ class Condition:
 @lru_cache(_CACHED)
 def compile_condition(kind: str, text: str, names: tuple[tuple[str, str], ...]) -> Condition:
     """Raises: ValidationException."""
-    builder = Builder(Syntax(kind, text), dict(names))
-    test = builder.test(parse_condition(kind, text))
+    return compile_node(Syntax(kind, text), parse_condition(kind, text), dict(names))
+
+
+def compile_node(syntax: Syntax, node: Node, names: Mapping[str, str]) -> Condition:
+    """Raises: ValidationException."""
+    builder = Builder(syntax, names)
+    test = builder.test(node)
     return Condition(
         test,
         frozenset(builder.used_names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import Any
 from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.expressions.conditions import Builder, Check, Operand, Values
 from cumulet.services.dynamodb.expressions.lexer import Syntax
-from cumulet.services.dynamodb.expressions.nodes import Arithmetic, Call, Node, Path, Value
+from cumulet.services.dynamodb.expressions.nodes import Action, Arithmetic, Call, Node, Path, Value
 from cumulet.services.dynamodb.expressions.parser import CONDITION_FUNCTIONS, parse_update
 from cumulet.services.dynamodb.expressions.paths import Resolved, Tree, hold_apart, tree_of
 from cumulet.services.dynamodb.model import AttributeValue, Item
@@ -40,12 +41,17 @@ class Update:
 @lru_cache(_CACHED)
 def compile_update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
     """Raises: ValidationException."""
-    builder = _UpdateBuilder(Syntax("UpdateExpression", text), dict(names))
+    return compile_actions(Syntax("UpdateExpression", text), parse_update(text), dict(names))
+
+
+def compile_actions(syntax: Syntax, actions: Sequence[Action], names: Mapping[str, str]) -> Update:
+    """Raises: ValidationException."""
+    builder = _UpdateBuilder(syntax, names)
     sets: list[tuple[Resolved, Operand]] = []
     removes: list[Resolved] = []
     changes: dict[str, list[tuple[Resolved, str]]] = {"ADD": [], "DELETE": []}
     paths: list[Resolved] = []
-    for action in parse_update(text):
+    for action in actions:
         path = builder.path(action.path)
         paths.append(path)
         if action.section == "SET":

@@ -1,1 +1,1 @@
-"""Event source mappings: their operations and states, and what reads the sources: `queues` for SQS."""
+"""Event source mappings: their operations and states, and what reads the sources: `queues` for SQS, `shards` and `readers` for streams."""

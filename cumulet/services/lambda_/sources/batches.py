@@ -24,7 +24,7 @@ from cumulet.services.lambda_.sources.records import PAYLOAD_LIMIT_BYTES, failed
 
 _ROUNDS = 20  # receives in one transaction, while filters let nothing pass
 _SLOT_LOST_S, _ACCOUNT_FULL_S = 60.0, 1.0
-_OK, _FAILED = "OK", "PROBLEM: Function call failed"
+OK, FAILED = "OK", "PROBLEM: Function call failed"
 
 Json = dict[str, Any]
 After = Callable[[Context, Mapping | None, Key, int], None]
@@ -71,6 +71,15 @@ def take(ctx: Context, mapping: Mapping, number: int, after: After) -> Effect | 
     return None
 
 
+def free_version(ctx: Context, mapping: Mapping) -> Version | None:
+    """The version that an invocation would run now; None while the function has no free concurrency.
+
+    Raises: ResourceNotFoundException (the function).
+    """
+    version = chosen(ctx, mapping.function)
+    return version if _slot_is_free(ctx, mapping, mapping.function.function(ctx), version) else None
+
+
 def _slot_is_free(ctx: Context, mapping: Mapping, function: Function, version: Version) -> bool:
     """Whether `begin` is sure to find one; nothing else runs before it does."""
     if capacity.has_room(ctx, function):
@@ -93,9 +102,9 @@ def _filtered(ctx: Context, mapping: Mapping, received: list[Json]) -> tuple[lis
             unwanted.append(message["ReceiptHandle"])
     if unwanted:
         ask(ctx, "cumulet:Delete", mapping.source_arn, ReceiptHandles=unwanted)
-    _count(ctx, mapping, "PolledEventCount", len(received))
-    _count(ctx, mapping, "FilteredOutEventCount", len(unwanted))
-    _count(ctx, mapping, "DeletedEventCount", len(unwanted))
+    count(ctx, mapping, "PolledEventCount", len(received))
+    count(ctx, mapping, "FilteredOutEventCount", len(unwanted))
+    count(ctx, mapping, "DeletedEventCount", len(unwanted))
     return messages, records
 
 
@@ -119,7 +128,7 @@ def _run(
         taken_key(mapping.place, number), Taken(queue_arn=batch.queue_arn, handles=tuple(_handles(messages[:fitting])))
     )
     _running(ctx)[mapping.place, number] = ctx.pipeline.store.fate
-    _count(ctx, mapping, "InvokedEventCount", fitting)
+    count(ctx, mapping, "InvokedEventCount", fitting)
     return effect
 
 
@@ -146,9 +155,9 @@ def _end(ctx: Context, batch: Batch, mapping: Mapping | None, outcome: Invocatio
     if done:
         ask(ctx, "cumulet:Delete", batch.queue_arn, ReceiptHandles=_handles(done))
     if mapping is not None:
-        _note(ctx, mapping, _FAILED if failed == identifiers else _OK)
-        _count(ctx, mapping, "FailedInvokeEventCount", len(failed))
-        _count(ctx, mapping, "DeletedEventCount", len(done))
+        note(ctx, mapping, FAILED if failed == identifiers else OK)
+        count(ctx, mapping, "FailedInvokeEventCount", len(failed))
+        count(ctx, mapping, "DeletedEventCount", len(done))
 
 
 def give_back(ctx: Context, place: Key, number: int) -> None:
@@ -177,14 +186,17 @@ def _handles(messages: list[Json] | tuple[Json, ...]) -> list[str]:
     return [message["ReceiptHandle"] for message in messages]
 
 
-def _note(ctx: Context, mapping: Mapping, result: str) -> None:
+def note(ctx: Context, mapping: Mapping, result: str) -> None:
     """Keep the last result, where it is another one."""
     if mapping.result != result:
         ctx.tx.put(mapping.key, replace(mapping, result=result))
 
 
-def _count(ctx: Context, mapping: Mapping, metric: str, value: int) -> None:
-    """Source: Lambda developer guide, "Event source mapping metrics" (read 2026-11)."""
+def count(ctx: Context, mapping: Mapping, metric: str, value: int) -> None:
+    """Count messages or records, where the mapping wants to have them counted.
+
+    Source: Lambda developer guide, "Event source mapping metrics" (read 2026-11).
+    """
     if value and "EventCount" in mapping.metrics:
         ctx.at(mapping.account, mapping.region).meter(
             "AWS/Lambda", metric, float(value), "Count", EventSourceMappingUUID=mapping.uuid

@@ -42,6 +42,16 @@ _DEFAULTS: dict[str, Any] = {
     "MetricsConfig": {"Metrics": []},
     "ScalingConfig": {},
 }
+_STREAM_DEFAULTS: dict[str, Any] = {
+    **_DEFAULTS,
+    "BatchSize": 100,
+    "BisectBatchOnFunctionError": False,
+    "DestinationConfig": {},
+    "MaximumRecordAgeInSeconds": -1,
+    "MaximumRetryAttempts": -1,
+    "ParallelizationFactor": 1,
+    "TumblingWindowInSeconds": 0,
+}
 
 
 def _request(p: Properties, names: Any) -> Properties:
@@ -63,7 +73,8 @@ def _create(call: Call, p: Properties, scope: Scope) -> Created:
 
 def _update(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
     changed = {name: p[name] for name in _SETTINGS if name in p and p[name] != old.get(name)}
-    changed |= {name: default for name, default in _DEFAULTS.items() if name in old and name not in p}
+    defaults = _DEFAULTS if ":sqs:" in p.get("EventSourceArn", "") else _STREAM_DEFAULTS
+    changed |= {name: default for name, default in defaults.items() if name in old and name not in p}
     uuid = scope.physical_id
     configuration = call("GetEventSourceMapping", UUID=uuid)
     if changed:

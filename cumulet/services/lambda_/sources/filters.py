@@ -1,7 +1,7 @@
-"""Filter criteria of event source mappings: which messages the function gets.
+"""Filter criteria of event source mappings: which messages and records the function gets.
 
 Source: Lambda developer guide, "Control which events Lambda sends to your function", "Using event filtering with an Amazon SQS
-event source" (read 2026-11).
+event source", "Using event filtering with a DynamoDB event source" (read 2026-11).
 """
 
 from __future__ import annotations
@@ -42,16 +42,24 @@ def wanted(ctx: Context, patterns: tuple[str, ...], record: dict[str, Any]) -> b
     if not patterns:
         return True
     parsed = {**record, "body": _json(record["body"])}
-    return any(each(parsed) for each in _filters(ctx, patterns))
+    return any(each(parsed) for each in _filters(ctx, patterns, _compiled))
 
 
-def _filters(ctx: Context, patterns: tuple[str, ...]) -> list[Filter]:
-    kept: dict[tuple[str, ...], list[Filter]] = ctx.pipeline.volatile.setdefault("lambda.filters", {})
-    found = kept.get(patterns)
+def passes(ctx: Context, patterns: tuple[str, ...], record: bytes) -> bool:
+    """Whether a stream's record, as JSON, passes."""
+    if not patterns:
+        return True
+    parsed = _decode(record)
+    return any(each(parsed) for each in _filters(ctx, patterns, compile_pattern))
+
+
+def _filters(ctx: Context, patterns: tuple[str, ...], compiled: Callable[[str], Filter]) -> list[Filter]:
+    kept: dict[tuple[object, ...], list[Filter]] = ctx.pipeline.volatile.setdefault("lambda.filters", {})
+    found = kept.get((compiled, *patterns))
     if found is None:
         if len(kept) >= _KEPT:
             kept.clear()
-        found = kept[patterns] = [_compiled(pattern) for pattern in patterns]
+        found = kept[compiled, *patterns] = [compiled(pattern) for pattern in patterns]
     return found
 
 

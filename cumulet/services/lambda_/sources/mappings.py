@@ -14,7 +14,7 @@ from cumulet.services.lambda_.errors import (
 from cumulet.services.lambda_.model import ROOT
 from cumulet.services.lambda_.names import ref
 from cumulet.services.lambda_.pages import page, start_of
-from cumulet.services.lambda_.sources import settings, states
+from cumulet.services.lambda_.sources import settings, shards, states
 from cumulet.services.lambda_.sources.model import SETTLED, Mapping, Pair, mapping_key, pair_key, shown
 from cumulet.services.lambda_.tagging import check_tags
 
@@ -24,22 +24,26 @@ Json = dict[str, Any]
 
 
 def create_event_source_mapping(ctx: Context, req: Json) -> Json:
-    """Have a function invoked with what a queue holds: Creating, then Enabled or Disabled.
+    """Have a function invoked with what a queue or a stream holds: Creating, then Enabled or Disabled.
 
-    Limits: BatchSize 1-10, for standard queues 10,000 with a window of 1-300 s; MaximumConcurrency 2-1000; 5 filters.
+    Limits: BatchSize 1-10, for standard queues 10,000 with a window of 1-300 s, for streams 10,000; MaximumConcurrency 2-1000;
+    5 filters; of streams ParallelizationFactor 1-10, TumblingWindowInSeconds 0-900, MaximumRecordAgeInSeconds 60-604,800,
+    MaximumRetryAttempts 0-10,000 (both -1: until records expire).
     Raises: InvalidParameterValueException, ResourceConflictException (the pair is mapped already), NotImplementedOnCumulet.
     Source: Lambda API_CreateEventSourceMapping (read 2026-11).
     """
-    source = settings.source_of(ctx, req)
-    settings.refuse_what_is_not_here(req)
+    kind, source = settings.source_of(ctx, req)
+    settings.refuse_what_is_not_here(req, kind)
     function = settings.function_of(ctx, req["FunctionName"])
     mapping = Mapping(
-        account=ctx.account, region=ctx.region, uuid=ctx.ids.uuid(), kind="sqs", source_arn=source, function=function,
+        account=ctx.account, region=ctx.region, uuid=ctx.ids.uuid(), kind=kind, source_arn=source, function=function,
         state="Creating", modified=ctx.now, tags=check_tags({}, req.get("Tags", {})),
-        **{"batch_size": settings.DEFAULT_BATCH, "enabled": True, **settings.changes(req)},
+        **{"batch_size": settings.default_batch(kind), "enabled": True, **settings.changes(req, kind)},
     )  # fmt: skip
     settings.check(ctx, mapping)
     _claim(ctx, mapping)
+    if mapping.stream and mapping.enabled:
+        shards.start(ctx, mapping)
     states.begin(ctx, mapping)
     return shown(mapping)
 
@@ -69,14 +73,14 @@ def list_event_source_mappings(ctx: Context, req: Json) -> Json:
 def update_event_source_mapping(ctx: Context, req: Json) -> Json:
     """Change settings, the function, or whether it runs; batches that run already end as they began.
 
-    An empty ScalingConfig, FilterCriteria, FunctionResponseTypes or MetricsConfig takes the setting away.
+    An empty ScalingConfig, FilterCriteria, FunctionResponseTypes, MetricsConfig or DestinationConfig takes the setting away.
     Raises: ResourceNotFoundException, ResourceInUseException (an earlier change goes on), InvalidParameterValueException,
     ResourceConflictException, NotImplementedOnCumulet.
     Source: Lambda API_UpdateEventSourceMapping (read 2026-11).
     """
     before = _settled(ctx, req["UUID"], "update")
-    settings.refuse_what_is_not_here(req)
-    changes = settings.changes(req)
+    settings.refuse_what_is_not_here(req, before.kind)
+    changes = settings.changes(req, before.kind)
     if "FunctionName" in req:
         changes["function"] = settings.function_of(ctx, req["FunctionName"])
     mapping = replace(before, **changes)
@@ -124,6 +128,11 @@ def _claim(ctx: Context, mapping: Mapping) -> None:
     """A source and a function have one mapping. Raises: ResourceConflictException."""
     other = ctx.tx.get(pair_key(mapping.source_arn, mapping.function), Pair)
     if other is not None:
+        if mapping.stream:
+            raise ResourceConflictException(
+                f'The event source arn (" {mapping.source_arn} ") and function (" {mapping.function.name} ") '
+                f"provided mapping already exists. Please update or delete the existing mapping with UUID {other.uuid}"
+            )
         raise ResourceConflictException(
             f'An event source mapping with SQS arn (" {mapping.source_arn} ") and function (" {mapping.function.name} ") '
             f"already exists. Please update or delete the existing mapping with UUID {other.uuid}"

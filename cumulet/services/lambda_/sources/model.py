@@ -1,7 +1,8 @@
 """The records of event source mappings, and their keys.
 
 A mapping's states (`STATES`): an operation puts it into one that ends in -ing, and the timer `lambda.source` takes it on from there.
-Only a mapping that `reads` is polled. `Pollers` and `Taken` belong to those who read a queue (see queues.py).
+Only a mapping that `reads` is polled. `Pollers` and `Taken` belong to those who read a queue (see queues.py); the records of those who
+read a stream are in progress.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cumulet.services.lambda_.model import ROOT
 from cumulet.services.lambda_.names import Ref
 
 USER = "USER_INITIATED"
+STREAM_USER = "User action"
 NOTHING_YET = "No records processed"
 
 # (state, whether it is meant to be enabled) -> what becomes of it; "" is gone
@@ -32,7 +34,11 @@ SETTLED = ("Enabled", "Disabled")
 
 
 class Mapping(Record):
-    """One event source mapping. `kind` is the service of the source; `filters` are patterns as they were given."""
+    """One event source mapping. `kind` is the service of the source; `filters` are patterns as they were given.
+
+    Of streams: `position` (and `position_at`) is where reading began, `factor` how many batches of a shard run at once;
+    `retries` and `max_age_s` are -1 where records are tried until they expire.
+    """
 
     account: str
     region: str
@@ -51,6 +57,14 @@ class Mapping(Record):
     metrics: tuple[str, ...] = ()
     tags: dict[str, str] | None = None
     result: str = NOTHING_YET
+    position: str = ""
+    position_at: float | None = None
+    factor: int = 1
+    retries: int = -1
+    max_age_s: int = -1
+    bisect: bool = False
+    tumbling_s: int = 0
+    on_failure: str = ""
 
     @property
     def key(self) -> Key:
@@ -72,6 +86,10 @@ class Mapping(Record):
     @property
     def reads(self) -> bool:
         return self.state in ("Enabled", "Updating") and self.enabled
+
+    @property
+    def stream(self) -> bool:
+        return self.kind != "sqs"
 
     @property
     def fifo(self) -> bool:
@@ -142,7 +160,7 @@ def shown(mapping: Mapping) -> dict[str, Any]:
         "LastModified": mapping.modified,
         "LastProcessingResult": mapping.result,
         "State": mapping.state,
-        "StateTransitionReason": USER,
+        "StateTransitionReason": STREAM_USER if mapping.stream else USER,
         "FunctionResponseTypes": list(mapping.responses),
         "EventSourceMappingArn": mapping.arn,
     }
@@ -152,4 +170,21 @@ def shown(mapping: Mapping) -> dict[str, Any]:
         out["ScalingConfig"] = {"MaximumConcurrency": mapping.most}
     if mapping.metrics:
         out["MetricsConfig"] = {"Metrics": list(mapping.metrics)}
+    if mapping.stream:
+        out |= _shown_stream(mapping)
+    return out
+
+
+def _shown_stream(mapping: Mapping) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "StartingPosition": mapping.position,
+        "ParallelizationFactor": mapping.factor,
+        "MaximumRecordAgeInSeconds": mapping.max_age_s,
+        "MaximumRetryAttempts": mapping.retries,
+        "BisectBatchOnFunctionError": mapping.bisect,
+        "TumblingWindowInSeconds": mapping.tumbling_s,
+        "DestinationConfig": {"OnFailure": {"Destination": mapping.on_failure} if mapping.on_failure else {}},
+    }
+    if mapping.position_at is not None:
+        out["StartingPositionTimestamp"] = mapping.position_at
     return out

@@ -1,4 +1,4 @@
-"""What requests say about a mapping, checked: one table of settings for create and update."""
+"""What requests say about a mapping, checked: what holds for all sources, and for queues."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_.errors import InvalidParameterValueException, ResourceNotFoundException
 from cumulet.services.lambda_.names import Ref, ref
+from cumulet.services.lambda_.sources import streamsettings
+from cumulet.services.lambda_.sources.feeds import FEEDS
 from cumulet.services.lambda_.sources.filters import checked
 from cumulet.services.lambda_.sources.model import Mapping
 
-DEFAULT_BATCH = 10
+_DEFAULT_BATCH = 10
 _MOST_WITHOUT_WINDOW = 10
 _MOST_FIFO = 10
 _OLD_CODES = {"QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue"}
-_STREAM_SERVICES = ("dynamodb", "kinesis", "kafka", "mq", "rds")
+_UNREAD = ("kinesis", "kafka", "mq", "rds")
 
 Json = dict[str, Any]
 
@@ -39,8 +41,13 @@ _FOREIGN = (
 _STARTING = ("StartingPosition", "StartingPositionTimestamp")
 
 
-def source_of(ctx: Context, req: Json) -> str:
-    """The ARN of a queue here. Raises: InvalidParameterValueException, NotImplementedOnCumulet for other sources."""
+def default_batch(kind: str) -> int:
+    """The batch size of a mapping that names none."""
+    return streamsettings.DEFAULT_BATCH if kind in FEEDS else _DEFAULT_BATCH
+
+
+def source_of(ctx: Context, req: Json) -> tuple[str, str]:
+    """(kind, ARN) of a queue or stream here. Raises: InvalidParameterValueException, NotImplementedOnCumulet for other sources."""
     if req.get("SelfManagedEventSource"):
         _refuse("SelfManagedEventSource")
     if "EventSourceArn" not in req:
@@ -50,10 +57,17 @@ def source_of(ctx: Context, req: Json) -> str:
         arn = Arn.parse(text)
     except ValueError as error:
         raise InvalidParameterValueException("Unrecognized event source.") from error
-    if arn.service in _STREAM_SERVICES:
+    if arn.service in FEEDS:
+        streamsettings.check_source(ctx, arn, text, req)
+        if arn.region != ctx.region:
+            raise InvalidParameterValueException(
+                f"The stream and the function must be in the same region: {text} is not in {ctx.region}."
+            )
+        return arn.service, text
+    if arn.service in _UNREAD:
         raise NotImplementedOnCumulet(
             f"Event source mappings for {arn.service} are not implemented by Cumulet.",
-            hint="SQS queues are; see docs/services/lambda.md, Event source mappings.",
+            hint="SQS queues and DynamoDB streams are; see docs/services/lambda.md, Event source mappings.",
         )
     if arn.service != "sqs":
         raise InvalidParameterValueException("Unrecognized event source.")
@@ -61,7 +75,7 @@ def source_of(ctx: Context, req: Json) -> str:
         raise InvalidParameterValueException(
             f"The queue and the function must be in the same region: {text} is not in {ctx.region}."
         )
-    return text
+    return "sqs", text
 
 
 def function_of(ctx: Context, name: str) -> Ref:
@@ -74,23 +88,30 @@ def function_of(ctx: Context, name: str) -> Ref:
     return where
 
 
-def refuse_what_is_not_here(req: Json) -> None:
-    """Raises: NotImplementedOnCumulet for a setting that would not be honoured, InvalidParameterValueException for one of streams."""
+def refuse_what_is_not_here(req: Json, kind: str) -> None:
+    """Raises: NotImplementedOnCumulet for a setting that would not be honoured, InvalidParameterValueException for one of other sources."""
     if req.get("KMSKeyArn"):
         _refuse("KMSKeyArn")
+    if kind in FEEDS:
+        _refuse_foreign(req, streamsettings.FOREIGN)
+        return
     if req.get("ProvisionedPollerConfig"):
         _refuse("ProvisionedPollerConfig")
     for name in _STARTING:
         if name in req:
             raise InvalidParameterValueException(f"{name} is not valid for SQS event sources.")
-    for name in _FOREIGN:
+    _refuse_foreign(req, _FOREIGN)
+
+
+def _refuse_foreign(req: Json, names: tuple[str, ...]) -> None:
+    for name in names:
         if req.get(name):
             raise InvalidParameterValueException(f"Unsupported {name} parameter for given event source mapping type.")
 
 
-def changes(req: Json) -> Json:
+def changes(req: Json, kind: str) -> Json:
     """The fields of a Mapping that a request sets. Raises: InvalidParameterValueException."""
-    found: Json = {}
+    found: Json = streamsettings.changes(req) if kind in FEEDS else {}
     for member, field in (("BatchSize", "batch_size"), ("MaximumBatchingWindowInSeconds", "window_s")):
         if member in req:
             found[field] = req[member]
@@ -106,16 +127,20 @@ def changes(req: Json) -> Json:
         found["metrics"] = tuple(req["MetricsConfig"].get("Metrics", ()))
         foreign = [metric for metric in found["metrics"] if metric != "EventCount"]
         if foreign:
-            raise InvalidParameterValueException(f"Unsupported metric for an SQS event source: {', '.join(foreign)}")
+            source = "a stream" if kind in FEEDS else "an SQS event source"
+            raise InvalidParameterValueException(f"Unsupported metric for {source}: {', '.join(foreign)}")
     return found
 
 
 def check(ctx: Context, mapping: Mapping) -> None:
-    """What settings, queue and function must be to each other. Raises: InvalidParameterValueException.
+    """What settings, source and function must be to each other. Raises: InvalidParameterValueException.
 
     Source: Lambda API_CreateEventSourceMapping; developer guide, "Creating and configuring an Amazon SQS event source mapping";
     texts as users of AWS quote them.
     """
+    if mapping.stream:
+        streamsettings.check(ctx, mapping)
+        return
     if mapping.fifo:
         if mapping.window_s > 0:
             raise InvalidParameterValueException("Batching window is not supported for FIFO queues")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import replace
-from cumulet.services.lambda_.sources import queues
+from cumulet.services.lambda_.sources import queues, shards
 from cumulet.services.lambda_.sources.model import STATES, Mapping, mapping_key
 
 TRANSITION_S = 0.2
@@ -28,8 +28,8 @@ def go_on(ctx: Context, key: Key) -> None:
     state = STATES[mapping.state, mapping.enabled]
     if not state:
         ctx.tx.delete(mapping.key)
-        queues.forget(ctx, mapping)
+        (shards if mapping.stream else queues).forget(ctx, mapping)
         return
     ctx.tx.put(mapping.key, replace(mapping, state=state, modified=ctx.now))
     if state == "Enabled":
-        queues.listen(ctx, mapping)
+        (shards if mapping.stream else queues).listen(ctx, replace(mapping, state=state))
