@@ -16,8 +16,8 @@ class Ids:
 
     def uuid(self) -> str:
         """A version-4 UUID, `8-4-4-4-12` hexadecimal digits."""
-        text = f"{self._fast.getrandbits(128):032x}"
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+        text = self._fast.getrandbits(128).to_bytes(16, "big").hex()
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
     def hex(self, digits: int) -> str:
         return f"{self._fast.getrandbits(4 * digits):0{digits}x}"
