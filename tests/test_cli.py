@@ -289,8 +289,40 @@ def test_a_redrive_that_could_go_several_ways_asks_where(server_process):
     here = ("--endpoint-url", server.endpoint)
     sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
     sqs.send_message(QueueUrl=sqs.create_queue(QueueName="stray")["QueueUrl"], MessageBody="x")
-    target = sqs.create_queue(QueueName="home")["QueueUrl"]
+    sqs.create_queue(QueueName="home")
     assert "Say it with --to" in cumulet("dlq", "redrive", "stray", *here, status=1)
     assert "No queue is named 'nowhere'" in cumulet("dlq", "show", "nowhere", *here, status=1)
     sqs.create_queue(QueueName="stray-2")
     assert "More than one" in cumulet("dlq", "show", "stra", *here, status=1)
+
+
+def test_cost_is_what_was_counted_times_what_aws_asks(tmp_path, server_process):
+    """B12.4: the bill of a router, beside what a state machine would add for the same load."""
+    (tmp_path / "app/src").mkdir(parents=True)
+    (tmp_path / "app/src/app.py").write_text("def handler(event, context):\n    pass\n")
+    (tmp_path / "app/template.yaml").write_text(FAILING_TEMPLATE)
+    server = server_process("--clock", "virtual").start()
+    here = ("--endpoint-url", server.endpoint)
+    assert "Nothing that costs" in cumulet("cost", *here)
+    cumulet("deploy", tmp_path / "app/template.yaml", "--stack", "work", *here)
+    session = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    stacks = boto3.client("cloudformation", **session).describe_stacks(StackName="work")["Stacks"][0]["Outputs"]
+    names = {output["OutputKey"]: output["OutputValue"] for output in stacks}
+    function = boto3.client("lambda", **session)
+    for _ in range(40):
+        function.invoke(FunctionName=names["Worker"])
+    sqs = boto3.client("sqs", **session)
+    other = sqs.create_queue(QueueName="other")["QueueUrl"]
+    for _ in range(10):
+        sqs.send_message(QueueUrl=other, MessageBody="x")
+    cumulet("clock", "advance", "120", *here)
+    everything = cumulet("cost", *here)
+    assert f"lambda {names['Worker']}" in everything
+    assert "40 invocations" in everything
+    assert "$  0.000004000  sqs other" in everything
+    assert "10 requests at most" in everything
+    alone = cumulet("cost", "--stack", "work", *here)
+    assert "sqs other" not in alone
+    assert "$  0.001000000  if a state machine made these 40 invocations" in alone
+    total = float(alone.partition("  total")[0].rpartition("$")[2])
+    assert 40 * 0.2 / 1e6 < total < 40 * 0.2 / 1e6 + 0.001

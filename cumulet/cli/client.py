@@ -43,9 +43,17 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def endpoint_of(data: str | None, endpoint: str | None = None) -> str:
-    """--endpoint-url, else $AWS_ENDPOINT_URL, else that of the server on the data directory, else port 4566."""
-    state = read_state(data_dir(data))
-    return endpoint or os.environ.get("AWS_ENDPOINT_URL") or (state or {}).get("endpoint") or DEFAULT_ENDPOINT
+    """--endpoint-url, else the server of --data, else $AWS_ENDPOINT_URL, else the server of the usual data directory, else port 4566.
+
+    Raises: ClickException when --data names a directory that no server was started on: another cloud is not what was meant.
+    """
+    if endpoint:
+        return endpoint
+    state = read_state(data_dir(data)) or {}
+    if data and "endpoint" not in state:
+        raise click.ClickException(f"No server runs on {data}. Start one with: cumulet up --detach --data {data}")
+    told = None if data else os.environ.get("AWS_ENDPOINT_URL")
+    return str(told or state.get("endpoint") or DEFAULT_ENDPOINT)
 
 
 class Client:

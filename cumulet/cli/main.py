@@ -17,6 +17,7 @@ _COMMANDS = {  # name -> module that has it; imported when it is asked for, so t
     "logs": "cumulet.cli.observe",
     "trace": "cumulet.cli.observe",
     "dlq": "cumulet.cli.dlq",
+    "cost": "cumulet.cli.cost",
     "clock": "cumulet.cli.observe",
 }
 

@@ -11,6 +11,7 @@ import click
 from cumulet.cli.client import CallFailed, Client, endpoint_of
 
 _FOLLOW_EVERY_S = 0.5
+_LATE_MS = 10_000  # how much older than the newest line a late one may be
 
 
 def target_options(command: Any) -> Any:
@@ -33,7 +34,7 @@ def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_
     """Print log lines of a group, a function or a stack's functions (NAME is a part of the group's name)."""
     client = client_for(data, endpoint_url, region)
     parts = None if name is None else [name, *_functions_of(client, name)]
-    shown: dict[str, float] = {}
+    shown: dict[str, dict[str, float]] = {}
     first = True
     while True:
         events = _events(client, parts, shown)
@@ -60,42 +61,51 @@ def _functions_of(client: Client, stack: str) -> list[str]:
     return [f"/aws/lambda/{resource['PhysicalResourceId']}" for resource in kept if "PhysicalResourceId" in resource]
 
 
-def _events(client: Client, parts: list[str] | None, shown: dict[str, float]) -> list[tuple[float, str, str]]:
+def _events(
+    client: Client, parts: list[str] | None, shown: dict[str, dict[str, float]]
+) -> list[tuple[float, str, str]]:
+    """The lines of the groups, by time; from the second call on only those that are not in `shown`, by their ids.
+
+    Environments that run at the same time deliver their lines in turns: a line may come after younger ones.
+    """
     found: list[tuple[float, str, str]] = []
-    token: dict[str, Any] = {}
-    groups: list[str] = []
-    while True:
-        page = client.call("logs", "DescribeLogGroups", **token)
-        groups += [group["logGroupName"] for group in page.get("logGroups", [])]
-        if "nextToken" not in page:
-            break
-        token = {"nextToken": page["nextToken"]}
-    for group in groups:
+    groups = client.every("logs", "DescribeLogGroups", "logGroups", "nextToken")
+    for group in (each["logGroupName"] for each in groups):
         if parts is not None and not any(part in group for part in parts):
             continue
-        more: dict[str, Any] = {}
-        seen = shown.get(group, 0)
-        while True:
-            page = client.call("logs", "FilterLogEvents", logGroupName=group, startTime=int(seen), **more)
-            for event in page.get("events", []):
-                found.append((event["timestamp"], group, event["message"]))
-                shown[group] = max(shown.get(group, 0), event["timestamp"] + 1)
-            if "nextToken" not in page:
-                break
-            more = {"nextToken": page["nextToken"]}
+        seen = shown.setdefault(group, {})
+        since = max(seen.values(), default=0) - _LATE_MS
+        events = client.every(
+            "logs", "FilterLogEvents", "events", "nextToken", logGroupName=group, startTime=max(0, int(since))
+        )
+        found += [(event["timestamp"], group, event["message"]) for event in events if event["eventId"] not in seen]
+        shown[group] = {event["eventId"]: event["timestamp"] for event in events}
     return sorted(found, key=lambda event: event[0])
 
 
 @click.command()
 @click.argument("trace_id", required=False)
 @click.option("-n", "--newest", default=15, show_default=True, help="How many traces to list.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="Housekeeping and single Describe, List and Get calls too."
+)
 @target_options
-def trace(trace_id: str | None, newest: int, data: str | None, endpoint_url: str | None, region: str) -> None:
-    """Show one request across services as a tree with times, or list the newest traces."""
+def trace(
+    trace_id: str | None, newest: int, everything: bool, data: str | None, endpoint_url: str | None, region: str
+) -> None:
+    """Show one request across services as a tree with times, or list the newest traces.
+
+    Traces are kept in memory: a server that starts has none.
+    """
     client = client_for(data, endpoint_url, region)
     if trace_id is None:
-        for root in client.get(f"/_cumulet/trace?limit={newest}")["traces"]:
-            click.echo(f"{root['trace_id']}  {root['duration_ms']:8.2f} ms  {root['status']:<12} {root['name']}")
+        roots = client.get(f"/_cumulet/trace?limit={newest}{'' if everything else '&idle=no'}")["traces"]
+        for root in roots:
+            at = datetime.fromtimestamp(root["at"], UTC).strftime("%H:%M:%S")
+            name = f"{root['name']} {root['detail']}".rstrip()
+            click.echo(f"{root['trace_id']}  {at}  {root['duration_ms']:8.2f} ms  {root['status']:<12} {name}")
+        if not roots:
+            click.echo("No traces since the server started.")
         return
     spans = client.get(f"/_cumulet/trace?id={trace_id}")["spans"]
     if not spans:
