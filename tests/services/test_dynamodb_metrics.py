@@ -87,3 +87,18 @@ def test_items_that_expire_are_counted(db, total, clock):
         db.put_item(TableName="items", Item=item(f"a{n}", until={"N": str(int(clock.now()) + 10)}))
     db.delete_item(TableName="items", Key={"id": {"S": "a0"}})
     assert total("TimeToLiveDeletedItemCount", TableName="items") == 2
+
+
+def test_local_indexes_count_with_their_table(db, total, server):
+    keys = [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}]
+    local = {
+        "IndexName": "by-l", "KeySchema": [keys[0], {"AttributeName": "l", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }  # fmt: skip
+    db.create_table(
+        TableName="local", BillingMode="PAY_PER_REQUEST", KeySchema=keys, LocalSecondaryIndexes=[local],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "s", "l")],
+    )  # fmt: skip
+    server.quiet()
+    db.put_item(TableName="local", Item=item("a", s={"S": "1"}, l={"S": "x"}))
+    assert total("ConsumedWriteCapacityUnits", TableName="local") == 2

@@ -185,6 +185,15 @@ def test_batches_and_transactions_leave_one_record_for_each_item(db, api, create
     assert sorted(summary(read(api, arn))) == sorted(expected)
 
 
+def test_statements_leave_records_too(db, api, create):
+    arn = create()
+    db.execute_statement(Statement="INSERT INTO forum VALUE {'Id': 'a', 'n': 1}")
+    db.execute_statement(Statement="UPDATE forum SET n = 1 WHERE Id = 'a'")
+    db.execute_statement(Statement="UPDATE forum SET n = 2 WHERE Id = 'a'")
+    db.execute_statement(Statement="DELETE FROM forum WHERE Id = 'a'")
+    assert summary(read(api, arn)) == [("INSERT", "a"), ("MODIFY", "a"), ("REMOVE", "a")]
+
+
 def test_time_to_live_marks_its_removals_as_the_services(db, api, create, clock):
     arn = create()
     db.update_time_to_live(TableName="forum", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})

@@ -4,8 +4,13 @@ from cumulet.kernel.service import Service
 from cumulet.services.dynamodb import (
     backups,
     batches,
+    exporting,
+    exports,
+    importing,
+    imports,
     items,
     lifecycle,
+    policies,
     queries,
     restoring,
     settings,
@@ -20,7 +25,7 @@ from cumulet.services.dynamodb.cfn import RESOURCES
 
 SERVICE = Service(
     "dynamodb",
-    modules=(tables, settings, items, queries, batches, transactions, statements, backups),
+    modules=(tables, settings, items, queries, batches, transactions, statements, backups, policies, exports, imports),
     timers={
         "dynamodb.table": lifecycle.table_step,
         "dynamodb.expire": lifecycle.expire,
@@ -28,6 +33,8 @@ SERVICE = Service(
         "dynamodb.count": lifecycle.count,
         "dynamodb.restore": restoring.restore_step,
         "dynamodb.sweep": restoring.sweep_step,
+        "dynamodb.export": exporting.export_step,
+        "dynamodb.import": importing.import_step,
         "dynamodb.backup": snapshots.backup_step,
         "dynamodb.stream": streamshards.stream_step,
         "dynamodb.split": streamshards.split,

@@ -89,6 +89,10 @@ class ImportConflictException(AwsError):
     pass
 
 
+class AccessDeniedException(AwsError):
+    pass
+
+
 class PolicyNotFoundException(AwsError):
     pass
 

@@ -13,6 +13,7 @@ from cumulet.aws.arn import Arn
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import pack
 from cumulet.services.dynamodb import keys
+from cumulet.services.dynamodb.access import authorize
 from cumulet.services.dynamodb.errors import ValidationException, invalid, no_table
 from cumulet.services.dynamodb.model import AttributeValue, Index, Item, Table, table_key
 from cumulet.services.dynamodb.streammodel import StreamLayout
@@ -234,6 +235,8 @@ def find_layout(ctx: Context, name: str) -> Layout | None:
     table = ctx.tx.get(key, Table)
     if table is None:
         return None
+    if table.policy or table.account != ctx.account:
+        authorize(ctx, table)
     if known is not None and known[1] is not None and known[1].table is table:
         return known[1]
     layout = Layout(table)

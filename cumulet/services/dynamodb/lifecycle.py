@@ -40,7 +40,7 @@ def _clear(ctx: Context, prefix: Key, limit: int) -> int:
 def table_step(ctx: Context, key: Key) -> None:
     """Timer: bring a table one step closer to rest."""
     table = _table(ctx, key)
-    if table is None:
+    if table is None or table.importing:
         return
     if table.status == "DELETING":
         left = _ROWS_A_STEP

@@ -104,6 +104,8 @@ class Table(Record):
     snapshot: int = -1
     pitr_since: float = 0.0
     pitr_days: int = 0
+    policy: str = ""
+    importing: str = ""  # the id of the import that fills it
 
     @property
     def arn(self) -> str:

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from cumulet.kernel.context import Context
-from cumulet.kernel.keys import pack
+from cumulet.kernel.keys import after_prefix, pack, pack_part
 from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.layout import decode_item, item_of, item_raw, item_size
 from cumulet.services.dynamodb.streammodel import (
@@ -114,20 +114,22 @@ def records(ctx: Context, req: Json) -> Json:
     counter = sequence_key(found.number, shard.number)
     last = ctx.tx.counter(counter)
     at = _start(ctx, found, shard, req, last)
-    rows = record_rows(found.number, shard.number)
+    rows = pack(record_rows(found.number, shard.number))
+    decode = ctx.pipeline.store.codec.decode
+    ids = hashlib.md5(f"{found.number} {found.arn} ".encode(), usedforsecurity=False)
     images = item_raw if req.get("Raw") else item_of
     out: list[Json] = []
     traces: list[str] = []
     room = req.get("MaxBytes", math.inf)
     following = max(at, shard.trimmed + 1)
-    for key, record in ctx.tx.scan(rows, StreamRecord, start=(*rows, following), limit=req["Limit"]):
+    for _, row in ctx.tx.scan_bytes(rows + pack_part(following), after_prefix(rows), limit=req["Limit"]):
+        record = decode(row, StreamRecord)
         room -= len(record.keys) + len(record.old) + len(record.new)
         if room < 0 and out:
             break
-        position = int(key[-1])  # type: ignore[arg-type]
-        out.append(_record(found, sequence_number(shard.number, position), record, images))
+        out.append(_record(found, sequence_number(shard.number, following), record, images, ids.copy()))
         traces.append(record.trace)
-        following = position + 1
+        following += 1
     return {
         "Records": out,
         "Traces": traces,
@@ -165,7 +167,7 @@ def _position_at(ctx: Context, stream: Stream, shard: Shard, time: float, last: 
     return low
 
 
-def _record(stream: Stream, number: str, record: StreamRecord, images: Any) -> Json:
+def _record(stream: Stream, number: str, record: StreamRecord, images: Any, id_: Any) -> Json:
     """A record in the form of Lambda's event; GetRecords names the members of userIdentity in capitals.
 
     Source: DynamoDB API_streams_Record, API_streams_StreamRecord; developer guide, "Using time to live (TTL)" (read 2026-11).
@@ -180,8 +182,9 @@ def _record(stream: Stream, number: str, record: StreamRecord, images: Any) -> J
     change["SequenceNumber"] = number
     change["SizeBytes"] = size
     change["StreamViewType"] = stream.view
+    id_.update(number.encode())
     out: Json = {
-        "eventID": hashlib.md5(pack((stream.number, stream.arn, number)), usedforsecurity=False).hexdigest(),
+        "eventID": id_.hexdigest(),
         "eventName": record.name,
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",

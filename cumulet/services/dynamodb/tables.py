@@ -10,6 +10,7 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.dynamodb.access import check_policy
 from cumulet.services.dynamodb.describe import describe
 from cumulet.services.dynamodb.errors import (
     LimitExceededException,
@@ -43,7 +44,7 @@ def create_table(ctx: Context, req: Json) -> Json:
     """Create a table; it is CREATING until a timer, due at once, makes it ACTIVE.
 
     Raises: ValidationException, ResourceInUseException, NotImplementedOnCumulet (encryption with a key of one's
-    own, replicas, throughput limits on demand, resource policies).
+    own, replicas, warm throughput).
     Source: DynamoDB API_CreateTable (read 2026-11).
     """
     refuse_settings(req)
@@ -74,6 +75,9 @@ def create_table(ctx: Context, req: Json) -> Json:
         deletion_protection=req.get("DeletionProtectionEnabled", False),
         table_class=req.get("TableClass", ""), tags=tags_of({}, req.get("Tags", [])),
     )  # fmt: skip
+    if "ResourcePolicy" in req:
+        check_policy(req["ResourcePolicy"])
+        table = replace(table, policy=req["ResourcePolicy"])
     if "StreamSpecification" in req:
         table = with_stream(ctx, table, req["StreamSpecification"])
     ctx.tx.put(table.key, table)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from cumulet.kernel.context import Context
+from cumulet.services.dynamodbstreams.api import (
+    GetRecordsRequest,
+    GetRecordsResult,
+    GetShardIteratorRequest,
+    GetShardIteratorResult,
+)
 from cumulet.services.dynamodbstreams.errors import LimitExceededException, ValidationException, trimmed
 from cumulet.services.dynamodbstreams.iterators import iterator, opened
 
@@ -12,7 +18,7 @@ Json = dict[str, Any]
 _RECORDS, _BYTES = 1000, 1024 * 1024
 
 
-def get_shard_iterator(ctx: Context, req: Json) -> Json:
+def get_shard_iterator(ctx: Context, req: GetShardIteratorRequest) -> GetShardIteratorResult:
     """A position in a shard, good for 15 minutes: by sequence number or time, the oldest record, or behind the newest.
 
     Raises: ResourceNotFoundException, TrimmedDataAccessException, ValidationException.
@@ -35,8 +41,8 @@ def get_shard_iterator(ctx: Context, req: Json) -> Json:
     return {"ShardIterator": iterator(ctx, req["StreamArn"], req["ShardId"], number)}
 
 
-def _from(req: Json, kind: str) -> str:
-    number: str | None = req.get("SequenceNumber")
+def _from(req: GetShardIteratorRequest, kind: str) -> str:
+    number = req.get("SequenceNumber")
     if number is None:
         raise ValidationException(f"SequenceNumber must be specified for ShardIteratorType {kind}")
     if not (number.isascii() and number.isdigit()):
@@ -44,7 +50,7 @@ def _from(req: Json, kind: str) -> str:
     return str(int(number) + (kind == "AFTER_SEQUENCE_NUMBER"))
 
 
-def get_records(ctx: Context, req: Json) -> Json:
+def get_records(ctx: Context, req: GetRecordsRequest) -> GetRecordsResult:
     """The next records of a shard: at most 1000, and 1 MB unless the first alone is larger; none when there are none yet.
 
     There is no NextShardIterator behind the last record of a closed shard.
@@ -52,7 +58,7 @@ def get_records(ctx: Context, req: Json) -> Json:
     ValidationException.
     Source: DynamoDB API_streams_GetRecords (read 2026-11).
     """
-    limit: int = req.get("Limit", _RECORDS)
+    limit = req.get("Limit", _RECORDS)
     if limit > _RECORDS:
         raise LimitExceededException(
             f"GetRecords was called with a value of more than {_RECORDS} for the limit request parameter: {limit}"
@@ -66,7 +72,7 @@ def get_records(ctx: Context, req: Json) -> Json:
         if "userIdentity" in record:
             who = record["userIdentity"]
             record["userIdentity"] = {"PrincipalId": who["principalId"], "Type": who["type"]}
-    out: Json = {"Records": page["Records"]}
+    out: GetRecordsResult = {"Records": page["Records"]}
     if not page["Closed"] or page["Next"] != page["End"]:
         out["NextShardIterator"] = iterator(ctx, arn, position.shard_id, page["Next"])
     _, _, table = arn.partition(":table/")

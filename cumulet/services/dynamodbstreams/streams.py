@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from cumulet.kernel.context import Context
+from cumulet.services.dynamodbstreams.api import (
+    DescribeStreamRequest,
+    DescribeStreamResult,
+    ListStreamsRequest,
+    ListStreamsResult,
+    ShardFilter,
+)
 from cumulet.services.dynamodbstreams.errors import ValidationException, at_most
 
 Json = dict[str, Any]
 _PAGE = 100
 
 
-def list_streams(ctx: Context, req: Json) -> Json:
+def list_streams(ctx: Context, req: ListStreamsRequest) -> ListStreamsResult:
     """Streams of the account, or of one table: enabled ones, and those disabled less than 24 hours ago; 100 at a time.
 
     Raises: ValidationException.
@@ -24,13 +31,13 @@ def list_streams(ctx: Context, req: Json) -> Json:
     if "ExclusiveStartStreamArn" in req:
         asked["After"] = req["ExclusiveStartStreamArn"]
     found = ctx.call("dynamodb", "cumulet:Streams", asked)
-    out: Json = {"Streams": found["Streams"]}
+    out: ListStreamsResult = {"Streams": found["Streams"]}
     if found["More"]:
         out["LastEvaluatedStreamArn"] = found["Streams"][-1]["StreamArn"]
     return out
 
 
-def describe_stream(ctx: Context, req: Json) -> Json:
+def describe_stream(ctx: Context, req: DescribeStreamRequest) -> DescribeStreamResult:
     """A stream and its shards in the order in which they opened, 100 at a time, or the children of one (ShardFilter).
 
     Raises: ResourceNotFoundException, ValidationException.
@@ -49,14 +56,14 @@ def describe_stream(ctx: Context, req: Json) -> Json:
     return {"StreamDescription": described}
 
 
-def _limit(req: Json) -> int:
-    limit: int = req.get("Limit", _PAGE)
+def _limit(req: ListStreamsRequest | DescribeStreamRequest) -> int:
+    limit = req.get("Limit", _PAGE)
     if limit > _PAGE:
         raise at_most("limit", limit, _PAGE)
     return limit
 
 
-def _parent(filter_: Json) -> str:
+def _parent(filter_: ShardFilter) -> str:
     if "Type" not in filter_ or "ShardId" not in filter_:
         raise ValidationException("ShardFilter must have both Type and ShardId")
-    return str(filter_["ShardId"])
+    return filter_["ShardId"]
