@@ -284,6 +284,45 @@ def test_dead_letter_queues_are_listed_shown_and_given_back(tmp_path, server_pro
     assert journey.count(f"invoke {names['Worker']}") == 2, "before the dead-letter queue, and after the redrive"
 
 
+def test_a_dead_letter_queue_of_a_queue_and_a_function_gives_each_what_was_its(tmp_path, server_process):
+    (tmp_path / "app/src").mkdir(parents=True)
+    (tmp_path / "app/src/app.py").write_text(FAILING)
+    shared = FAILING_TEMPLATE.replace("TargetArn: !GetAtt Failed.Arn", "TargetArn: !GetAtt Poison.Arn")
+    (tmp_path / "app/template.yaml").write_text(shared)
+    server = server_process("--clock", "virtual").start()
+    here = ("--endpoint-url", server.endpoint)
+    cumulet("deploy", tmp_path / "app/template.yaml", "--stack", "work", *here)
+    session = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    stacks = boto3.client("cloudformation", **session).describe_stacks(StackName="work")["Stacks"][0]["Outputs"]
+    names = {output["OutputKey"]: output["OutputValue"] for output in stacks}
+    sqs = boto3.client("sqs", **session)
+    for _ in range(2):
+        sqs.send_message(QueueUrl=names["Tasks"], MessageBody="a task")
+    cumulet("clock", "advance", "600", *here)
+    boto3.client("lambda", **session).invoke(
+        FunctionName=names["Worker"], InvocationType="Event", Payload=b'{"id": "e1"}'
+    )
+    cumulet("clock", "advance", "600", *here)
+    sqs.send_message(QueueUrl=names["Tasks"], MessageBody="a task")
+    cumulet("clock", "advance", "600", *here)
+    assert cumulet("dlq", "show", names["Poison"], *here).count("visible") == 4
+
+    assert "4 messages of" in cumulet("dlq", "redrive", names["Poison"], *here)
+    cumulet("clock", "advance", "600", *here)
+    again = cumulet("dlq", "show", names["Poison"], *here)
+    assert (again.count("  a task\n"), again.count('  {"id": "e1"}\n')) == (3, 1)
+
+
+def test_a_message_that_cannot_be_given_back_stays_visible(server_process):
+    server = server_process().start()
+    here = ("--endpoint-url", server.endpoint)
+    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
+    url = sqs.create_queue(QueueName="held")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert "Function not found" in cumulet("dlq", "redrive", "held", "--to", "missing", *here, status=1)
+    assert "visible" in cumulet("dlq", "show", "held", *here)
+
+
 def test_a_redrive_that_could_go_several_ways_asks_where(server_process):
     server = server_process().start()
     here = ("--endpoint-url", server.endpoint)

@@ -34,6 +34,11 @@ class Queue:
         return int(self.attributes["ApproximateNumberOfMessages"])
 
     @property
+    def held(self) -> int:
+        """How many messages it holds, in flight and delayed ones too."""
+        return sum(int(count) for name, count in self.attributes.items() if name.startswith("ApproximateNumberOf"))
+
+    @property
     def sources(self) -> list[str]:
         return [*(url.rpartition("/")[2] for url in self.queues), *self.functions, *self.others]
 
@@ -91,11 +96,20 @@ def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | No
     target = next((other for other in queues if to in (other.name, other.url)), None) if to else None
     if target is not None:
         count = _move(client, found, target.attributes["QueueArn"])
-    elif to is None and found.queues and not found.functions:
-        count = _move(client, found, None)
+    elif to is None and found.queues:
+        count = _give_back(client, found)
     else:
         count = _replay(client, found, to)
     click.echo(f"{count} message{'' if count == 1 else 's'} of {found.name} given back.")
+
+
+def _give_back(client: Client, queue: Queue) -> int:
+    """Each message to where it came from: queues' messages by SQS, which knows their queue, the others to the function."""
+    held = _peek(client, queue, queue.held)
+    moved = {message["MessageId"] for message in held if "DeadLetterQueueSourceArn" in message["Attributes"]}
+    events = {message["MessageId"] for message in held} - moved
+    count = _replay(client, queue, None, events) if events and queue.functions else 0
+    return count + (_move(client, queue, None) if moved or not count else 0)
 
 
 def _move(client: Client, queue: Queue, target: str | None) -> int:
@@ -113,25 +127,33 @@ def _move(client: Client, queue: Queue, target: str | None) -> int:
     return int(task.get("ApproximateNumberOfMessagesMoved", 0))
 
 
-def _replay(client: Client, queue: Queue, to: str | None) -> int:
-    """Invoke the function with each message's event; a message is deleted when the event is accepted."""
+def _replay(client: Client, queue: Queue, to: str | None, only: set[str] | None = None) -> int:
+    """Invoke the function with each message's event, or with those of `only`; a message is deleted when the event is accepted."""
     if to is None and len(queue.functions) != 1:
         sources = ", ".join(queue.sources) or "nobody that can be found"
         raise click.ClickException(
             f"{queue.name} holds what failed of {sources}: it is not clear where its messages belong. Say it with --to."
         )
     function = to or queue.functions[0]
-    traces = {message["MessageId"]: message.get("Trace") for message in _peek(client, queue, queue.waiting)}
+    traces = {message["MessageId"]: message.get("Trace") for message in _peek(client, queue, queue.held)}
+    kept: list[str] = []
     count = 0
-    for _ in range(queue.waiting):
-        received = client.call("sqs", "ReceiveMessage", QueueUrl=queue.url, MaxNumberOfMessages=1).get("Messages", [])
-        if not received:
-            break
-        message = received[0]
-        trace = traces.get(message["MessageId"])
-        client.invoke(function, _event(message["Body"]), trace)
-        client.call("sqs", "DeleteMessage", QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"], trace=trace)
-        count += 1
+    try:
+        for _ in range(queue.waiting):
+            received = client.call("sqs", "ReceiveMessage", QueueUrl=queue.url, MaxNumberOfMessages=1)
+            if not received.get("Messages"):
+                break
+            message = received["Messages"][0]
+            kept.append(message["ReceiptHandle"])
+            if only is not None and message["MessageId"] not in only:
+                continue
+            trace = traces.get(message["MessageId"])
+            client.invoke(function, _event(message["Body"]), trace)
+            client.call("sqs", "DeleteMessage", QueueUrl=queue.url, ReceiptHandle=kept.pop(), trace=trace)
+            count += 1
+    finally:  # what was not given back is there for the next who asks
+        for handle in kept:
+            client.call("sqs", "ChangeMessageVisibility", QueueUrl=queue.url, ReceiptHandle=handle, VisibilityTimeout=0)
     return count
 
 

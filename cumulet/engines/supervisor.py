@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import zlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,13 @@ class Engines:
         return self._clusters[ident]
 
     async def choose_port(self, span: Span, first: int, count: int, taken: Collection[int]) -> int:
-        """The first free port of a range. Raises: EffectFailed (PortInUse)."""
-        for port in range(first, first + count):
+        """A free port of a range. Raises: EffectFailed (PortInUse).
+
+        Where the search begins follows from the data directory, so that clouds on one machine seldom want the same port: an engine
+        that is down for a moment finds its own still free.
+        """
+        start = zlib.crc32(str(self._folder).encode()) % count
+        for port in (first + (start + offset) % count for offset in range(count)):
             if port not in taken and port_is_free(port):
                 return port
         what = f"Port {first} is" if count == 1 else f"All ports from {first} to {first + count - 1} are"

@@ -134,7 +134,7 @@ def _trace(gateway: Gateway, request: HttpRequest) -> HttpResponse:
     limit = query.get("limit", ["20"])[0]
     if not limit.isdigit():
         return _refused(400, "limit takes a whole number.")
-    return json_response({"traces": tracer.traces(int(limit))})
+    return json_response({"traces": tracer.traces(int(limit), idle=query.get("idle", ["yes"])[0] != "no")})
 
 
 def _outbox(gateway: Gateway, request: HttpRequest) -> HttpResponse:

@@ -8,15 +8,17 @@ keeps the trace; its consumer follows it (`Span.follow`). A consumer of several 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 _KEPT_SPANS = 10_000
 _LINKS = 100
+_LOOK = re.compile(r"\w+\.(cumulet:|Describe|Filter|List|Get(?!Item|Object|Records))")
 
 
 @dataclass(slots=True)
@@ -44,6 +46,11 @@ class Span:
         self.trace_id = str(root)
         others = dict.fromkeys(str(other) for other, _ in places[1:] if other != root)
         self.links = tuple(islice(others, _LINKS))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody looks for this step, if it led to no other: a timer that found nothing to do, a call that only looked."""
+        return self.status == "ok" if self.kind == "timer" else _LOOK.match(self.name) is not None
 
     def header(self) -> str:
         return f"Root={self.trace_id};Parent={self.span_id};Sampled=1"
@@ -95,10 +102,23 @@ class Tracer:
         span.status = status
         self._spans.append(span)
 
-    def traces(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest traces: their root span, newest first."""
-        roots = [span for span in reversed(self._spans) if span.parent_id is None]
-        return [span.as_dict() for span in roots[:limit]]
+    def traces(self, limit: int = 20, idle: bool = True) -> list[dict[str, Any]]:
+        """The newest traces: their root span, newest first; without the `idle` ones, where a call looked or a timer found nothing to do.
+
+        Where the root is not known (it began before the last start, or with the client) the first known span stands for it.
+        """
+        rooted = {span.trace_id for span in self._spans if span.parent_id is None}
+        first: dict[str, Span] = {}
+        for span in self._spans:  # a call's caller, not yet ended, may be a poller that found nothing
+            if span.trace_id not in rooted and span.kind != "call":
+                first[span.trace_id] = min(first.get(span.trace_id, span), span, key=lambda each: each.started)
+        roots: Iterable[Span] = (
+            span for span in reversed(self._spans) if span.parent_id is None or first.get(span.trace_id) is span
+        )
+        if not idle:
+            busy = {span.parent_id for span in self._spans} | {link for span in self._spans for link in span.links}
+            roots = (span for span in roots if span.span_id in busy or span.trace_id in busy or not span.idle)
+        return [span.as_dict() for span in islice(roots, limit)]
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:
         """The spans of one trace by start time, with those of other traces that go on with it."""

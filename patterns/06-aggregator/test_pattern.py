@@ -21,7 +21,9 @@ def test_one_request_asks_three_services_at_once_and_combines_their_answers(patt
         }
     spans = service.trace(root)
     invokes = {span["name"]: span for span in spans if span["name"].startswith("invoke ")}
-    assert set(invokes) == {f"invoke {service.outputs[name]}" for name in ("Dashboard", "Profile", "Orders", "Shipping")}
+    assert set(invokes) == {
+        f"invoke {service.outputs[name]}" for name in ("Dashboard", "Profile", "Orders", "Shipping")
+    }
     outer = invokes[f"invoke {service.outputs['Dashboard']}"]
     assert all(span["started"] >= outer["started"] for span in invokes.values())
 

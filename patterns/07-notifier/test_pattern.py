@@ -12,7 +12,9 @@ def notifier(pattern, cloud):
 
 def resources(deployed):
     found = deployed.client("cloudformation").describe_stack_resources(StackName=deployed.stack)["StackResources"]
-    return {resource["LogicalResourceId"]: (resource["PhysicalResourceId"], resource["Timestamp"]) for resource in found}
+    return {
+        resource["LogicalResourceId"]: (resource["PhysicalResourceId"], resource["Timestamp"]) for resource in found
+    }
 
 
 def test_a_topic_is_the_service_and_anyone_publishes_to_it(pattern, notifier):

@@ -30,7 +30,9 @@ def test_exactly_one_of_three_tasks_runs_for_an_event(pattern, service, clock):
 
 def test_the_task_gets_the_event_enriched(service, clock):
     """B12.2: additional context and data reach the task."""
-    service.invoke("Router", {"id": "x", "kind": "overdue", "customer": " Eve ", "plan": "pro", "reminders": 2}, "Event")
+    service.invoke(
+        "Router", {"id": "x", "kind": "overdue", "customer": " Eve ", "plan": "pro", "reminders": 2}, "Event"
+    )
     clock.quiet()
     item = service.client("dynamodb").get_item(
         TableName=service.outputs["Done"], Key={"id": {"S": "x"}, "task": {"S": "reminder"}}
@@ -40,7 +42,12 @@ def test_the_task_gets_the_event_enriched(service, clock):
 
 @pytest.mark.parametrize(
     ("kind", "queue"),
-    [("signup", "WelcomeFailed"), ("renewal", "InvoiceFailed"), ("overdue", "ReminderFailed"), ("riddle", "RouterFailed")],
+    [
+        ("signup", "WelcomeFailed"),
+        ("renewal", "InvoiceFailed"),
+        ("overdue", "ReminderFailed"),
+        ("riddle", "RouterFailed"),
+    ],
 )
 def test_each_function_has_its_own_dead_letter_queue(service, clock, kind, queue):
     """B12.3: four dead-letter queues; the event is there after three attempts, with what went wrong, ready to be replayed."""

@@ -14,11 +14,15 @@ def service(pattern, cloud):
 
 
 def parts(service, job):
-    pages = service.client("dynamodb").get_paginator("query").paginate(
-        TableName=service.outputs["Results"],
-        KeyConditionExpression="job = :job",
-        ExpressionAttributeValues={":job": {"S": job}},
-        ConsistentRead=True,
+    pages = (
+        service.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=service.outputs["Results"],
+            KeyConditionExpression="job = :job",
+            ExpressionAttributeValues={":job": {"S": job}},
+            ConsistentRead=True,
+        )
     )
     items = [item for page in pages for item in page["Items"]]
     return sorted(item["part"]["S"] for item in items if item["part"]["S"] != "~job")

@@ -11,6 +11,7 @@ from cumulet.testing.inprocess import InProcess
 
 from .lambda_sources_bench import SERVICES, Bench, Machine
 
+LOST = "arn:aws:sqs:us-east-1:000000000000:lost"
 STREAM_SERVICES = [*SERVICES, DYNAMODB, DYNAMODBSTREAMS]
 
 
@@ -77,7 +78,7 @@ class StreamBench(Bench):
         return (await self.cloud.call("lambda", "CreateEventSourceMapping", request))["UUID"]
 
     async def put(self, *items, table="tab"):
-        """"key value" is put, "key -" deleted."""
+        """ "key value" is put, "key -" deleted."""
         for item in items:
             key, value = item.split()
             if value == "-":
@@ -116,3 +117,18 @@ def in_stream_cloud(test, hold=False, folder=None):
             await cloud.quiet()
 
     asyncio.run(main())
+
+
+async def lost(bench):
+    """A queue for reports; returns the setting that names it."""
+    await bench.queue("lost")
+    return {"OnFailure": {"Destination": LOST}}
+
+
+def sequences(machine):
+    """The sequence number of every change that an event had."""
+    found = {}
+    for event, changes in zip(machine.events, machine.batches, strict=True):
+        for record, change in zip(event["Records"], changes, strict=True):
+            found[change] = record["dynamodb"]["SequenceNumber"]
+    return found

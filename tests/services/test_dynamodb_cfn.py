@@ -75,7 +75,6 @@ def test_a_table_comes_changes_and_goes_with_its_stack(aws, deploy, server):
     "setting",
     [
         {"SSESpecification": {"SSEEnabled": True}},
-        {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
         {"ContributorInsightsSpecification": {"Enabled": True}},
     ],
 )
@@ -98,3 +97,40 @@ def test_settings_that_are_off_are_taken(deploy):
 def test_a_kinesis_stream_is_refused_before_anything_is_made(deploy):
     with pytest.raises(ClientError, match="Property KinesisStreamSpecification of AWS::DynamoDB::Table is not supp"):
         deploy({**TABLE, "KinesisStreamSpecification": {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}})
+
+
+def test_recovery_a_policy_and_maxima_come_and_go_with_the_template(aws, deploy):
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "111122223333"},
+                                                      "Action": "dynamodb:GetItem", "Resource": "*"}]}  # fmt: skip
+    with_all = {
+        **TABLE,
+        "BillingMode": "PAY_PER_REQUEST",
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": "true", "RecoveryPeriodInDays": "7"},
+        "ResourcePolicy": {"PolicyDocument": policy},
+        "OnDemandThroughput": {"MaxReadRequestUnits": "5"},
+    }
+    with_all.pop("ProvisionedThroughput", None)
+    status, outputs, events = deploy(with_all)
+    assert status == "CREATE_COMPLETE", events
+    db = aws("dynamodb")
+
+    def recovery():
+        described = db.describe_continuous_backups(TableName=outputs["Name"])["ContinuousBackupsDescription"]
+        return described["PointInTimeRecoveryDescription"]
+
+    assert (recovery()["PointInTimeRecoveryStatus"], recovery()["RecoveryPeriodInDays"]) == ("ENABLED", 7)
+    assert json.loads(db.get_resource_policy(ResourceArn=outputs["Arn"])["Policy"]) == policy
+    maxima = db.describe_table(TableName=outputs["Name"])["Table"]["OnDemandThroughput"]
+    assert maxima == {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": -1}
+    without = {name: with_all[name] for name in with_all if name in TABLE or name == "BillingMode"}
+    status, _, events = deploy(without, update=True)
+    assert status == "UPDATE_COMPLETE", events
+    assert recovery() == {"PointInTimeRecoveryStatus": "DISABLED"}
+    assert "OnDemandThroughput" not in db.describe_table(TableName=outputs["Name"])["Table"]
+    with pytest.raises(ClientError, match="PolicyNotFound"):
+        db.get_resource_policy(ResourceArn=outputs["Arn"])
+
+
+def test_an_import_is_refused_before_anything_is_made(deploy):
+    with pytest.raises(ClientError, match="Property ImportSourceSpecification of AWS::DynamoDB::Table is not supp"):
+        deploy({**TABLE, "ImportSourceSpecification": {"InputFormat": "CSV", "S3BucketSource": {"S3Bucket": "b"}}})

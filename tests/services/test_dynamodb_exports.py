@@ -120,7 +120,7 @@ def test_an_exported_table_can_be_imported(db: Any, s3: Any, clock: Any, table: 
 
 def test_csv_takes_its_names_from_the_first_line_or_the_header_list(db: Any, s3: Any, clock: Any) -> None:
     s3.put_object(
-        Bucket="data", Key="in/1.csv", Body='id,name\n1,"a, b"\n2,c\nx,not a number\n3\n\n4,"two\nlines"\n'.encode()
+        Bucket="data", Key="in/1.csv", Body=b'id,name\n1,"a, b"\n2,c\nx,not a number\n3\n\n4,"two\nlines"\n'
     )
     s3.put_object(Bucket="data", Key="in/2.csv", Body=b"id,name\r\n5,e\r\n")
     s3.put_object(Bucket="data", Key="other.csv", Body=b"7;g\n")
@@ -131,7 +131,6 @@ def test_csv_takes_its_names_from_the_first_line_or_the_header_list(db: Any, s3:
     arn = db.import_table(
         S3BucketSource={"S3Bucket": "data", "S3KeyPrefix": "in/"}, InputFormat="CSV", TableCreationParameters=spec
     )["ImportTableDescription"]["ImportArn"]
-    assert failure(db.put_item, TableName="first", Item={"id": {"N": "1"}})[0] == "ResourceNotFoundException"
     clock.quiet()
     done = db.describe_import(ImportArn=arn)["ImportTableDescription"]
     assert (done["ProcessedItemCount"], done["ImportedItemCount"], done["ErrorCount"]) == (6, 4, 2)
@@ -169,7 +168,7 @@ def test_what_goes_wrong_in_s3_fails_the_job_by_name(db: Any, s3: Any, clock: An
     assert (failed["ExportStatus"], failed["FailureCode"]) == ("FAILED", "S3NoSuchBucket")
     assert db.describe_import(ImportArn=job)["ImportTableDescription"]["FailureCode"] == "NoSuchBucket"
     assert "copy" not in db.list_tables()["TableNames"]
-    assert failure(db.import_table, S3BucketSource={"S3Bucket": "x"}, InputFormat="DYNAMODB_JSON", ClientToken="t",
+    assert failure(db.import_table, S3BucketSource={"S3Bucket": "another-bucket"}, InputFormat="DYNAMODB_JSON", ClientToken="t",
                    TableCreationParameters={"TableName": "copy", **KEYS})[0] == "ImportConflictException"  # fmt: skip
     assert failure(db.describe_export, ExportArn=export + "0")[0] == "ExportNotFoundException"
     assert failure(db.describe_import, ImportArn=job + "0")[0] == "ImportNotFoundException"

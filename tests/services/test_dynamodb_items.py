@@ -164,8 +164,7 @@ def test_create_table_says_what_is_wrong(db, change, words):
     "setting",
     [
         {"SSESpecification": {"Enabled": True}},
-        {"OnDemandThroughput": {"MaxReadRequestUnits": 5}},
-        {"ResourcePolicy": "{}"},
+        {"WarmThroughput": {"ReadUnitsPerSecond": 20000}},
     ],
 )
 def test_settings_that_are_not_honoured_are_refused_by_name(db, setting):

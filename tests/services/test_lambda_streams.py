@@ -115,7 +115,10 @@ def test_every_setting_is_shown_and_changed(client, stream, clock):
     ("settings", "message"),
     [
         ({"StartingPosition": None}, "1 validation error detected: Value null at 'startingPosition'"),
-        ({"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1}, "Unsupported starting position for arn type"),
+        (
+            {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1},
+            "Unsupported starting position for arn type",
+        ),
         ({"StartingPositionTimestamp": 1}, "StartingPositionTimestamp is only valid with AT_TIMESTAMP."),
         ({"MaximumRecordAgeInSeconds": 59}, "MaximumRecordAgeInSeconds must be -1 or at least 60: 59"),
         ({"MaximumRecordAgeInSeconds": 0}, "MaximumRecordAgeInSeconds must be -1 or at least 60: 0"),
@@ -125,7 +128,10 @@ def test_every_setting_is_shown_and_changed(client, stream, clock):
         ({"BatchSize": 10_001}, "10000"),
         ({"TumblingWindowInSeconds": 901}, "900"),
         ({"MaximumBatchingWindowInSeconds": 301}, "300"),
-        ({"ScalingConfig": {"MaximumConcurrency": 2}}, "Unsupported ScalingConfig parameter for given event source mapping"),
+        (
+            {"ScalingConfig": {"MaximumConcurrency": 2}},
+            "Unsupported ScalingConfig parameter for given event source mapping",
+        ),
         ({"Topics": ["topic"]}, "Unsupported Topics parameter for given event source mapping type."),
         ({"ProvisionedPollerConfig": {"MinimumPollers": 2}}, "Unsupported ProvisionedPollerConfig parameter"),
         ({"MetricsConfig": {"Metrics": ["KafkaMetrics"]}}, "Unsupported metric for a stream: KafkaMetrics"),
@@ -195,7 +201,10 @@ def test_two_functions_read_a_stream_at_their_own_pace(aws, client, stream, cloc
     client.put_function_concurrency(FunctionName="g", ReservedConcurrentExecutions=0)
     put(aws, "1")
     clock.advance(1)
-    assert (got(aws, "f"), aws("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/g")["logGroups"]) == ([[["INSERT", "1"]]], [])
+    assert (got(aws, "f"), aws("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/g")["logGroups"]) == (
+        [[["INSERT", "1"]]],
+        [],
+    )
     client.delete_function_concurrency(FunctionName="g")
     clock.advance(1)
     assert got(aws, "g") == [[["INSERT", "1"]]]

@@ -82,8 +82,14 @@ class Bench:
 
     def check(self):
         """Everything acknowledged ran, and no key saw a change for the first time after a later one."""
-        pages = client_of(self.server, "logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/worker")
-        found = sorted(json.loads(e["message"][7:]) for page in pages for e in page["events"] if e["message"].startswith("change "))
+        pages = (
+            client_of(self.server, "logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName="/aws/lambda/worker")
+        )
+        found = sorted(
+            json.loads(e["message"][7:]) for page in pages for e in page["events"] if e["message"].startswith("change ")
+        )
         first = list(dict.fromkeys((key, number) for _, key, number in found))
         assert self.sent <= set(first)
         for key in {key for key, _ in first}:

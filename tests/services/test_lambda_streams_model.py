@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from cumulet.kernel.outcome import EffectFailed
 
-from .lambda_streams_bench import in_stream_cloud
-from .test_lambda_streams_readers import lost
+from .lambda_streams_bench import in_stream_cloud, lost
 
 OUTCOMES = st.lists(st.sampled_from(["ok", "error", "partial", "nonsense", "platform"]), max_size=12)
 STEPS = st.lists(

@@ -1,12 +1,21 @@
 """Lambda: who reads a stream's shards, in which order, and what happens to what fails, against a runtime that a test plays."""
 
+import asyncio
+import contextlib
 import json
+import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
-from .lambda_streams_bench import in_stream_cloud
+from cumulet.aws.errors import InternalFailure
+from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.store import Fate
+from cumulet.services.lambda_.sources.gathering import seen_by
+from cumulet.services.lambda_.sources.progress import Reader
+from cumulet.testing.inprocess import InProcess
 
-LOST = "arn:aws:sqs:us-east-1:000000000000:lost"
+from .lambda_streams_bench import STREAM_SERVICES, StreamBench, StreamMachine, in_stream_cloud
 
 
 def test_changes_reach_the_function_in_order_in_batches():
@@ -42,219 +51,6 @@ def test_a_failing_batch_blocks_its_shard_and_is_retried_with_growing_pauses():
         machine.answer = lambda changes, event: b"null"
         await bench.cloud.advance(60)
         assert machine.batches[-2:] == [["a 1"], ["a 2", "a 3"]]
-
-    in_stream_cloud(test)
-
-
-async def lost(bench):
-    """A queue for reports; returns the setting that names it."""
-    await bench.queue("lost")
-    return {"OnFailure": {"Destination": LOST}}
-
-
-def sequences(machine):
-    """The sequence number of every change that an event had."""
-    found = {}
-    for event, changes in zip(machine.events, machine.batches, strict=True):
-        for record, change in zip(event["Records"], changes, strict=True):
-            found[change] = record["dynamodb"]["SequenceNumber"]
-    return found
-
-
-@pytest.mark.parametrize("retries", [0, 2])
-def test_a_batch_is_given_up_after_its_retries_and_reported(retries):
-    """B17.4: AWS's report with the range of records; what follows is processed."""
-
-    async def test(bench, machine):
-        config = await lost(bench)
-        machine.answer = lambda changes, event: "Unhandled" if "a 2" in changes else b"null"
-        await bench.put("a 1", "a 2", "a 3", "a 4")
-        uuid = await bench.map_stream(BatchSize=3, MaximumRetryAttempts=retries, DestinationConfig=config)
-        await bench.cloud.advance(30)
-        assert machine.batches == [["a 1", "a 2", "a 3"]] * (1 + retries) + [["a 4"]]
-        [report] = await bench.reports()
-        numbers = sequences(machine)
-        info = report.pop("DDBStreamBatchInfo")
-        assert (info["startSequenceNumber"], info["endSequenceNumber"]) == (numbers["a 1"], numbers["a 3"])
-        assert (info["batchSize"], info["streamArn"]) == (3, bench.arn)
-        assert info["shardId"].startswith("shardId-")
-        assert info["approximateArrivalOfFirstRecord"] == info["approximateArrivalOfLastRecord"]
-        assert info["approximateArrivalOfFirstRecord"].endswith("Z")
-        assert report["requestContext"].pop("requestId")
-        assert report.pop("timestamp").endswith("Z")
-        assert report == {
-            "version": "1.0",
-            "requestContext": {
-                "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
-                "condition": "RetryAttemptsExhausted",
-                "approximateInvokeCount": 1 + retries,
-            },
-            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-        }
-        found = await bench.cloud.call("lambda", "GetEventSourceMapping", {"UUID": uuid})
-        assert found["LastProcessingResult"] == "OK"
-
-    in_stream_cloud(test)
-
-
-@pytest.mark.parametrize("poison", range(7))
-def test_bisection_isolates_the_poison_record_which_is_reported_alone(poison):
-    """B17.4: the others are processed exactly once each beside the failed batches, in order."""
-
-    async def test(bench, machine):
-        config = await lost(bench)
-        done = []
-
-        def answer(changes, event):
-            if f"a {poison}" in changes:
-                return "Unhandled"
-            done.extend(changes)
-            return b"null"
-
-        machine.answer = answer
-        await bench.put(*(f"a {n}" for n in range(7)))
-        await bench.map_stream(BisectBatchOnFunctionError=True, MaximumRetryAttempts=1, DestinationConfig=config)
-        await bench.cloud.advance(30)
-        assert done == [f"a {n}" for n in range(7) if n != poison]
-        [report] = await bench.reports()
-        info = report["DDBStreamBatchInfo"]
-        number = sequences(machine)[f"a {poison}"]
-        assert (info["startSequenceNumber"], info["endSequenceNumber"], info["batchSize"]) == (number, number, 1)
-        assert machine.batches.count([f"a {poison}"]) == 2  # splitting used up no retry
-        assert report["requestContext"]["approximateInvokeCount"] == 2
-
-    in_stream_cloud(test)
-
-
-def test_halves_are_tried_at_once():
-    async def test(bench, machine):
-        machine.answer = lambda changes, event: "Unhandled" if len(changes) > 1 else b"null"
-        await bench.put("a 1", "a 2", "a 3")
-        await bench.map_stream(BisectBatchOnFunctionError=True)
-        await bench.cloud.advance(0.5)
-        assert machine.batches == [["a 1", "a 2", "a 3"], ["a 1"], ["a 2", "a 3"], ["a 2"], ["a 3"]]
-
-    in_stream_cloud(test)
-
-
-def partial(bad):
-    """A function that stops at the first change in `bad` and names it."""
-
-    def answer(changes, event):
-        for record, change in zip(event["Records"], changes, strict=True):
-            if change in bad:
-                failures = [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]
-                return json.dumps({"batchItemFailures": failures}).encode()
-        return b'{"batchItemFailures": []}'
-
-    return answer
-
-
-def test_a_partial_response_moves_the_checkpoint_before_what_failed():
-    async def test(bench, machine):
-        bad = {"a 3"}
-        machine.answer = partial(bad)
-        await bench.put(*(f"a {n}" for n in range(1, 6)))
-        uuid = await bench.map_stream(FunctionResponseTypes=["ReportBatchItemFailures"])
-        await bench.cloud.advance(0.5)
-        rest = ["a 3", "a 4", "a 5"]
-        assert machine.batches == [["a 1", "a 2", *rest]]
-        found = await bench.cloud.call("lambda", "GetEventSourceMapping", {"UUID": uuid})
-        assert found["LastProcessingResult"] == "OK"
-        await bench.cloud.advance(1)
-        assert machine.batches[1:] == [rest]
-        found = await bench.cloud.call("lambda", "GetEventSourceMapping", {"UUID": uuid})
-        assert found["LastProcessingResult"] == "PROBLEM: Function call failed"
-        bad.clear()
-        await bench.cloud.advance(10)
-        assert machine.batches[2:] == [rest]
-
-    in_stream_cloud(test)
-
-
-def test_a_record_that_is_named_as_failed_is_tried_no_more_often_than_its_retries():
-    async def test(bench, machine):
-        config = await lost(bench)
-        machine.answer = partial({"a 2"})
-        await bench.put("a 1", "a 2", "a 3")
-        request = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumRetryAttempts": 2}
-        await bench.map_stream(DestinationConfig=config, **request)
-        await bench.cloud.advance(30)
-        assert machine.batches == [["a 1", "a 2", "a 3"], ["a 2", "a 3"], ["a 2", "a 3"]]
-        [report] = await bench.reports()
-        assert report["DDBStreamBatchInfo"]["batchSize"] == 2
-
-    in_stream_cloud(test)
-
-
-def test_a_partial_response_with_bisection_loses_the_poison_alone():
-    async def test(bench, machine):
-        config = await lost(bench)
-        machine.answer = partial({"a 3"})
-        await bench.put(*(f"a {n}" for n in range(1, 8)))
-        request = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "BisectBatchOnFunctionError": True}
-        await bench.map_stream(MaximumRetryAttempts=0, DestinationConfig=config, **request)
-        await bench.cloud.advance(30)
-        [report] = await bench.reports()
-        assert report["DDBStreamBatchInfo"]["batchSize"] == 1
-        assert report["DDBStreamBatchInfo"]["startSequenceNumber"] == sequences(machine)["a 3"]
-        after = [change for batch in machine.batches if "a 3" not in batch for change in batch]
-        assert after == ["a 4", "a 5", "a 6", "a 7"]
-
-    in_stream_cloud(test)
-
-
-def test_records_that_are_too_old_are_given_up_young_ones_are_not():
-    async def test(bench, machine):
-        config = await lost(bench)
-        machine.answer = lambda changes, event: "Unhandled" if "a 1" in changes else b"null"
-        await bench.put("a 1")
-        await bench.cloud.advance(40)
-        await bench.put("a 2")
-        await bench.map_stream(MaximumRecordAgeInSeconds=60, DestinationConfig=config)
-        await bench.cloud.advance(19)
-        assert await bench.reports() == []
-        assert machine.batches[-1] == ["a 1", "a 2"]
-        await bench.cloud.advance(2)
-        [report] = await bench.reports()
-        assert report["requestContext"]["condition"] == "RecordAgeExceeded"
-        assert report["DDBStreamBatchInfo"]["batchSize"] == 1
-        assert machine.batches[-1] == ["a 2"]
-
-    in_stream_cloud(test)
-
-
-def test_records_that_were_never_tried_grow_old_too():
-    """The function has no concurrency: no attempt is counted, the age is."""
-
-    async def test(bench, machine):
-        config = await lost(bench)
-        await bench.reserve(0)
-        await bench.map_stream(MaximumRecordAgeInSeconds=60, MaximumRetryAttempts=0, DestinationConfig=config)
-        await bench.put("a 1")
-        await bench.cloud.advance(58)
-        assert (machine.batches, await bench.reports()) == ([], [])
-        await bench.cloud.advance(3)
-        [report] = await bench.reports()
-        assert report["requestContext"]["condition"] == "RecordAgeExceeded"
-        assert (report["requestContext"]["approximateInvokeCount"], report["responseContext"]) == (0, None)
-        assert machine.batches == []
-
-    in_stream_cloud(test)
-
-
-def test_records_that_expired_while_they_blocked_their_shard_are_reported():
-    async def test(bench, machine):
-        config = await lost(bench)
-        machine.answer = lambda changes, event: "Unhandled" if "a 1" in changes else b"null"
-        await bench.put("a 1")
-        await bench.map_stream(DestinationConfig=config)
-        await bench.cloud.advance(3600)
-        await bench.put("a 2")
-        await bench.cloud.advance(24 * 3600)
-        assert machine.batches[-1] == ["a 2"]
-        [report] = await bench.reports()
-        assert report["DDBStreamBatchInfo"]["startSequenceNumber"] == sequences(machine)["a 1"]
 
     in_stream_cloud(test)
 
@@ -311,7 +107,9 @@ def test_another_number_of_lanes_goes_on_where_each_key_was():
         await bench.put(*(f"{key} {n}" for n in range(3) for key in "abcdef"))
         await bench.cloud.advance(1)
         for factor in (1, 7, 2):
-            await bench.cloud.call("lambda", "UpdateEventSourceMapping", {"UUID": uuid, "ParallelizationFactor": factor})
+            await bench.cloud.call(
+                "lambda", "UpdateEventSourceMapping", {"UUID": uuid, "ParallelizationFactor": factor}
+            )
             await bench.cloud.advance(1)
             assert len(bench.rows("source-reader")) == factor
             await bench.put(f"g {factor}")
@@ -460,7 +258,269 @@ def test_an_idle_mapping_does_nothing():
         await bench.cloud.advance(1)
         await bench.put("a 1")
         await bench.cloud.quiet()
-        timers = [key for key in bench.cloud.store.begin(None).scan_keys(("~timer",)) if str(key[2]).startswith("lambda")]
+        timers = [
+            key for key in bench.cloud.store.begin(None).scan_keys(("~timer",)) if str(key[2]).startswith("lambda")
+        ]
         assert timers == []
 
     in_stream_cloud(test)
+
+
+@pytest.mark.parametrize("commit", range(10))
+def test_a_disk_that_is_full_for_a_moment_loses_no_record_and_no_reader(tmp_path, commit):
+    """What a reader saw of a commit that failed was not there: the next record has its number."""
+
+    async def test(bench, machine):
+        cloud = bench.cloud
+        cloud.pipeline.timers.rewrite_s = 0.0
+        pattern = json.dumps({"dynamodb": {"NewImage": {"v": {"S": [{"anything-but": ["no"]}]}}}})
+        await bench.map_stream(BatchSize=1, FilterCriteria={"Filters": [{"Pattern": pattern}]})
+        await cloud.advance(1)
+
+        def full():
+            cloud.pipeline.faults.disarm()
+            raise sqlite3.OperationalError("database or disk is full")
+
+        cloud.pipeline.faults.arm("store.commit", full, after=commit)
+        wanted = []
+        for item in ("a no", "b no", "c 1", "d no", "e 2", "a no"):
+            with contextlib.suppress(InternalFailure):
+                await bench.put(item)
+                wanted += [] if item.endswith("no") else [item]
+            for _ in range(4):  # what could not be written is tried again in the loop's next round
+                await asyncio.sleep(0)
+                await cloud.quiet()
+        cloud.pipeline.faults.disarm()
+        await cloud.advance(1)
+        await bench.put("f 3")
+        await cloud.advance(1)
+        assert list(dict.fromkeys(change for batch in machine.batches for change in batch)) == [*wanted, "f 3"]
+
+    in_stream_cloud(test, folder=tmp_path)
+
+
+def test_what_a_reader_saw_of_a_commit_that_failed_is_forgotten():
+    fate = Fate()
+    ctx = SimpleNamespace(pipeline=SimpleNamespace(volatile={}, store=SimpleNamespace(fate=fate)))
+    seen = seen_by(ctx, ("r",), Reader(checkpoint="5"))
+    seen.last = "7"
+    assert seen_by(ctx, ("r",), Reader(checkpoint="5")).last == "7"
+    assert seen_by(ctx, ("r",), Reader(checkpoint="6")).last == "6"
+    seen = seen_by(ctx, ("r",), Reader(checkpoint="5"))
+    seen.last = "7"
+    fate.failed = True
+    ctx.pipeline.store.fate = Fate()
+    assert seen_by(ctx, ("r",), Reader(checkpoint="5")).last == "5"
+
+
+def test_a_second_timer_of_a_busy_reader_does_nothing():
+    async def test(bench, machine):
+        await bench.map_stream()
+        await bench.pass_time(0.5)
+        await bench.put("a 1")
+        await machine.running(1)
+        [key] = bench.rows("source-reader")
+        now = bench.cloud.clock.now()
+        await bench.cloud.store.transact(lambda tx: tx.wake(now, "lambda.shard", key[2:]))
+        await bench.pass_time(1)
+        assert machine.batches == [["a 1"]]
+
+    in_stream_cloud(test, hold=True)
+
+
+@pytest.mark.parametrize("operation", ["DeleteEventSourceMapping", "UpdateEventSourceMapping"])
+def test_a_batch_that_runs_ends_as_it_began_when_its_mapping_is_deleted_or_disabled(operation):
+    async def test(bench, machine):
+        uuid = await bench.map_stream(BatchSize=1)
+        await bench.pass_time(0.5)
+        await bench.put("a 1", "a 2")
+        await machine.running(1)
+        extra = {"Enabled": False} if operation.startswith("Update") else {}
+        await bench.cloud.call("lambda", operation, {"UUID": uuid, **extra})
+        await bench.pass_time(0.5)
+        machine.end()
+        await bench.pass_time(1)
+        assert machine.batches == [["a 1"]]
+        if extra:
+            [reader] = bench.rows("source-reader").values()
+            assert reader.checkpoint.endswith("1")
+            await bench.cloud.call("lambda", operation, {"UUID": uuid, "Enabled": True})
+            await bench.pass_time(0.5)
+            assert machine.batches == [["a 1"], ["a 2"]]
+        else:
+            assert (bench.rows("source-reader"), bench.rows("source-shard")) == ({}, {})
+
+    in_stream_cloud(test, hold=True)
+
+
+def test_what_ran_when_the_server_died_runs_again_at_its_start(tmp_path):
+    """B17.2: at least once, in order; no retry is used up."""
+    seen = []
+
+    async def main(hold, then):
+        machine = StreamMachine(hold)
+        async with InProcess(STREAM_SERVICES, {"invoke": machine.run}, tmp_path) as cloud:
+            machine.clock = cloud.clock
+            await then(StreamBench(cloud), machine)
+
+    async def before(bench, machine):
+        await bench.table()
+        await bench.function()
+        await bench.map_stream(BatchSize=2, MaximumRetryAttempts=0)
+        await bench.pass_time(0.5)
+        await bench.put("a 1", "a 2", "a 3")
+        await machine.running(1)
+        await bench.cloud.store.settle()
+        bench.cloud.pipeline._tasks.clear()  # as by kill -9: nobody waits for the functions
+
+    async def after(bench, machine):
+        await bench.cloud.advance(1)
+        seen.extend(machine.batches)
+
+    asyncio.run(main(True, before))
+    asyncio.run(main(False, after))
+    assert seen == [["a 1", "a 2"], ["a 3"]]
+
+
+def test_the_platforms_own_failure_uses_up_no_retry_and_its_stop_none_and_no_time():
+    async def test(bench, machine):
+        answers = [EffectFailed("UnusablePackage", "broken"), EffectFailed("RuntimesClosed", "stopping"), b"null"]
+        machine.answer = lambda changes, event: answers.pop(0)
+        await bench.map_stream(MaximumRetryAttempts=0)
+        await bench.cloud.advance(1)
+        began = bench.cloud.clock.now()
+        await bench.put("a 1")
+        await bench.cloud.advance(10)
+        assert (machine.batches, answers) == ([["a 1"]] * 3, [])
+        assert [round(time - began) for time in machine.times] == [0, 1, 1]
+
+    in_stream_cloud(test)
+
+
+def test_a_batch_has_six_megabytes_at_most():
+    async def test(bench, machine):
+        payloads = []
+        run = machine.run
+
+        async def measured(span, spec, code, layers, invocation):
+            payloads.append(len(invocation.payload))
+            return await run(span, spec, code, layers, invocation)
+
+        bench.cloud.pipeline.performers["invoke"] = measured
+        for key in "abcdefghijklmnopqrst":
+            await bench.put(f"{key} {'x' * 390_000}")
+        await bench.map_stream()
+        await bench.cloud.advance(1)
+        assert [len(batch) for batch in machine.batches] == [16, 4]
+        assert all(payload <= 6_291_456 for payload in payloads)
+
+    in_stream_cloud(test)
+
+
+def test_a_stream_that_expired_ends_its_readers():
+    async def test(bench, machine):
+        uuid = await bench.map_stream()
+        await bench.put("a 1")
+        await bench.cloud.advance(1)
+        await bench.cloud.call("dynamodb", "DeleteTable", {"TableName": "tab"})
+        await bench.cloud.advance(50 * 3600)
+        assert machine.batches == [["a 1"]]
+        assert (bench.rows("source-reader"), bench.cloud.pipeline.timers.next_due()) == ({}, None)
+        await bench.cloud.call("lambda", "DeleteEventSourceMapping", {"UUID": uuid})
+        await bench.cloud.advance(1)
+        assert bench.rows("source-shard") == {}
+
+    in_stream_cloud(test)
+
+
+def test_a_deleted_function_is_waited_for():
+    async def test(bench, machine):
+        await bench.map_stream()
+        await bench.cloud.advance(1)
+        await bench.cloud.call("lambda", "DeleteFunction", {"FunctionName": "f"})
+        await bench.put("a 1")
+        await bench.cloud.advance(100)
+        assert machine.batches == []
+        await bench.function()
+        await bench.cloud.advance(61)
+        assert machine.batches == [["a 1"]]
+
+    in_stream_cloud(test)
+
+
+def test_a_table_on_demand_is_read_by_shard_and_all_its_shards_at_once():
+    async def test(bench, machine):
+        await bench.table("demand", on_demand=True)
+        await bench.map_stream()
+        await bench.pass_time(0.5)
+        await bench.put(*(f"{key} {n}" for n in range(2) for key in "abcdefghijklmnop"), table="demand")
+        await bench.pass_time(0.5)
+        assert machine.most == len(bench.rows("source-shard")) > 1
+        machine.hold = False
+        machine.end(10)
+        await bench.cloud.quiet()
+        changes = [change for batch in machine.batches for change in batch]
+        assert len(changes) == 32
+        assert all(changes.index(f"{key} 0") < changes.index(f"{key} 1") for key in "abcdefghijklmnop")
+
+    in_stream_cloud(test, hold=True)
+
+
+def test_queued_events_and_a_stream_take_turns_at_a_throttled_function():
+    async def test(bench, machine):
+        await bench.reserve(1)
+        await bench.map_stream(BatchSize=1)
+        await bench.pass_time(0.5)
+        record = {"dynamodb": {"Keys": {"k": {"S": "event"}}, "NewImage": {"v": {"S": "0"}}}}
+        event = {"FunctionName": "f", "InvocationType": "Event", "Payload": json.dumps({"Records": [record]}).encode()}
+        for n in range(10):
+            await bench.put(f"record {n}")
+            await bench.cloud.call("lambda", "Invoke", event)
+        for _ in range(20):
+            await bench.pass_time(0.1)
+            await machine.running(1)
+            machine.end()
+        await bench.pass_time(0.1)
+        order = [change.split()[0] for [change] in machine.batches]
+        assert (order.count("event"), order.count("record")) == (10, 10)
+        for half in (order[:10], order[10:]):
+            assert 3 <= half.count("event") <= 7
+
+    in_stream_cloud(test, hold=True)
+
+
+def test_children_wait_for_all_lanes_of_their_parent():
+    """B17.2."""
+
+    async def test(bench, machine):
+        bad = {"a 1"}
+        machine.answer = lambda changes, event: "Unhandled" if bad & set(changes) else b"null"
+        await bench.map_stream(ParallelizationFactor=2)
+        await bench.cloud.advance(1)
+        await bench.put("a 1", *(f"{key} 1" for key in "bcdefgh"))
+        await bench.cloud.advance(5 * 3600)
+        await bench.put(*(f"{key} 2" for key in "abcdefgh"))
+        await bench.cloud.advance(120)
+        assert not any(change.endswith("2") for batch in machine.batches for change in batch)
+        bad.clear()
+        await bench.cloud.advance(61)
+        changes = [change for batch in machine.batches for change in batch]
+        assert {change for change in changes if change.endswith("2")} == {f"{key} 2" for key in "abcdefgh"}
+
+    in_stream_cloud(test)
+
+
+def test_another_number_of_lanes_waits_for_the_batches_that_run():
+    async def test(bench, machine):
+        uuid = await bench.map_stream(BatchSize=1)
+        await bench.pass_time(0.5)
+        await bench.put("a 1", "a 2")
+        await machine.running(1)
+        await bench.cloud.call("lambda", "UpdateEventSourceMapping", {"UUID": uuid, "ParallelizationFactor": 2})
+        await bench.pass_time(1)
+        assert (machine.batches, len(bench.rows("source-reader"))) == ([["a 1"]], 1)
+        machine.end()
+        await bench.pass_time(0.5)
+        assert (machine.batches, len(bench.rows("source-reader"))) == ([["a 1"], ["a 2"]], 2)
+
+    in_stream_cloud(test, hold=True)

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from cumulet.kernel.record import replace
+from cumulet.services.lambda_.names import Ref
 from cumulet.services.lambda_.sources.model import Mapping
 from cumulet.services.lambda_.sources.progress import Reader, Window, follows
-from cumulet.services.lambda_.sources.trials import Item, Verdict, delay_s, first_failure, judged
+from cumulet.services.lambda_.sources.trials import Item, Verdict, aged, delay_s, first_failure, judged, part_of
 from cumulet.services.lambda_.sources.windows import kept, start_of, state_in
-from cumulet.services.lambda_.names import Ref
 
-from .lambda_streams_bench import in_stream_cloud
-from .test_lambda_streams_readers import lost
+from .lambda_streams_bench import in_stream_cloud, lost
 
 
 def counting(changes, event):
@@ -133,7 +133,9 @@ def test_a_state_over_one_megabyte_ends_the_window_early():
 def test_a_last_invocation_is_retried_and_given_up_like_a_batch():
     async def test(bench, machine):
         config = await lost(bench)
-        machine.answer = lambda changes, event: "Unhandled" if event["isFinalInvokeForWindow"] else counting(changes, event)
+        machine.answer = lambda changes, event: (
+            "Unhandled" if event["isFinalInvokeForWindow"] else counting(changes, event)
+        )
         await to_next_window(bench)
         await bench.put("a 1")
         await bench.map_stream(TumblingWindowInSeconds=60, MaximumRetryAttempts=1, DestinationConfig=config)
@@ -221,6 +223,7 @@ def test_a_state_has_one_megabyte(size, early):
         (b'{"batchItemFailures": []}', None),
         (b'{"batchItemFailures": [{"itemIdentifier": "30"}]}', 2),
         (b'{"batchItemFailures": [{"itemIdentifier": "30"}, {"itemIdentifier": "20"}]}', 1),
+        (b'{"batchItemFailures": [{"itemIdentifier": "20"}, {"itemIdentifier": "30"}]}', 1),
         (b'{"batchItemFailures": [{"itemIdentifier": "20"}, {"itemIdentifier": "40"}]}', 0),
         (b'{"batchItemFailures": [{"itemIdentifier": ""}]}', 0),
         (b'{"batchItemFailures": [{"itemIdentifier": null}]}', 0),
@@ -259,3 +262,29 @@ def test_failures_of_the_platform_use_up_no_retry():
     step = judged(step.reader, mapping, items[:1], "1", Verdict(0), 200.0)
     assert step.discarded is not None
     assert (step.discarded.size, step.discarded.tries, step.reader.checkpoint) == (1, 1, "1")
+
+
+def test_what_is_left_of_a_part_that_grew_old_keeps_its_tries():
+    items = [Item(str(n), float(n)) for n in range(1, 5)]
+    part = replace(part_of(items), tries=2, invoked=3)
+    tail = part_of([Item("5", 5.0)])
+    step = aged(Reader(parts=(part, tail), failures=2, retry_at=9.0), items, "4", 3)
+    assert step.discarded is not None
+    assert (step.discarded.start, step.discarded.end, step.discarded.size, step.discarded.invoked) == ("1", "3", 3, 3)
+    [rest, behind] = step.reader.parts
+    assert (rest.start, rest.end, rest.size, rest.tries, behind) == ("4", "4", 1, 2, tail)
+    assert (step.reader.checkpoint, step.reader.retry_at) == ("3", 0.0)
+    step = aged(Reader(parts=(part, tail)), items, "4", 4)
+    assert (step.reader.checkpoint, step.reader.parts) == ("4", (tail,))
+
+
+def test_halves_of_a_half_come_before_the_other_half():
+    mapping = Mapping(
+        account="1", region="r", uuid="u", kind="dynamodb", source_arn="arn", modified=0.0, state="Enabled", enabled=True,
+        function=Ref("1", "r", "f"), batch_size=10, bisect=True,
+    )  # fmt: skip
+    items = [Item(str(n), 0.0) for n in range(1, 6)]
+    step = judged(Reader(), mapping, items, "5", Verdict(0), 0.0)
+    assert [(part.start, part.end) for part in step.reader.parts] == [("1", "2"), ("3", "5")]
+    step = judged(step.reader, mapping, items[:2], "2", Verdict(0), 0.0)
+    assert [(part.start, part.end) for part in step.reader.parts] == [("1", "1"), ("2", "2"), ("3", "5")]

@@ -29,6 +29,7 @@ from cumulet.services.dynamodb.past import (
 )
 from cumulet.services.dynamodb.restoring import begin_restore
 from cumulet.services.dynamodb.snapshots import (
+    CLIENT_S,
     SYSTEM_DAYS,
     Backup,
     backup_key,
@@ -133,8 +134,8 @@ def list_backups(ctx: Context, req: Json) -> Json:
         if (
             backup.kind in kinds
             and (name is None or backup.table.name == name)
-            and req.get("TimeRangeLowerBound", 0.0) <= backup.created_at
-            and ("TimeRangeUpperBound" not in req or backup.created_at < req["TimeRangeUpperBound"])
+            and req.get("TimeRangeLowerBound", 0.0) <= backup.created_at + CLIENT_S
+            and ("TimeRangeUpperBound" not in req or backup.created_at + CLIENT_S < req["TimeRangeUpperBound"])
         ):
             found.append(backup)
         if len(found) > limit:

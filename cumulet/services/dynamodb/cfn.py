@@ -5,6 +5,7 @@ Source: CloudFormation template reference, AWS::DynamoDB::Table (read 2026-11).
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from cumulet.aws.errors import NotImplementedOnCumulet
@@ -21,14 +22,21 @@ def _units(spec: Properties) -> Properties:
     return {"ReadCapacityUnits": int(spec["ReadCapacityUnits"]), "WriteCapacityUnits": int(spec["WriteCapacityUnits"])}
 
 
+def _most(spec: Properties) -> Properties:
+    """OnDemandThroughput; what is not named has no maximum."""
+    return {member: int(spec.get(member, -1)) for member in ("MaxReadRequestUnits", "MaxWriteRequestUnits")}
+
+
 def _index(spec: Properties) -> Properties:
     """An index as CreateTable takes it."""
-    for name in ("ContributorInsightsSpecification", "OnDemandThroughput", "WarmThroughput"):
+    for name in ("ContributorInsightsSpecification", "WarmThroughput"):
         if spec.get(name):
             raise NotImplementedOnCumulet(f"AWS::DynamoDB::Table: {name} of an index is not implemented by Cumulet.")
     out: Properties = {name: spec[name] for name in ("IndexName", "KeySchema", "Projection") if name in spec}
     if "ProvisionedThroughput" in spec:
         out["ProvisionedThroughput"] = _units(spec["ProvisionedThroughput"])
+    if "OnDemandThroughput" in spec:
+        out["OnDemandThroughput"] = _most(spec["OnDemandThroughput"])
     return out
 
 
@@ -36,9 +44,6 @@ def _refuse(p: Properties) -> None:
     """Sub-properties that are not honoured unless they say no. Raises: NotImplementedOnCumulet."""
     refused = {
         "SSESpecification.SSEEnabled": _flag(p.get("SSESpecification", {}).get("SSEEnabled", False)),
-        "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled": _flag(
-            p.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled", False)
-        ),
         "ContributorInsightsSpecification.Enabled": _flag(
             p.get("ContributorInsightsSpecification", {}).get("Enabled", False)
         ),
@@ -66,12 +71,20 @@ def _request(p: Properties, scope: Scope) -> Properties:
     for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
         if p.get(member):
             out[member] = [_index(spec) for spec in p[member]]
+    if "OnDemandThroughput" in p:
+        out["OnDemandThroughput"] = _most(p["OnDemandThroughput"])
+    if p.get("ResourcePolicy"):
+        out["ResourcePolicy"] = _policy(p)
     if p.get("StreamSpecification"):
         out["StreamSpecification"] = _stream(p["StreamSpecification"])
     tags = {**scope.tags, **{tag["Key"]: str(tag["Value"]) for tag in p.get("Tags", ())}}
     if tags:
         out["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     return out
+
+
+def _policy(p: Properties) -> str:
+    return json.dumps(p["ResourcePolicy"]["PolicyDocument"])
 
 
 def _created(call: Call, name: str) -> Created:
@@ -87,6 +100,7 @@ def _create(call: Call, p: Properties, scope: Scope) -> Created:
     name = p["TableName"]
     call("CreateTable", TableName=name, **_request(p, scope))
     _expire(call, name, p)
+    _recover(call, name, p)
     return _created(call, name)
 
 
@@ -105,6 +119,8 @@ def _update(call: Call, new: Properties, old: Properties, scope: Scope) -> Creat
         request["BillingMode"] = new.get("BillingMode", "PROVISIONED")
     if "ProvisionedThroughput" in new and (request or new["ProvisionedThroughput"] != old.get("ProvisionedThroughput")):
         request["ProvisionedThroughput"] = _units(new["ProvisionedThroughput"])
+    if new.get("OnDemandThroughput") != old.get("OnDemandThroughput"):
+        request["OnDemandThroughput"] = _most(new.get("OnDemandThroughput", {}))
     if _flag(new.get("DeletionProtectionEnabled", False)) != table["DeletionProtectionEnabled"]:
         request["DeletionProtectionEnabled"] = _flag(new.get("DeletionProtectionEnabled", False))
     if new.get("TableClass", "STANDARD") != old.get("TableClass", "STANDARD"):
@@ -117,6 +133,12 @@ def _update(call: Call, new: Properties, old: Properties, scope: Scope) -> Creat
         request["GlobalSecondaryIndexUpdates"] = updates
         request["AttributeDefinitions"] = new["AttributeDefinitions"]
     _retag(call, table["TableArn"], new, scope)
+    _recover(call, name, new)
+    if new.get("ResourcePolicy") != old.get("ResourcePolicy"):
+        if new.get("ResourcePolicy"):
+            call("PutResourcePolicy", ResourceArn=table["TableArn"], Policy=_policy(new))
+        else:
+            call("DeleteResourcePolicy", ResourceArn=table["TableArn"])
     _expire(call, name, new)  # before the table is UPDATING
     if request:
         call("UpdateTable", TableName=name, **request)
@@ -139,6 +161,9 @@ def _index_updates(new: Properties, old: Properties) -> list[Properties]:
             updates.append(
                 {"Update": {"IndexName": name, "ProvisionedThroughput": _units(spec["ProvisionedThroughput"])}}
             )
+        elif spec.get("OnDemandThroughput") != before[name].get("OnDemandThroughput"):
+            most = _most(spec.get("OnDemandThroughput", {}))
+            updates.append({"Update": {"IndexName": name, "OnDemandThroughput": most}})
     return updates
 
 
@@ -164,6 +189,21 @@ def _expire(call: Call, name: str, p: Properties) -> None:
         call("UpdateTimeToLive", TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": wanted})
 
 
+def _recover(call: Call, name: str, p: Properties) -> None:
+    """Bring point-in-time recovery to what the template says."""
+    there = call("DescribeContinuousBackups", TableName=name)["ContinuousBackupsDescription"]
+    now = there["PointInTimeRecoveryDescription"]
+    spec = p.get("PointInTimeRecoverySpecification", {})
+    wanted: Properties = {"PointInTimeRecoveryEnabled": _flag(spec.get("PointInTimeRecoveryEnabled", False))}
+    if wanted["PointInTimeRecoveryEnabled"]:
+        wanted["RecoveryPeriodInDays"] = int(spec.get("RecoveryPeriodInDays", 35))
+    on = now["PointInTimeRecoveryStatus"] == "ENABLED"
+    if on != wanted["PointInTimeRecoveryEnabled"] or now.get("RecoveryPeriodInDays") != wanted.get(
+        "RecoveryPeriodInDays"
+    ):
+        call("UpdateContinuousBackups", TableName=name, PointInTimeRecoverySpecification=wanted)
+
+
 def _delete(call: Call, p: Properties, scope: Scope) -> None:
     call("DeleteTable", TableName=str(scope.physical_id))
 
@@ -174,8 +214,10 @@ _PROPERTIES = frozenset(
         "ContributorInsightsSpecification",
         "GlobalSecondaryIndexes",
         "LocalSecondaryIndexes",
+        "OnDemandThroughput",
         "PointInTimeRecoverySpecification",
         "ProvisionedThroughput",
+        "ResourcePolicy",
         "SSESpecification",
         "StreamSpecification",
         "TableName",

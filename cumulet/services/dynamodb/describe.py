@@ -9,6 +9,7 @@ from cumulet.kernel.keys import after_prefix, pack
 from cumulet.kernel.record import Record
 from cumulet.services.dynamodb.layout import item_size
 from cumulet.services.dynamodb.model import Index, Table
+from cumulet.services.dynamodb.quotas import decreases_today
 
 Json = dict[str, Any]
 COUNTED_AT_ONCE = 1000
@@ -54,9 +55,9 @@ def _key_schema(pk: str, sk: str | None) -> list[Json]:
     return out
 
 
-def _throughput(read: int, write: int, table: Table | None = None) -> Json:
+def _throughput(read: int, write: int, table: Table | None = None, now: float = 0.0) -> Json:
     out: Json = {
-        "NumberOfDecreasesToday": table.decreases if table else 0,
+        "NumberOfDecreasesToday": decreases_today(table, now) if table else 0,
         "ReadCapacityUnits": read,
         "WriteCapacityUnits": write,
     }
@@ -111,7 +112,7 @@ def describe(ctx: Context, table: Table) -> Json:
         "KeySchema": _key_schema(table.pk, table.sk),
         "TableStatus": table.status,
         "CreationDateTime": table.created_at,
-        "ProvisionedThroughput": _throughput(table.read_units, table.write_units, table),
+        "ProvisionedThroughput": _throughput(table.read_units, table.write_units, table, ctx.now),
         "TableSizeBytes": size,
         "ItemCount": rows,
         "TableArn": table.arn,

@@ -180,7 +180,9 @@ def _take(ctx: Context, job: Import, table: Table) -> Import:
     ended = True
     if job.asked["InputFormat"] == "CSV":
         delimiter = job.asked.get("InputFormatOptions", {}).get("Csv", {}).get("Delimiter", ",")
-        records: Iterator[Any] = _records(csv.reader(lines.read(ctx, job), delimiter=delimiter))
+        records: Iterator[Any] = _records(
+            csv.reader((line + "\n" for line in lines.read(ctx, job)), delimiter=delimiter)
+        )
         if not header:
             header = tuple(next(records, ()))
     else:

@@ -118,9 +118,10 @@ def list_imports(ctx: Context, req: Json) -> Json:
     prefix = ("dynamodb", "import", ctx.account, ctx.region)
     start = None
     if "NextToken" in req:
-        if "/import/" not in req["NextToken"]:
-            raise ValidationException("Invalid NextToken")
-        start = (*prefix, req["NextToken"].rpartition("/")[2] + "\x00")
+        try:
+            start = (*prefix, bytes.fromhex(req["NextToken"]).decode().rpartition("/")[2] + "\x00")
+        except ValueError as error:
+            raise ValidationException("Invalid NextToken") from error
     found: list[Import] = []
     for _, job in ctx.tx.scan(prefix, Import, start=start):
         if req.get("TableArn", job.table_arn) == job.table_arn:
@@ -129,7 +130,7 @@ def list_imports(ctx: Context, req: Json) -> Json:
             break
     out: Json = {"ImportSummaryList": [_summary(job) for job in found[:limit]]}
     if len(found) > limit:
-        out["NextToken"] = found[limit - 1].arn
+        out["NextToken"] = found[limit - 1].arn.encode().hex()  # the model wants 112 letters
     return out
 
 

@@ -89,7 +89,8 @@ class Table(Record):
     write_units: int = 0
     increased_at: float = 0.0
     decreased_at: float = 0.0
-    decreases: int = 0
+    decreases: int = 0  # on the day of `decreased_at`
+    on_demand_at: tuple[float, ...] = ()  # the latest switches to on-demand mode
     indexes: tuple[Index, ...] = ()
     deletion_protection: bool = False
     table_class: str = ""

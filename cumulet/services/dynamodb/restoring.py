@@ -18,6 +18,7 @@ from cumulet.services.dynamodb.errors import TableAlreadyExistsException, Valida
 from cumulet.services.dynamodb.layout import Layout, item_of, item_size
 from cumulet.services.dynamodb.model import COUNTER, Index, Restored, Table, table_key
 from cumulet.services.dynamodb.past import Moment, hold, release, rows_at, sweep
+from cumulet.services.dynamodb.quotas import count_table
 from cumulet.services.dynamodb.rows import put_item_row
 from cumulet.services.dynamodb.schema import check_name, on_demand, throughput
 
@@ -77,6 +78,7 @@ def begin_restore(ctx: Context, req: Json, source: Table, moment: Moment, at: fl
             table=source.arn, backup=f"{source.arn}/backup/{backup}" if backup else "", at=at, going_on=True
         ),
     )
+    count_table(ctx, ctx.account, ctx.region)
     ctx.tx.put(target.key, target)
     hold(ctx, source, "restore", target.number, moment, backup)
     job = Restore(source=source, moment=moment, target=(target.account, target.region, name), number=target.number)

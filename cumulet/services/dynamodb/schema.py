@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cumulet.aws.errors import NotImplementedOnCumulet
-from cumulet.services.dynamodb.errors import ValidationException, invalid
+from cumulet.services.dynamodb.errors import LimitExceededException, ValidationException, invalid
 from cumulet.services.dynamodb.model import Index
+from cumulet.services.dynamodb.quotas import MAX_UNITS
 
 Json = dict[str, Any]
 _MAX_GLOBAL, _MAX_LOCAL, _MAX_PROJECTED = 20, 5, 100
@@ -106,6 +107,12 @@ def throughput(holder: Json, billing_mode: str, index: str | None = None) -> tup
             if index is None
             else where
         )
+    for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
+        if given[member] > MAX_UNITS:
+            raise LimitExceededException(
+                f"Subscriber limit exceeded: {member} of a table or an index is limited to {MAX_UNITS}. "
+                f"Requested: {given[member]}."
+            )
     return given["ReadCapacityUnits"], given["WriteCapacityUnits"]
 
 

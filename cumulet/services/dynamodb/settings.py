@@ -13,6 +13,7 @@ from cumulet.services.dynamodb.errors import (
 )
 from cumulet.services.dynamodb.layout import find_layout
 from cumulet.services.dynamodb.model import Table
+from cumulet.services.dynamodb.quotas import ACCOUNT_UNITS, MAX_UNITS
 from cumulet.services.dynamodb.schema import tags_of
 
 Json = dict[str, Any]
@@ -73,12 +74,12 @@ def list_tags_of_resource(ctx: Context, req: Json) -> Json:
 
 
 def describe_limits(ctx: Context, req: Json) -> Json:
-    """The account's default quotas in AWS; nothing here is limited by them.
+    """The default quotas: a table's holds for each table and index, the account's for nothing here.
 
     Source: DynamoDB API_DescribeLimits; developer guide, "Quotas" (read 2026-11).
     """
-    return {"AccountMaxReadCapacityUnits": 80000, "AccountMaxWriteCapacityUnits": 80000,
-            "TableMaxReadCapacityUnits": 40000, "TableMaxWriteCapacityUnits": 40000}  # fmt: skip
+    return {"AccountMaxReadCapacityUnits": ACCOUNT_UNITS, "AccountMaxWriteCapacityUnits": ACCOUNT_UNITS,
+            "TableMaxReadCapacityUnits": MAX_UNITS, "TableMaxWriteCapacityUnits": MAX_UNITS}  # fmt: skip
 
 
 def describe_endpoints(ctx: Context, req: Json) -> Json:

@@ -16,7 +16,7 @@ from cumulet.services.dynamodb.past import Moment, hold, holders, release, this_
 Json = dict[str, Any]
 DAY_S = 86400.0
 SYSTEM_DAYS = 35
-_CLIENT_S = 1e-6  # clients cut times to microseconds
+CLIENT_S = 1e-6  # clients cut times to microseconds
 _SOURCE = ("TableName", "TableId", "TableArn", "TableSizeBytes", "KeySchema", "ItemCount")
 _INDEX = ("IndexName", "KeySchema", "Projection")
 
@@ -132,11 +132,11 @@ def moment_at(ctx: Context, table: Table, at: float | None) -> Moment:
     """
     if not table.pitr_since:
         raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{table.name}'")
-    if at is None or abs(at - ctx.now) < _CLIENT_S:
+    if at is None or abs(at - ctx.now) < CLIENT_S:
         return replace(this_moment(ctx, table), at=ctx.now)
     if not earliest(ctx, table) <= at <= ctx.now:
         raise InvalidRestoreTimeException(
             "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
             "LatestRestorableDateTime."
         )
-    return Moment(at=at + _CLIENT_S)
+    return Moment(at=at + CLIENT_S)

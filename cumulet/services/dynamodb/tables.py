@@ -21,6 +21,7 @@ from cumulet.services.dynamodb.errors import (
 )
 from cumulet.services.dynamodb.layout import find_layout, split_name
 from cumulet.services.dynamodb.model import COUNTER, Index, Table, table_key
+from cumulet.services.dynamodb.quotas import count_table, decrease, switched
 from cumulet.services.dynamodb.schema import (
     attribute_types,
     check_attributes,
@@ -68,6 +69,7 @@ def create_table(ctx: Context, req: Json) -> Json:
     name = req["TableName"]
     if ctx.tx.get(table_key(ctx.account, ctx.region, name), Table) is not None:
         raise ResourceInUseException(f"Table already exists: {name}")
+    count_table(ctx, ctx.account, ctx.region)
     table = Table(
         name=name, account=ctx.account, region=ctx.region, table_id=ctx.ids.uuid(), number=ctx.tx.add(COUNTER), attributes=types,
         pk=pk, sk=sk, created_at=ctx.now, billing_mode=mode, billed_since=ctx.now if mode == "PAY_PER_REQUEST" else 0.0,
@@ -228,11 +230,13 @@ def _rebilled(ctx: Context, table: Table, req: Json) -> Table:
             table,
             increased_at=ctx.now if up else table.increased_at,
             decreased_at=ctx.now if down else table.decreased_at,
-            decreases=table.decreases + down,
+            decreases=decrease(table, ctx.now) if down else table.decreases,
         )
     indexes = table.indexes
     if mode == "PAY_PER_REQUEST":
         indexes = tuple(replace(index, read_units=0, write_units=0) for index in indexes)
+    if mode == "PAY_PER_REQUEST" and mode != table.billing_mode:
+        table = switched(table, ctx.now)
     since = ctx.now if mode == "PAY_PER_REQUEST" and mode != table.billing_mode else table.billed_since
     return replace(
         table, billing_mode=mode, read_units=read, write_units=write, indexes=indexes, billed_since=since or ctx.now

@@ -25,7 +25,7 @@ from cumulet.services.dynamodb.throttle import charge
 Json = dict[str, Any]
 Entry = TypeVar("Entry")
 Prepared = list[tuple[Change, bool]]  # a change, and whether its failed condition shows the item
-_MAX_BYTES = 4 * 1024 * 1024
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 FACTOR = 2.0
 
 
@@ -46,7 +46,7 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
         raise cancelled(reasons)
     if len({change.key for change, _ in prepared}) < len(prepared):
         raise ValidationException("Transaction request cannot include multiple operations on one item")
-    if sum(change.size for change, _ in prepared) > _MAX_BYTES:
+    if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )

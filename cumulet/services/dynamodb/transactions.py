@@ -20,13 +20,19 @@ from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
 from cumulet.services.dynamodb.throttle import charge
-from cumulet.services.dynamodb.transacting import FACTOR, cancelled, consumed, prepare_all, write_all
+from cumulet.services.dynamodb.transacting import (
+    FACTOR,
+    MAX_TRANSACTION_BYTES,
+    cancelled,
+    consumed,
+    prepare_all,
+    write_all,
+)
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
 _ACTIONS = ("ConditionCheck", "Put", "Delete", "Update")
 _TOKEN_S = 600.0
-_MAX_BYTES = 4 * 1024 * 1024
 
 
 class Written(Record):
@@ -95,7 +101,7 @@ def _repeated(ctx: Context, req: Json) -> Json:
 
 
 def transact_get_items(ctx: Context, req: Json) -> Json:
-    """Read up to 100 items of any tables as they are at one moment.
+    """Read up to 100 items of any tables, 4 MB together, as they are at one moment.
 
     Raises: TransactionCanceledException, ValidationException, ResourceNotFoundException.
     Source: DynamoDB API_TransactGetItems (read 2026-11).
@@ -105,6 +111,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
     layouts: dict[str, Layout] = {}
+    size = 0
     for entry in req["TransactItems"]:
         get = entry["Get"]
         _, key = measured(get["Key"])
@@ -120,6 +127,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
             continue
         reasons.append({"Code": "None"})
         name = layout.table.name
+        size += item_size(row) if row else 0
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
         if row is None:
             responses.append({})
@@ -127,6 +135,10 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
             responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
+    if size > MAX_TRANSACTION_BYTES:
+        raise ValidationException(
+            "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
+        )
     for layout in layouts.values():
         charge(ctx, layout.table, tallies[layout.table.name], write=False, factor=FACTOR)
     out: Json = {"Responses": responses}

@@ -145,6 +145,8 @@ def measured(item: Item) -> tuple[int, Item]:
     changed: Item | None = None
     for name, value in item.items():
         size += len(name) if name.isascii() else text_size(name)
+        if not name:
+            raise invalid("Empty attribute name")
         if type(value) is dict and len(value) == 1:
             for kind, raw in value.items():  # noqa: B007
                 pass

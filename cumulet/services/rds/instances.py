@@ -29,7 +29,7 @@ Result = dict[str, Any]
 
 
 def create_db_instance(ctx: Context, req: Request) -> Result | Effect:
-    """Make a DB instance: a PostgreSQL server on 127.0.0.1, on `Port` or on the first free port from 5432.
+    """Make a DB instance: a PostgreSQL server on 127.0.0.1, on `Port` or on a free port from 5432 to 6431.
 
     It is `creating` until the server accepts connections, then `available`. At most 40 in a region, 100,000 GiB together.
     The master user's password is kept as a SCRAM verifier. Raises: DBInstanceAlreadyExists, InstanceQuotaExceeded,

@@ -1,5 +1,6 @@
 """Writes webhook calls into PostgreSQL over the one connection of its environment, each message once."""
 
+import contextlib
 import json
 import os
 
@@ -27,8 +28,14 @@ class Connection:
         except pg8000.exceptions.DatabaseError:
             raise
         except Exception:
-            self._open = None
+            self.close()
             raise
+
+    def close(self):
+        """Hang up: a connection that is only forgotten would still be one of the database's few."""
+        connection, self._open = self._open, None
+        with contextlib.suppress(Exception):  # it may be broken already
+            connection.close()
 
 
 database = Connection()

@@ -9,7 +9,5 @@ functions = boto3.client("lambda")
 
 
 def handler(event, context):
-    answer = functions.invoke(
-        FunctionName=os.environ["SHIPPING"], InvocationType="Event", Payload=json.dumps(event)
-    )
+    answer = functions.invoke(FunctionName=os.environ["SHIPPING"], InvocationType="Event", Payload=json.dumps(event))
     return {"order": event["order"], "accepted": answer["StatusCode"] == 202}

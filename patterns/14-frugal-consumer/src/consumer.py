@@ -1,5 +1,6 @@
 """Writes facts into PostgreSQL: a batch in one transaction over the one connection of this environment, each fact once."""
 
+import contextlib
 import json
 import os
 
@@ -58,5 +59,13 @@ def store(rows):
             connection.run(INSERT, **row)
         connection.run("COMMIT")
     except Exception:
-        kept.clear()  # whatever broke, the next batch begins with a new connection
+        hang_up()  # whatever broke, the next batch begins with a new connection
         raise
+
+
+def hang_up():
+    """Close the connection: one that is only forgotten would still be one of the database's few."""
+    connection = kept.pop("connection", None)
+    if connection is not None:
+        with contextlib.suppress(Exception):  # it may be broken already
+            connection.close()

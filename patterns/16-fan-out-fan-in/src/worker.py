@@ -30,9 +30,7 @@ def handler(event, context):
     finish(job, part, result)
     state = dynamodb.get_item(TableName=TABLE, Key=key(job, "~job"), ConsistentRead=True)["Item"]
     if int(state["done"]["N"]) == int(state["parts"]["N"]):
-        functions.invoke(
-            FunctionName=os.environ["COMBINE"], InvocationType="Event", Payload=json.dumps({"job": job})
-        )
+        functions.invoke(FunctionName=os.environ["COMBINE"], InvocationType="Event", Payload=json.dumps({"job": job}))
     return {"part": part, "result": result}
 
 

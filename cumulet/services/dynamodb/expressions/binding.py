@@ -18,8 +18,17 @@ from cumulet.services.dynamodb.model import Item
 from cumulet.services.dynamodb.values import measure
 
 _CACHED = 1024
+_MAX_KEY = 255
+_MAX_BYTES = 2 * 1024 * 1024
 _name_key = re.compile(r"#[A-Za-z0-9_]+", re.ASCII).fullmatch
 _value_key = re.compile(r":[A-Za-z0-9_]+", re.ASCII).fullmatch
+
+
+def _check_length(member: str, key: str) -> None:
+    if len(key) > _MAX_KEY:
+        raise ValidationException(
+            f"{member} contains invalid key: The key is too long; length: {len(key)}, limit: {_MAX_KEY}"
+        )
 
 
 @lru_cache(_CACHED)
@@ -62,6 +71,7 @@ class Binding:
         for key in names:
             if not _name_key(key):
                 raise ValidationException(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
+            _check_length("ExpressionAttributeNames", key)
         self._frozen = tuple(names.items())
 
     def _take_values(self, values: Item, req: Mapping[str, Any], valued: Sequence[str]) -> None:
@@ -73,15 +83,22 @@ class Binding:
             )
         if not values:
             raise ValidationException("ExpressionAttributeValues must not be empty")
+        size = 0
         for key, value in values.items():
             if not _value_key(key):
                 raise ValidationException(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
+            _check_length("ExpressionAttributeValues", key)
             try:
-                self.values[key] = measure(value)[1]
+                grown, self.values[key] = measure(value)
             except ValidationException as error:
                 raise ValidationException(
                     f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
                 ) from error
+            size += grown + len(key)
+        if size > _MAX_BYTES:
+            raise ValidationException(
+                "The total size of ExpressionAttributeValues has exceeded the maximum allowed size"
+            )
 
     def _use(self, kind: str, names: frozenset[str], values: frozenset[str], checks: Sequence[Check] = ()) -> None:
         self._used_names |= names

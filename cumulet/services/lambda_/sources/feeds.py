@@ -16,6 +16,7 @@ import msgspec
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_.sources.model import Mapping
 
+GONE = "ResourceNotFoundException"  # of a stream or shard: it expired, and its records with it
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 Json = dict[str, Any]

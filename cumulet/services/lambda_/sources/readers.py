@@ -33,7 +33,7 @@ from cumulet.services.lambda_ import metering
 from cumulet.services.lambda_.errors import ResourceNotFoundException
 from cumulet.services.lambda_.model import Version, function_key
 from cumulet.services.lambda_.running import Run, begin, invocation_of
-from cumulet.services.lambda_.sources import discards, gathering, turns, windows
+from cumulet.services.lambda_.sources import discards, feeds, gathering, turns, windows
 from cumulet.services.lambda_.sources.batches import FAILED, OK, count, free_version, note
 from cumulet.services.lambda_.sources.discards import EXHAUSTED, TOO_OLD
 from cumulet.services.lambda_.sources.gathering import Found, Seen
@@ -129,23 +129,28 @@ def _next(ctx: Context, at: Place) -> Effect | Wait | None:
     seen = gathering.seen_by(ctx, at.key, at.reader)
     try:
         found = _gathered(ctx, at, seen)
-    except AwsError:  # the stream is gone, and its records with it
+    except AwsError as error:
+        if error.wire_code != feeds.GONE:
+            raise
         found = Found(last=at.reader.checkpoint, ended=True)
-    if isinstance(found, Wait):
+    if found is None:
+        wake_reader(ctx, at.key)
+    if found is None or isinstance(found, Wait):
         return found
     if not found.items:
         return _nothing(ctx, at, seen, found)
     young = (place for place, item in enumerate(found.items) if ctx.now - item.at < _age_limit(at.mapping))
     old = next(young, len(found.items))
     if old:
+        ctx.follow(found.traces[:old])
         payload = _HEAD + b",".join(found.bodies[:old]) + _TAIL
         _take_step(ctx, at, aged(at.reader, found.items, found.last, old), TOO_OLD, payload)
         return None
     return _run(ctx, at, found)
 
 
-def _gathered(ctx: Context, at: Place, seen: Seen) -> Found | Wait:
-    """The next batch; a Wait while the batching window is open. Raises: the stream's AwsErrors."""
+def _gathered(ctx: Context, at: Place, seen: Seen) -> Found | Wait | None:
+    """The next batch; while the batching window is open a Wait, or None when there is more to see. Raises: the stream's AwsErrors."""
     mapping, reader, room = at.mapping, at.reader, at.mapping.batch_size
     if reader.parts:
         return gathering.gather(ctx, mapping, at.shard, at.key, reader, reader.checkpoint, reader.parts[0].size)
@@ -165,9 +170,10 @@ def _gathered(ctx: Context, at: Place, seen: Seen) -> Found | Wait:
     seen.count += len(found.items)
     over = seen.since + mapping.window_s
     if not found.full and not found.ended and ctx.now < over:
-        assert found.wait is not None or found.looked
-        until = min(over, reader.window.end if reader.window is not None else math.inf)
-        return Wait(found.wait.on, max(until, ctx.now)) if found.wait is not None else Wait(reader_key(at.key), ctx.now)
+        if found.wait is None:
+            return None
+        window_end = reader.window.end if reader.window is not None else math.inf
+        return Wait(found.wait.on, max(min(over, window_end), ctx.now))
     return gathering.gather(ctx, mapping, at.shard, at.key, reader, seen.start, room)
 
 

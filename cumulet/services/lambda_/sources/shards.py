@@ -55,7 +55,9 @@ def listen(ctx: Context, mapping: Mapping) -> None:
     """Have the shards read from now on; who reads already looks at the mapping again."""
     try:
         start(ctx, mapping)
-    except AwsError:  # the stream is gone: there is nothing to read
+    except AwsError as error:
+        if error.wire_code != feeds.GONE:
+            raise
         return
     wake_shards(ctx, mapping.place)
     for key in _readers(ctx, mapping.place):
@@ -81,8 +83,10 @@ def follow(ctx: Context, place: Key) -> Wait | None:
         return None
     try:
         listing = feeds.ask(ctx, mapping, "cumulet:Shards")
-    except AwsError:  # the stream is gone, and its ARN never comes back
-        return None
+    except AwsError as error:
+        if error.wire_code != feeds.GONE:
+            raise
+        return None  # the stream's ARN never comes back
     known = {str(key[-1]): shard for key, shard in ctx.tx.scan((ROOT, "source-shard", *place), Shard)}
     listed: dict[str, Json] = {shard["ShardId"]: shard for shard in listing["Shards"]}
     changed = False
