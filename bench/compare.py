@@ -47,6 +47,9 @@ FIGURES = [  # key, title, unit
     ("put_cpu_ms", "server CPU per PutItem", "ms"),
     ("get_rate", "GetItem 1 KiB at 32 connections", "/s"),
     ("get_cpu_ms", "server CPU per GetItem", "ms"),
+    ("update_rate", "UpdateItem with a condition at 32 connections", "/s"),
+    ("transact_rate", "TransactWriteItems of two at 32 connections", "/s"),
+    ("query_rate", "Query of 50 items of 1 KiB at 32 connections", "/s"),
     *MESSAGES,
     ("after_mb", "memory 5 s after all of it (PSS)", "MB"),
 ]
@@ -240,6 +243,59 @@ def table_figures(server: Server, scale: float) -> dict[str, float]:
         outcome: Outcome = measure(server.port, make, count, 32)
         figures[f"{name}_rate"] = outcome.rate
         figures[f"{name}_cpu_ms"] = (cpu_s(server.process.pid) - before) / count * 1e3
+    return figures | more_table_figures(server, scale)
+
+
+def more_table_figures(server: Server, scale: float) -> dict[str, float]:
+    """Updates with a condition, transactions of two writes, and queries of 50 items."""
+    client, host = server.client("dynamodb"), f"127.0.0.1:{server.port}"
+    client.create_table(
+        TableName="lists",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "n", "AttributeType": "N"},
+        ],
+    )
+    client.get_waiter("table_exists").wait(TableName="lists", WaiterConfig={"Delay": 1})
+    for start in range(0, 500, 25):
+        items = [{"id": {"S": f"l{n % 10}"}, "n": {"N": str(n // 10)}, "v": ITEM} for n in range(start, start + 25)]
+        client.batch_write_item(RequestItems={"lists": [{"PutRequest": {"Item": item}} for item in items]})
+
+    def call(operation: str, request: object) -> bytes:
+        return json_call("dynamodb", f"DynamoDB_20120810.{operation}", host, request)
+
+    def update(number: int) -> bytes:
+        return call(
+            "UpdateItem",
+            {
+                "TableName": "bench",
+                "Key": {"id": {"S": f"k{number % 200}"}},
+                "UpdateExpression": "ADD hits :one",
+                "ConditionExpression": "attribute_exists(id)",
+                "ExpressionAttributeValues": {":one": {"N": "1"}},
+            },
+        )
+
+    def transact(number: int) -> bytes:
+        puts = [
+            {"Put": {"TableName": "bench", "Item": {"id": {"S": f"{side}{number}"}, "v": ITEM}}} for side in ("a", "b")
+        ]
+        return call("TransactWriteItems", {"TransactItems": puts})
+
+    def query(number: int) -> bytes:
+        condition = {
+            "KeyConditionExpression": "id = :id",
+            "ExpressionAttributeValues": {":id": {"S": f"l{number % 10}"}},
+        }
+        return call("Query", {"TableName": "lists", **condition})
+
+    figures = {}
+    for name, make, share in (("update", update, 10_000), ("transact", transact, 6_000), ("query", query, 3_000)):
+        outcome = measure(server.port, make, max(100, int(share * scale)), 32)
+        if not outcome.failed:
+            figures[f"{name}_rate"] = outcome.rate
     return figures
 
 
