@@ -139,6 +139,7 @@ class Cloud:
 
     async def close(self) -> None:
         await self.server.stop()
+        self.pipeline.timers.stop()  # what falls due from now on is for the next start
         await self.sam.close()
         await self.outbound.close()
         await self.runtimes.close()

@@ -230,7 +230,7 @@ class Timers:
 
     def _put_off(self, tx: Tx, turn: _Turn, error: Exception) -> None:
         attempts = (self._attempts.pop(turn.row, 0) if turn.row is not None else 0) + 1
-        at = self._pipeline.clock.now() + min(2.0 ** (attempts - 1), _RETRY_MAX_S)
+        at = self._pipeline.clock.now() + min(2.0 ** min(attempts - 1, 10), _RETRY_MAX_S)
         tx.origin = None
         tx.wake(at, turn.handler, turn.key)
         self._attempts[pack((TIMER, at, turn.handler, *turn.key))] = attempts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import Any
 
 import boto3
@@ -13,9 +15,11 @@ pytestmark = pytest.mark.crash
 COUNT = 5000
 
 
-def client_of(server: Any) -> Any:
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-    return boto3.client("dynamodb", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
+def client_of(server: Any, service: str = "dynamodb") -> Any:
+    config = Config(
+        retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"}
+    )
+    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
 
 
 def wait_until_active(db: Any, name: str) -> None:
@@ -39,7 +43,9 @@ def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> No
     for start in range(0, COUNT, 25):
         db.batch_write_item(
             RequestItems={
-                "tab": [{"PutRequest": {"Item": {"k": {"S": str(n)}, "g": {"S": "g"}}}} for n in range(start, start + 25)]
+                "tab": [
+                    {"PutRequest": {"Item": {"k": {"S": str(n)}, "g": {"S": "g"}}}} for n in range(start, start + 25)
+                ]
             }
         )
     arn = db.create_backup(TableName="tab", BackupName="bak")["BackupDetails"]["BackupArn"]
@@ -64,3 +70,66 @@ def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> No
     )  # fmt: skip
     assert sum(page["Count"] for page in query) == COUNT
     assert after.scan(TableName="tab", Select="COUNT")["Count"] == COUNT - COUNT // 500
+
+
+@pytest.mark.parametrize("commits", [1, 2])
+def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits: int) -> None:
+    """Every line is imported once, every item exported once."""
+    server = server_process().start()
+    s3 = client_of(server, "s3")
+    s3.create_bucket(Bucket="data")
+    lines = b"".join(b'{"Item": {"k": {"S": "%d"}}}\n' % n for n in range(COUNT))
+    s3.put_object(Bucket="data", Key="in/items.json.gz", Body=gzip.compress(lines))
+    server.stop()
+    request = {
+        "S3BucketSource": {"S3Bucket": "data", "S3KeyPrefix": "in/"},
+        "InputFormat": "DYNAMODB_JSON",
+        "InputCompressionType": "GZIP",
+        "ClientToken": "once",
+        "TableCreationParameters": {
+            "TableName": "imported",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+        },
+    }
+    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
+        client_of(cut).import_table(**request)
+        wait_until_active(client_of(cut), "imported")
+    assert cut.process.wait(30) == -9
+    second = server_process().start()
+    db = client_of(second)
+    arn = db.import_table(**request)["ImportTableDescription"]["ImportArn"]
+    wait_until_active(db, "imported")
+    done = db.describe_import(ImportArn=arn)["ImportTableDescription"]
+    assert (done["ImportStatus"], done["ImportedItemCount"], done["ErrorCount"]) == ("COMPLETED", COUNT, 0)
+    assert db.scan(TableName="imported", Select="COUNT")["Count"] == COUNT
+    table = db.update_continuous_backups(
+        TableName="imported", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    assert table["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == 35
+    second.stop()
+    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    export = {"TableArn": done["TableArn"], "S3Bucket": "data", "ClientToken": "once"}
+    with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
+        wait_until_exported(client_of(cut), client_of(cut).export_table_to_point_in_time(**export))
+    assert cut.process.wait(30) == -9
+    last = server_process().start()
+    db, s3 = client_of(last), client_of(last, "s3")
+    exported = wait_until_exported(db, db.export_table_to_point_in_time(**export))
+    assert (exported["ExportStatus"], exported["ItemCount"]) == ("COMPLETED", COUNT)
+    folder = exported["ExportManifest"].rpartition("/")[0]
+    manifest = s3.get_object(Bucket="data", Key=f"{folder}/manifest-files.json")["Body"].read()
+    found = []
+    for line in manifest.splitlines():
+        body = s3.get_object(Bucket="data", Key=json.loads(line)["dataFileS3Key"])["Body"].read()
+        found += [json.loads(item)["Item"]["k"]["S"] for item in gzip.decompress(body).splitlines()]
+    assert sorted(found, key=int) == [str(n) for n in range(COUNT)]
+
+
+def wait_until_exported(db: Any, answer: Any) -> Any:
+    while True:
+        described = db.describe_export(ExportArn=answer["ExportDescription"]["ExportArn"])["ExportDescription"]
+        if described["ExportStatus"] != "IN_PROGRESS":
+            return described

@@ -110,7 +110,7 @@ class Checked:
             assert list(tx.scan_bytes(low, after_prefix(low))) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ACTIONS, max_size=30))
 def test_every_kept_moment_is_what_a_copy_would_hold(actions: list[Any]) -> None:
     async def run() -> None:

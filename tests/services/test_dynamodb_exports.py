@@ -119,9 +119,7 @@ def test_an_exported_table_can_be_imported(db: Any, s3: Any, clock: Any, table: 
 
 
 def test_csv_takes_its_names_from_the_first_line_or_the_header_list(db: Any, s3: Any, clock: Any) -> None:
-    s3.put_object(
-        Bucket="data", Key="in/1.csv", Body=b'id,name\n1,"a, b"\n2,c\nx,not a number\n3\n\n4,"two\nlines"\n'
-    )
+    s3.put_object(Bucket="data", Key="in/1.csv", Body=b'id,name\n1,"a, b"\n2,c\nx,not a number\n3\n\n4,"two\nlines"\n')
     s3.put_object(Bucket="data", Key="in/2.csv", Body=b"id,name\r\n5,e\r\n")
     s3.put_object(Bucket="data", Key="other.csv", Body=b"7;g\n")
     spec = {"TableName": "first", **KEYS, "GlobalSecondaryIndexes": [

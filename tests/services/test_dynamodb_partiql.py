@@ -91,7 +91,7 @@ def failure(call: Any, *args: Any, **more: Any) -> tuple[str, str]:
     ],
 )
 def test_where_with_a_partition_key_is_a_query_in_the_order_of_the_sort_key(music: Any, where: str, found: str) -> None:
-    """B2.4: operators and functions of the WHERE clause."""
+    """Operators and functions of the WHERE clause."""
     assert songs(run(music, f'SELECT * FROM "Music" WHERE {where}')) == found.split()
 
 

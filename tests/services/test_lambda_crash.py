@@ -113,3 +113,20 @@ def test_a_failed_events_retry_is_still_due_after_a_kill(server_process):
     assert ran(server) == {}
     advance(server, 60)
     assert ran(server) == {1: 1}
+
+
+def test_a_server_that_stops_leaves_its_events_to_the_next_start_without_counting_an_attempt(server_process):
+    server = server_process("--clock", "virtual").start()
+    create_function(server)
+    busy = io.BytesIO()
+    with zipfile.ZipFile(busy, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.py"), "TAKES_A_WHILE = sum(range(10**7))\n" + CODE)
+    client_of(server, "lambda").update_function_code(FunctionName="worker", ZipFile=busy.getvalue())
+    assert send(server, range(EVENTS)) == set(range(EVENTS))
+    server.stop()
+    server.start()
+    advance(server, 1)
+    assert ran(server).keys() == set(range(EVENTS))
+    said = server.log.read_text()
+    assert "WARNING" not in said
+    assert "ERROR" not in said

@@ -271,6 +271,9 @@ def test_metrics_tell_how_far_behind_a_function_is_and_what_became_of_records(aw
         DestinationConfig={"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:lost"}},
         MetricsConfig={"Metrics": ["EventCount"]},
     )["UUID"]  # fmt: skip
+    client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    clock.advance(1)
+    client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
     clock.advance(120)
     assert 100_000 <= total(aws, "IteratorAge", "Maximum", FunctionName="f") < 103_000
     counts = {

@@ -146,6 +146,25 @@ def test_a_window_of_time_gathers_a_batch():
     in_stream_cloud(test)
 
 
+def test_a_full_batch_that_waits_for_a_slot_runs_when_there_is_one():
+    async def test(bench, machine):
+        await bench.map_stream(BatchSize=2, MaximumBatchingWindowInSeconds=300)
+        await bench.reserve(0)
+        await bench.cloud.advance(1)
+        await bench.put("a 1", "a 2", "a 3")
+        await bench.cloud.advance(70)
+        assert machine.batches == []
+        await bench.reserve(1)
+        await bench.cloud.quiet()
+        assert machine.batches == [["a 1", "a 2"]]
+        await bench.cloud.advance(299)
+        assert machine.batches[1:] == []
+        await bench.cloud.advance(2)
+        assert machine.batches[1:] == [["a 3"]]
+
+    in_stream_cloud(test)
+
+
 def test_latest_begins_where_the_mapping_was_created():
     async def test(bench, machine):
         await bench.put("a 1", "b 1")

@@ -1,13 +1,19 @@
-"""Lambda: tumbling windows over a stream, and the calculations of windows and retries by their tables."""
+"""Lambda: tumbling windows over a stream, and what readers calculate (windows, retries, positions) by their tables."""
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from cumulet.aws.arn import Arn
 from cumulet.kernel.record import replace
+from cumulet.services.lambda_.errors import InvalidParameterValueException
 from cumulet.services.lambda_.names import Ref
+from cumulet.services.lambda_.sources.feeds import FEEDS, read
 from cumulet.services.lambda_.sources.model import Mapping
 from cumulet.services.lambda_.sources.progress import Reader, Window, follows
+from cumulet.services.lambda_.sources.streamsettings import check_source
 from cumulet.services.lambda_.sources.trials import Item, Verdict, aged, delay_s, first_failure, judged, part_of
 from cumulet.services.lambda_.sources.windows import kept, start_of, state_in
 
@@ -288,3 +294,29 @@ def test_halves_of_a_half_come_before_the_other_half():
     assert [(part.start, part.end) for part in step.reader.parts] == [("1", "2"), ("3", "5")]
     step = judged(step.reader, mapping, items[:2], "2", Verdict(0), 0.0)
     assert [(part.start, part.end) for part in step.reader.parts] == [("1", "1"), ("2", "2"), ("3", "5")]
+
+
+def test_a_kind_of_stream_with_times_begins_at_one(monkeypatch):
+    feed = dataclasses.replace(FEEDS["dynamodb"], service="kinesis", positions=frozenset({"LATEST", "AT_TIMESTAMP"}))
+    monkeypatch.setitem(FEEDS, "kinesis", feed)
+    asked = []
+    ctx = SimpleNamespace(now=100.0, call=lambda service, operation, request, **_: asked.append(request))
+    text = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+    for request, message in (
+        ({"StartingPosition": "AT_TIMESTAMP"}, "Need to specify a timestamp"),
+        ({"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 100.1}, "cannot be in the future"),
+    ):
+        with pytest.raises(InvalidParameterValueException, match=message):
+            check_source(ctx, Arn.parse(text), text, request)
+    check_source(ctx, Arn.parse(text), text, {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 100.0})
+    mapping = Mapping(
+        account="1", region="r", uuid="u", kind="kinesis", source_arn=text, modified=0.0, state="Enabled", enabled=True,
+        function=Ref("1", "r", "f"), batch_size=10, position="AT_TIMESTAMP", position_at=50.0,
+    )  # fmt: skip
+    read(ctx, mapping, "shard", "", 10, 100)
+    read(ctx, mapping, "shard", "7", 10, 100)
+    place = {"StreamArn": text, "ShardId": "shard", "Limit": 10, "MaxBytes": 100}
+    assert asked == [
+        {**place, "After": "", "StartingPosition": "AT_TIMESTAMP", "Timestamp": 50.0},
+        {**place, "After": "7"},
+    ]

@@ -119,7 +119,7 @@ def list_imports(ctx: Context, req: Json) -> Json:
     start = None
     if "NextToken" in req:
         try:
-            start = (*prefix, bytes.fromhex(req["NextToken"]).decode().rpartition("/")[2] + "\x00")
+            start = (*prefix, bytes.fromhex(req["NextToken"]).decode().rstrip().rpartition("/")[2] + "\x00")
         except ValueError as error:
             raise ValidationException("Invalid NextToken") from error
     found: list[Import] = []
@@ -130,8 +130,14 @@ def list_imports(ctx: Context, req: Json) -> Json:
             break
     out: Json = {"ImportSummaryList": [_summary(job) for job in found[:limit]]}
     if len(found) > limit:
-        out["NextToken"] = found[limit - 1].arn.encode().hex()  # the model wants 112 letters
+        out["NextToken"] = _token(found[limit - 1].arn)
     return out
+
+
+def _token(arn: str) -> str:
+    """A NextToken: hexadecimal, 112 digits or more, in groups of 16."""
+    width = max(56, -(-len(arn) // 8) * 8)
+    return arn.ljust(width).encode().hex()
 
 
 def _summary(job: Import) -> Json:

@@ -20,10 +20,14 @@ _SWITCHES = 4
 
 def count_table(ctx: Context, account: str, region: str, amount: int = 1) -> None:
     """Count a table that comes or goes. Raises: LimitExceededException."""
-    if ctx.tx.add(("dynamodb", "tables", account, region), amount) > MAX_TABLES and amount > 0:
+    key = ("dynamodb", "tables", account, region)
+    count = ctx.tx.add(key, amount)
+    if count > MAX_TABLES and amount > 0:
         raise LimitExceededException(
             f"Subscriber limit exceeded: There is a limit of {MAX_TABLES} tables per subscriber"
         )
+    if count <= 0:
+        ctx.tx.delete(key)
 
 
 def decreases_today(table: Table, now: float) -> int:

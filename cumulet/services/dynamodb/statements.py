@@ -12,6 +12,7 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.once import once
 from cumulet.services.dynamodb.capacity import Tally, read_units
 from cumulet.services.dynamodb.errors import (
+    AccessDeniedException,
     ConditionalCheckFailedException,
     DuplicateItemException,
     IdempotentParameterMismatchException,
@@ -22,17 +23,19 @@ from cumulet.services.dynamodb.errors import (
     ValidationException,
 )
 from cumulet.services.dynamodb.layout import item_of, item_size
+from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.partiql.parser import parse
 from cumulet.services.dynamodb.partiql.reading import read_item, select
 from cumulet.services.dynamodb.partiql.statements import Select, Statement
 from cumulet.services.dynamodb.partiql.writing import prepare, returned
 from cumulet.services.dynamodb.throttle import charge
-from cumulet.services.dynamodb.transacting import consumed, prepare_all, write_all
+from cumulet.services.dynamodb.transacting import FACTOR, MAX_TRANSACTION_BYTES, consumed, prepare_all, write_all
 from cumulet.services.dynamodb.transactions import Written
 
 Json = dict[str, Any]
 _TOKEN_S = 600.0
 _CODES: dict[type[AwsError], str] = {
+    AccessDeniedException: "AccessDenied",
     ConditionalCheckFailedException: "ConditionalCheckFailed",
     DuplicateItemException: "DuplicateItem",
     ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
@@ -178,11 +181,21 @@ def execute_transaction(ctx: Context, req: Json) -> Json:
 def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
     responses: list[Json] = []
     tallies: dict[str, Tally] = {}
+    tables: dict[str, Table] = {}
+    size = 0
     for statement in statements:
         layout, row, item = read_item(ctx, statement, "ExecuteTransaction")
+        tables[layout.table.name] = layout.table
+        size += item_size(row) if row else 0
         responses.append({"Item": item} if item is not None else {})
         tally = tallies.setdefault(layout.table.name, Tally(layout.table.name))
         tally.table += read_units(item_size(row) if row else 0, True)
+    if size > MAX_TRANSACTION_BYTES:
+        raise ValidationException(
+            "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
+        )
+    for name, table in tables.items():
+        charge(ctx, table, tallies[name], write=False, factor=FACTOR)
     out: Json = {"Responses": responses}
     level = req.get("ReturnConsumedCapacity", "NONE")
     if level != "NONE":

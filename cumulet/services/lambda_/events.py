@@ -227,6 +227,9 @@ def _settled(
 ) -> Effect | None:
     lane = lanes.of(ctx, slot)
     lane.end(worker)
+    if isinstance(outcome, EffectFailed) and outcome.code == "RuntimesClosed":  # the server stops: no attempt was made
+        lane.starting[lanes.start(ctx, lane, ctx.now, f"again {ctx.request_id}")] = None
+        return None
     event = ctx.tx.get(key, QueuedEvent)
     if event is not None:
         _settle(ctx, Ref(*slot, event.qualifier), key, replace(event, attempts=event.attempts + 1), run, outcome)

@@ -142,7 +142,7 @@ def _failed(ctx: Context, instance: Instance, failure: EffectFailed) -> None:
     else:
         later = failed.after("failed")
         ctx.tx.put(later.key, later)
-        delay_s = min(2.0 ** (later.failures - 1), _RETRY_MAX_S)
+        delay_s = min(2.0 ** min(later.failures - 1, 10), _RETRY_MAX_S)
         ctx.tx.wake(ctx.now + delay_s, "rds.keep", (later.account, later.region, later.id))
 
 

@@ -62,6 +62,8 @@ class Seen:
     start    the last sequence number before the first of them
     since    when it saw the first of them
     skipped  how many others it looked at
+    full     whether the batching window is over because no more go into the batch
+    counted  how many records behind `last` were looked at already, and how many of them the filters did not want
     fate     of the writes that it saw: where they failed, the same numbers are given again
     """
 
@@ -73,6 +75,8 @@ class Seen:
     size: int = 0
     since: float = 0.0
     skipped: int = 0
+    full: bool = False
+    counted: tuple[int, int] = (0, 0)
 
 
 def seen_by(ctx: Context, key: Key, reader: Reader) -> Seen:

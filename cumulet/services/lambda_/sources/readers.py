@@ -139,7 +139,7 @@ def _next(ctx: Context, at: Place) -> Effect | Wait | None:
         return found
     if not found.items:
         return _nothing(ctx, at, seen, found)
-    young = (place for place, item in enumerate(found.items) if ctx.now - item.at < _age_limit(at.mapping))
+    young = (place for place, item in enumerate(found.items) if ctx.now < item.at + _age_limit(at.mapping))
     old = next(young, len(found.items))
     if old:
         ctx.follow(found.traces[:old])
@@ -154,27 +154,39 @@ def _gathered(ctx: Context, at: Place, seen: Seen) -> Found | Wait | None:
     mapping, reader, room = at.mapping, at.reader, at.mapping.batch_size
     if reader.parts:
         return gathering.gather(ctx, mapping, at.shard, at.key, reader, reader.checkpoint, reader.parts[0].size)
+    if seen.full:
+        return gathering.gather(ctx, mapping, at.shard, at.key, reader, seen.start, room)
     found = gathering.gather(ctx, mapping, at.shard, at.key, reader, seen.last, room - seen.count, seen.size)
-    count(ctx, mapping, "PolledEventCount", found.looked)
-    count(ctx, mapping, "FilteredOutEventCount", found.filtered)
+    _count_looks(ctx, mapping, seen, found)
     seen.fate = ctx.pipeline.store.fate
     seen.skipped += found.looked - len(found.items)
     if not seen.count:
         if not found.items:
             seen.start = seen.last = found.last
+            seen.counted = (0, 0)
             return found
         seen.since = ctx.now
         if not mapping.window_s:
             return found
     seen.last, seen.size = found.last, found.size
     seen.count += len(found.items)
+    seen.counted = (0, 0)
+    seen.full = found.full or found.ended
     over = seen.since + mapping.window_s
-    if not found.full and not found.ended and ctx.now < over:
+    if not seen.full and ctx.now < over:
         if found.wait is None:
             return None
         window_end = reader.window.end if reader.window is not None else math.inf
         return Wait(found.wait.on, max(min(over, window_end), ctx.now))
     return gathering.gather(ctx, mapping, at.shard, at.key, reader, seen.start, room)
+
+
+def _count_looks(ctx: Context, mapping: Mapping, seen: Seen, found: Found) -> None:
+    """Count what was looked at for the first time: a reader that waits for a slot looks at the same records again."""
+    looked, filtered = seen.counted
+    count(ctx, mapping, "PolledEventCount", max(0, found.looked - looked))
+    count(ctx, mapping, "FilteredOutEventCount", max(0, found.filtered - filtered))
+    seen.counted = (max(looked, found.looked), max(filtered, found.filtered))
 
 
 def _nothing(ctx: Context, at: Place, seen: Seen, found: Found) -> Effect | Wait | None:
