@@ -74,6 +74,7 @@ SERVICES: tuple[Service, ...] = (
 
 
 _SESSIONS = 10_000
+_DRAIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,13 @@ class Cloud:
             coerce=partial(coerce, self.models),
             form=partial(form, self.models),
             answer=partial(answer, self.models),
-            performers={"invoke": self._invoke, "provision": self._provision, "sam.transform": self.sam.transform, "http": self.outbound.perform, **self.engines.performers()},
+            performers={
+                "invoke": self._invoke,
+                "provision": self._provision,
+                "sam.transform": self.sam.transform,
+                "http": self.outbound.perform,
+                **self.engines.performers(),
+            },
             metrics=("cloudwatch", "cumulet:Record"),
         )
         self.pipeline.volatile["engines.running"] = self.engines.running
@@ -138,8 +145,9 @@ class Cloud:
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
 
     async def close(self) -> None:
-        await self.server.stop()
         self.pipeline.timers.stop()  # what falls due from now on is for the next start
+        await self.runtimes.drain(_DRAIN_S)  # functions that end need our API until then
+        await self.server.stop()
         await self.sam.close()
         await self.outbound.close()
         await self.runtimes.close()

@@ -77,12 +77,12 @@ class Timers:
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
         self._attempts: dict[bytes, int] = {}
         self._waiting: dict[bytes, tuple[Parked, Key]] = {}
-        self._stopped = False
+        self.stopped = False
         self.rewrite_s = _REWRITE_S
 
     def upcoming(self, at: float) -> None:
         """A timer was set for `at`."""
-        if self._stopped or (self._next is not None and self._next <= at and self._handle is not None):
+        if self.stopped or (self._next is not None and self._next <= at and self._handle is not None):
             return
         loop = asyncio.get_running_loop()
         if self._handle is not None:
@@ -108,7 +108,7 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._next = None
-        if self._stopped:
+        if self.stopped:
             return
         now = self._pipeline.clock.now()
         tx = self._pipeline.store.begin(TimerScope(account="", region=""))
@@ -214,7 +214,7 @@ class Timers:
 
     def _resume(self, turn: _Turn) -> None:
         del self._waiting[turn.ident]
-        if not self._stopped:
+        if not self.stopped:
             self._attempt(turn)
 
     def forget(self) -> None:
@@ -282,7 +282,7 @@ class Timers:
     def _unwritten(self, span: Span, again: Callable[[], None]) -> None:
         """The store could not write (a full disk): the rows are as before; try again soon."""
         self._ended(span)
-        asyncio.get_running_loop().call_later(self.rewrite_s, lambda: None if self._stopped else again())
+        asyncio.get_running_loop().call_later(self.rewrite_s, lambda: None if self.stopped else again())
 
     def _requeue(self, key: Key) -> None:
         """Make an effect due again whose settlement could not be written."""
@@ -316,6 +316,6 @@ class Timers:
             self.upcoming(following)
 
     def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
         if self._handle is not None:
             self._handle.cancel()

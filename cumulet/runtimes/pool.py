@@ -93,6 +93,12 @@ class Runtimes:
         if self._start_error is not None:
             raise self._start_error
 
+    async def drain(self, within_s: float) -> None:
+        """Wait until no function runs, but no longer than that."""
+        ends = asyncio.get_running_loop().time() + within_s
+        while self._busy and asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(0.01)
+
     async def close(self) -> None:
         """Kill every environment and wait until they are gone. Invocations in progress fail with RuntimesClosed."""
         self._closed = True

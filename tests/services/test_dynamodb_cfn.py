@@ -96,7 +96,9 @@ def test_settings_that_are_off_are_taken(deploy):
 
 def test_a_kinesis_stream_is_refused_before_anything_is_made(deploy):
     with pytest.raises(ClientError, match="Property KinesisStreamSpecification of AWS::DynamoDB::Table is not supp"):
-        deploy({**TABLE, "KinesisStreamSpecification": {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}})
+        deploy(
+            {**TABLE, "KinesisStreamSpecification": {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}}
+        )
 
 
 def test_recovery_a_policy_and_maxima_come_and_go_with_the_template(aws, deploy):

@@ -1,6 +1,7 @@
 """Queued events survive SIGKILL: every acknowledged one is run at least once."""
 
 import contextlib
+import functools
 import http.client
 import io
 import json
@@ -130,3 +131,39 @@ def test_a_server_that_stops_leaves_its_events_to_the_next_start_without_countin
     said = server.log.read_text()
     assert "WARNING" not in said
     assert "ERROR" not in said
+
+
+def test_a_function_that_runs_when_the_server_is_stopped_ends_and_has_been_attempted_once(server_process):
+    """A graceful stop lets functions end, and they reach the API until then: no attempt is spent on it."""
+    server = server_process().start()
+    client = functools.partial(
+        boto3.client,
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    sqs, functions = client("sqs"), client("lambda")
+    queue = sqs.create_queue(QueueName="done")["QueueUrl"]
+    began = sqs.create_queue(QueueName="began")["QueueUrl"]
+    code = (
+        "import boto3, time\n"
+        "sqs = boto3.client('sqs')\n"
+        "def handler(event, context):\n"
+        f"    sqs.send_message(QueueUrl='{began}', MessageBody='x')\n"
+        "    time.sleep(0.7)\n"
+        f"    sqs.send_message(QueueUrl='{queue}', MessageBody='x')\n"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", code)
+    functions.create_function(
+        FunctionName="slow", Runtime="python3.12", Handler="app.handler", Role="arn:aws:iam::000000000000:role/r",
+        Code={"ZipFile": buffer.getvalue()},
+    )  # fmt: skip
+    functions.invoke(FunctionName="slow", InvocationType="Event")
+    assert sqs.receive_message(QueueUrl=began, WaitTimeSeconds=10)["Messages"]
+    server.stop()
+    server.start()
+    assert len(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]) == 1
+    assert "Messages" not in sqs.receive_message(QueueUrl=began, WaitTimeSeconds=1), "it is not run again"

@@ -233,6 +233,9 @@ def _settled(
     event = ctx.tx.get(key, QueuedEvent)
     if event is not None:
         _settle(ctx, Ref(*slot, event.qualifier), key, replace(event, attempts=event.attempts + 1), run, outcome)
+    if ctx.pipeline.timers.stopped:  # the server stops: the next start goes on
+        lane.starting[lanes.start(ctx, lane, ctx.now, f"again {ctx.request_id}")] = None
+        return None
     mark = ctx.tx.savepoint()
     try:
         return _next(ctx, lane, worker)
