@@ -69,6 +69,7 @@ class Runtimes:
         self._warm: asyncio.Event = asyncio.Event()
         self._start_error: RuntimeStartError | None = None
         self._closed = False
+        self._drained: asyncio.Event | None = None
         self._counts: Counter[str] = Counter()
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -95,9 +96,10 @@ class Runtimes:
 
     async def drain(self, within_s: float) -> None:
         """Wait until no function runs, but no longer than that."""
-        ends = asyncio.get_running_loop().time() + within_s
-        while self._busy and asyncio.get_running_loop().time() < ends:
-            await asyncio.sleep(0.01)
+        self._drained = asyncio.Event()
+        if self._busy:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), within_s)
 
     async def close(self) -> None:
         """Kill every environment and wait until they are gone. Invocations in progress fail with RuntimesClosed."""
@@ -151,6 +153,8 @@ class Runtimes:
             return await done
         finally:
             self._busy.pop(environment.ident, None)
+            if self._drained is not None and not self._busy:
+                self._drained.set()
             if environment.run is not None:  # the caller was cancelled
                 environment.kill("cancelled")
             elif environment.retired:
