@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -354,8 +355,29 @@ def test_cost_is_what_was_counted_times_what_aws_asks(tmp_path, server_process):
     other = sqs.create_queue(QueueName="other")["QueueUrl"]
     for _ in range(10):
         sqs.send_message(QueueUrl=other, MessageBody="x")
+    events = boto3.client("events", **session)
+    events.put_events(Entries=[{"Source": "a", "DetailType": "t", "Detail": "{}"}] * 5)
+    table = boto3.client("dynamodb", **session)
+    names_of = [{"AttributeName": name, "AttributeType": "S"} for name in ("id", "kind")]
+    table.create_table(
+        TableName="indexed",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=names_of,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-kind",
+                "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    cumulet("clock", "advance", "60", *here)
+    table.put_item(TableName="indexed", Item={"id": {"S": "1"}, "kind": {"S": "k"}})
     cumulet("clock", "advance", "120", *here)
     everything = cumulet("cost", *here)
+    assert re.search(r"\$  0\.000005000  events all buses +5 events put", everything)
+    assert re.search(r"dynamodb indexed +2\.0 write units, 0\.0 read units", everything), "the table's and its index's"
     assert f"lambda {names['Worker']}" in everything
     assert "40 invocations" in everything
     assert "$  0.000004000  sqs other" in everything

@@ -13,6 +13,7 @@ from cumulet.cli.client import CallFailed, Client
 from cumulet.cli.observe import client_for, target_options
 
 _QUERIES = 100
+_ALL = "all buses"
 _SQS_REQUESTS = ("NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfEmptyReceives", "NumberOfMessagesDeleted")
 
 
@@ -50,6 +51,7 @@ def cost(hours: float, stack: str | None, data: str | None, endpoint_url: str | 
         click.echo(
             f"{_dollars(states)}  if a state machine made these {invocations:,.0f} invocations: a transition each, beside the functions"
         )
+    click.echo("Not counted: API Gateway, S3, logs, storage, SNS deliveries over HTTP, data transfer.")
 
 
 def _dollars(amount: float) -> str:
@@ -73,9 +75,9 @@ def _lines(client: Client, sums: dict[tuple[str, str], float]) -> Iterable[Line]
     for name in _names(sums, "NumberOfMessagesPublished"):
         count = sums["NumberOfMessagesPublished", name]
         yield Line(f"sns {name}", f"{count:,.0f} messages", count * prices.SNS_PUBLISH)
-    for name in _names(sums, "MatchedEvents"):
-        count = sums["MatchedEvents", name]
-        yield Line(f"events {name}", f"{count:,.0f} events matched", count * prices.EVENTS_PUBLISHED)
+    count = sums.get(("PutEventsEntriesCount", _ALL), 0.0) - sums.get(("PutEventsFailedEntriesCount", _ALL), 0.0)
+    if count:
+        yield Line(f"events {_ALL}", f"{count:,.0f} events put", count * prices.EVENTS_PUT)
     tables = {*_names(sums, "ConsumedWriteCapacityUnits"), *_names(sums, "ConsumedReadCapacityUnits")}
     for name in sorted(tables):
         writes = sums.get(("ConsumedWriteCapacityUnits", name), 0.0)
@@ -89,13 +91,18 @@ def _names(sums: dict[tuple[str, str], float], metric: str) -> list[str]:
 
 
 def _sums(client: Client, hours: float) -> dict[tuple[str, str], float]:
-    """(metric, resource) -> sum: of metrics with one dimension, the resource's name."""
+    """(metric, resource) -> sum. A table's indexes are billed with it; what has no dimension is of the whole account.
+
+    Metrics that split another one up (a function's by alias, say) are left out.
+    """
     now = client.get("/_cumulet/clock")["now"]
     start, end = (now - hours * 3600) // 60 * 60, now // 60 * 60 + 60
     wanted: list[dict[str, Any]] = []
     for namespace in ("AWS/Lambda", "AWS/SQS", "AWS/SNS", "AWS/Events", "AWS/DynamoDB"):
         for metric in client.every("cloudwatch", "ListMetrics", "Metrics", Namespace=namespace):
-            if len(metric.get("Dimensions", [])) == 1:
+            names = {dimension["Name"] for dimension in metric.get("Dimensions", [])}
+            whole = namespace == "AWS/Events" and not names
+            if whole or len(names) == 1 or names == {"TableName", "GlobalSecondaryIndexName"}:
                 wanted.append(metric)
     sums: dict[tuple[str, str], float] = {}
     for first in range(0, len(wanted), _QUERIES):
@@ -109,7 +116,9 @@ def _sums(client: Client, hours: float) -> dict[tuple[str, str], float]:
         )
         for result in results:
             metric = part[int(result["Id"][1:])]
-            key = (metric["MetricName"], metric["Dimensions"][0]["Value"])
+            dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
+            resource = dimensions.get("TableName") or next(iter(dimensions.values()), _ALL)
+            key = (metric["MetricName"], resource)
             sums[key] = sums.get(key, 0.0) + sum(result["Values"])
     return {key: value for key, value in sums.items() if value}
 

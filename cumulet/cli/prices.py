@@ -1,7 +1,7 @@
-"""AWS's list prices in us-east-1 without free tiers, in US dollars.
+"""AWS's list prices in us-east-1, first tier, without free tiers, in US dollars; tables as if all were on demand.
 
-Source: the services' pricing pages (aws.amazon.com/lambda/pricing, /sqs/pricing, /sns/pricing, /eventbridge/pricing,
-/dynamodb/pricing/on-demand, /step-functions/pricing; read 2026-11).
+Source: Lambda's and DynamoDB's by summaries of their pricing pages that were compared in 2026-11; the others as they have been
+published for years. Look at the services' pricing pages before you count on them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LAMBDA_GB_SECOND = 0.0000166667
 SQS_STANDARD_REQUEST = 0.40 / MILLION
 SQS_FIFO_REQUEST = 0.50 / MILLION
 SNS_PUBLISH = 0.50 / MILLION
-EVENTS_PUBLISHED = 1.00 / MILLION
+EVENTS_PUT = 1.00 / MILLION
 DYNAMODB_WRITE_UNIT = 0.625 / MILLION
 DYNAMODB_READ_UNIT = 0.125 / MILLION
 STATE_TRANSITION = 25.00 / MILLION

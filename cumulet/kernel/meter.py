@@ -7,6 +7,7 @@ ends only while something was counted or a service asks for the next one, so an 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.context import Context
@@ -14,6 +15,8 @@ from cumulet.kernel.tx import TimerScope
 
 if TYPE_CHECKING:
     from cumulet.kernel.pipeline import Pipeline
+
+log = logging.getLogger("cumulet")
 
 MINUTE_S = 60
 _DISTINCT = 200
@@ -59,7 +62,7 @@ class Meter:
             self._handle = asyncio.get_running_loop().call_later(max(0.0, self.due - clock.now()), self.end)
 
     def end(self) -> None:
-        """The minute is over: gauges are read, what was counted is handed on."""
+        """The minute is over: gauges are read, what was counted is handed on. One that breaks is a bug of ours, and loses this minute."""
         self.disarm()
         pipeline = self._pipeline
         now = pipeline.clock.now()
@@ -67,18 +70,28 @@ class Meter:
         span = pipeline.tracer.begin("minute", "timer", now)
         within = now - 0.001  # gauges belong to the minute that ended
         ctx = Context(pipeline, tx, within, within, "", "", "", "", pipeline.ids.uuid(), pipeline.endpoint, span)
-        more = False
-        for service in pipeline.services.values():
-            if service.gauges is not None:
-                more = service.gauges(ctx) or more
-        points = self._drain(now)
-        if self._sink is not None and self._sink in pipeline.operations:
-            more = ctx.call(self._sink[0], self._sink[1], {"Points": points})["More"] or more
+        try:
+            more = self._hand_on(ctx, now)
+        except Exception:
+            log.exception("the metrics of the minute before %.0f are lost", now)
+            tx.abandon()
+            more = True
         self.disarm()  # what the gauges counted armed it
         if more or self._minutes:
             self.arm()
         pipeline.busy += 1
         pipeline.finish(tx, lambda failure: pipeline.settled())
+
+    def _hand_on(self, ctx: Context, now: float) -> bool:
+        """Whether somebody wants the next minute too."""
+        more = False
+        for service in self._pipeline.services.values():
+            if service.gauges is not None:
+                more = service.gauges(ctx) or more
+        points = self._drain(now)
+        if self._sink is not None and self._sink in self._pipeline.operations:
+            more = ctx.call(self._sink[0], self._sink[1], {"Points": points})["More"] or more
+        return more
 
     def _drain(self, before: float) -> list[dict[str, Any]]:
         points = []

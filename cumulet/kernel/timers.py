@@ -192,6 +192,8 @@ class Timers:
     def _park(self, tx: Tx, turn: _Turn, wait: Wait) -> None:
         """Wait in memory from now on, as what was read may change with the next commit; and on disk, by the row in `~running`."""
         tx.abandon()
+        if turn.row is not None:
+            self._attempts.pop(turn.row, None)
         moved = turn.waiting(self._pipeline.ids.uuid())
         assert moved.running is not None
         self._waiting[turn.ident] = (self._pipeline.park(wait, lambda: self._resume(moved)), moved.running)

@@ -6,7 +6,7 @@ the record cache, the database. A read that met a batch makes the transaction's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +77,6 @@ class Tx:
         if found is not _MISSING:
             return None if found is None else self._store.codec.decode(found, type_)
         return self._store.read_record(k, type_)
-
-    def get_many(self, keys: Sequence[Key | bytes], type_: type[R]) -> list[R | None]:
-        return [self.get(key, type_) for key in keys]
 
     def _buffered(self, k: bytes) -> Any:
         if k in self._writes:

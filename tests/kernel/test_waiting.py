@@ -237,3 +237,23 @@ async def test_many_distinct_values_are_rounded_but_not_lost():
         values = seen[0][0]["Values"]
         assert sum(values.values()) == 300
         assert len(values) < 210
+
+
+@in_loop
+async def test_a_broken_gauge_costs_its_minute_and_nothing_else(caplog):
+    seen, broken = [], [True]
+
+    def gauges(ctx):
+        if broken[0]:
+            raise ValueError("a bug")
+        return False
+
+    async with InProcess([service(seen, gauges=gauges)], metrics=("box", "Record")) as cloud:
+        await cloud.call("box", "Meter", {"Value": 1.0})
+        await cloud.pipeline.advance(60)
+        assert seen == []
+        assert "metrics of the minute" in caplog.text
+        broken[0] = False
+        await cloud.call("box", "Meter", {"Value": 2.0})
+        await cloud.pipeline.advance(120)
+        assert [point["Values"] for points in seen for point in points][-1] == {2.0: 1}

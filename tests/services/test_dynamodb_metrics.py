@@ -102,3 +102,17 @@ def test_local_indexes_count_with_their_table(db, total, server):
     server.quiet()
     db.put_item(TableName="local", Item=item("a", s={"S": "1"}, l={"S": "x"}))
     assert total("ConsumedWriteCapacityUnits", TableName="local") == 2
+
+
+def test_records_that_a_stream_returned_are_counted(db, aws, server, total):
+    specification = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    described = db.update_table(TableName="items", StreamSpecification=specification)["TableDescription"]
+    server.quiet()
+    for text in ("x", "y"):
+        db.put_item(TableName="items", Item={"id": {"S": "a"}, "text": {"S": text}})
+    streams, arn = aws("dynamodbstreams"), described["LatestStreamArn"]
+    for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        at = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        streams.get_records(ShardIterator=at["ShardIterator"])
+    label = described["LatestStreamLabel"]
+    assert total("ReturnedRecordsCount", TableName="items", StreamLabel=label, Operation="GetRecords") == 2

@@ -594,21 +594,3 @@ def test_a_page_has_one_megabyte_at_most_but_one_record_at_least(db, api, create
         at = page["NextShardIterator"]
     assert [len(page) for page in sizes] == [2, 1, 1, 1]
     assert all(sum(page) <= 1024 * 1024 for page in sizes)
-
-
-def test_metrics_count_the_records_that_were_returned(db, api, aws, create, clock, server):
-    arn = create()
-    (key,) = same_shard_keys(1)
-    put(db, key, "x")
-    put(db, key, "y")
-    shard = shards_of(api, arn)[0]["ShardId"]
-    began = clock.now()
-    api.get_records(ShardIterator=iterator(api, arn, shard))
-    clock.advance(120)
-    dimensions = {"Operation": "GetRecords", "StreamLabel": arn.rpartition("/")[2], "TableName": "forum"}
-    points = aws("cloudwatch").get_metric_statistics(
-        Namespace="AWS/DynamoDB", MetricName="ReturnedRecordsCount", Period=60, Statistics=["Sum"],
-        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=began - 60, EndTime=began + 180,
-    )["Datapoints"]  # fmt: skip
-    assert sum(point["Sum"] for point in points) == 2

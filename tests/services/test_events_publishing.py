@@ -208,27 +208,6 @@ def test_a_deep_detail_is_matched(client, to_queue, queues):
     assert len(queues.messages()) == 1
 
 
-def test_a_pattern_is_tested(client):
-    event = {
-        "id": "1", "source": "app", "account": "1", "time": "2026-11-01T00:00:00Z", "region": "r", "resources": [],
-        "detail-type": "t", "detail": {"n": 5},
-    }  # fmt: skip
-
-    def matches(pattern, given=event):
-        return client.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(given))["Result"]
-
-    assert matches({"detail": {"n": [5]}}) is True
-    assert matches({"detail": {"n": [6]}}) is False
-    assert refused(client.test_event_pattern, EventPattern='{"a": 1}', Event="{}") == (
-        "InvalidEventPatternException", 'Event pattern is not valid. Reason: "a" must be an object or an array',
-    )  # fmt: skip
-    assert refused(client.test_event_pattern, EventPattern='{"a": [1]}', Event="{")[0] == "ValidationException"
-    for member in ("id", "account", "source", "time", "region", "resources", "detail-type"):
-        without = {name: value for name, value in event.items() if name != member}
-        code, message = refused(client.test_event_pattern, EventPattern='{"a": [1]}', Event=json.dumps(without))
-        assert (code, f"{member} is a required argument" in message) == ("ValidationException", True)
-
-
 # what targets get
 
 DETAIL = {

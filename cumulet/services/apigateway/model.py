@@ -175,10 +175,6 @@ def stages_of(ctx: Context, api_id: str) -> list[Stage]:
     return [stage for _, stage in ctx.tx.scan((S, "stage", api_id), Stage)]
 
 
-def stage_arn(stage: Stage) -> str:
-    return f"arn:aws:apigateway:{stage.region}::/restapis/{stage.api_id}/stages/{stage.name}"
-
-
 def page(items: Iterable[tuple[str, Result]], req: Result) -> Result:
     """One page of (id, item) pairs sorted by id; `position` is the id of the next page's first item.
 

@@ -25,7 +25,3 @@ class ChangeSetNotFound(AwsError):
 
 class InvalidChangeSetStatus(AwsError):
     pass
-
-
-class TokenAlreadyExistsException(AwsError):
-    pass

@@ -69,12 +69,6 @@ def value_at(node: Any, path: Path | None) -> Any:
     return node
 
 
-def text_at(event: Event, path: str) -> str | None:
-    """A value of the event as text; None where there is none."""
-    value = value_at(event.fields, path_of(path))
-    return None if value is _MISSING else value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
 def shape_of(target: Json, rule_arn: str, rule_name: str) -> Shape:
     """How a target wants its events."""
     if "Input" in target:

@@ -10,7 +10,7 @@ from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.lambda_.errors import InvalidParameterValueException, ValidationException
-from cumulet.services.lambda_.model import LATEST, LayerUse, LayerVersion, Version, base64_sha256, timestamp
+from cumulet.services.lambda_.model import LayerUse, LayerVersion, Version, base64_sha256, timestamp
 from cumulet.services.lambda_.packages import UNZIPPED_LIMIT_BYTES
 
 PYTHONS = tuple(f"python3.{minor}" for minor in range(6, 15))
@@ -243,8 +243,3 @@ def configuration(version: Version, qualifier: str | None = None) -> dict[str, A
     if version.layers:
         shown["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers]
     return shown
-
-
-def is_latest(label: str) -> bool:
-    """Whether a version label or qualifier means the unpublished version."""
-    return label in ("", LATEST)

@@ -318,7 +318,7 @@ def measure(ctx: Context, key: Key) -> Effect | None:
 
 
 def _measured(ctx: Context, instance: Instance, outcome: Any) -> None:
-    if isinstance(outcome, EffectFailed):
+    if isinstance(outcome, EffectFailed):  # it went down meanwhile: this minute has no measurement, as on AWS
         return
     _meter(ctx, instance, "DatabaseConnections", outcome.connections, "Count")
     _meter(ctx, instance, "FreeStorageSpace", outcome.free_bytes, "Bytes")
