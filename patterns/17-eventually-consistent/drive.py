@@ -100,6 +100,8 @@ def waiting(service: deployment.Deployment) -> int:
 
 def lags(service: deployment.Deployment, connection: Any, count: int) -> list[float]:
     """Seconds from the answer of each of `count` changes, made one by one, until analytics has it; ascending."""
+    rename(service, "lag-0", "the first change makes the relation")
+    until(lambda: "lag-0" in people(connection))
     took, sql = [], "SELECT count(*) FROM people WHERE id = :id AND last_updated = :at"
     for number in range(count):
         profile = f"lag-{number % 20}"
