@@ -36,8 +36,15 @@ def _key_of(made: Mapping[str, Any]) -> Created:
     return Created(made["id"], {"APIKeyId": made["id"]})
 
 
+def _stage_keys(p: Properties) -> list[str]:
+    return [f"{one['RestApiId']}/{one['StageName']}" for one in p.get("StageKeys", ())]
+
+
 def _create_key(call: Call, p: Properties, scope: Scope) -> Created:
     request = {member: p[name] for name, member in _KEY.items() if name in p}
+    request["stageKeys"] = [
+        {"restApiId": one["RestApiId"], "stageName": one["StageName"]} for one in p.get("StageKeys", ())
+    ]
     return _key_of(call("CreateApiKey", **request, tags=_tags(p, scope)))
 
 
@@ -46,6 +53,9 @@ def _update_key(call: Call, p: Properties, old: Properties, scope: Scope) -> Cre
     defaults = {"CustomerId": "", "Description": "", "Enabled": "false"}
     patches = [{"op": "replace", "path": f"/{_KEY[name]}", "value": _text(p.get(name, default))}
                for name, default in defaults.items() if name in p or name in old]  # fmt: skip
+    before, now = _stage_keys(old), _stage_keys(p)
+    patches += [{"op": "remove", "path": "/stages", "value": name} for name in before if name not in now]
+    patches += [{"op": "add", "path": "/stages", "value": name} for name in now if name not in before]
     made = call("UpdateApiKey", apiKey=scope.physical_id, patchOperations=patches)
     _retag(call, f"arn:aws:apigateway:{scope.region}::/apikeys/{scope.physical_id}", _tags(p, scope))
     return _key_of(made)
@@ -58,7 +68,7 @@ def _delete_key(call: Call, p: Properties, scope: Scope) -> None:
 API_KEY = Resource(
     type="AWS::ApiGateway::ApiKey",
     service="apigateway",
-    properties=frozenset({*_KEY, "Tags"}),
+    properties=frozenset({*_KEY, "StageKeys", "Tags"}),
     create=_create_key,
     update=_update_key,
     delete=_delete_key,

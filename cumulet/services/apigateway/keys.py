@@ -13,10 +13,9 @@ from cumulet.services.apigateway.errors import (
     ConflictException,
     LimitExceededException,
     NotFoundException,
-    not_honoured,
 )
 from cumulet.services.apigateway.keyring import ApiKey, Pointer
-from cumulet.services.apigateway.model import page
+from cumulet.services.apigateway.model import page, stage_at
 from cumulet.services.apigateway.patch import Field
 from cumulet.services.apigateway.planning import join
 
@@ -27,18 +26,16 @@ _PATCHES = {
     "/description": Field(ops=("replace",)),
     "/customerId": Field(ops=("replace",)),
     "/enabled": Field(convert=patch.flag, ops=("replace",)),
-    "/stages": Field(refused="stages of an API key (usage plans have taken their place)"),
 }
 
 
 def create_api_key(ctx: Context, req: Result) -> Result:
     """Make an API key; without `enabled` it is disabled, without `value` it gets 40 letters and digits.
 
-    The value is unique in the account and region. Raises: BadRequestException, ConflictException, LimitExceededException,
-    NotImplementedOnCumulet for stageKeys. Source: API Gateway API reference, CreateApiKey (read 2026-11).
+    The value is unique in the account and region. `stageKeys` are shown and open nothing: usage plans do.
+    Raises: BadRequestException, ConflictException, LimitExceededException, NotFoundException for a stage that is not there.
+    Source: API Gateway API reference, CreateApiKey (read 2026-11).
     """
-    if req.get("stageKeys"):
-        raise not_honoured("stageKeys", "Put the key into a usage plan that names the stage.")
     return _described(_new(ctx, req, _room(ctx)), True)
 
 
@@ -61,7 +58,12 @@ def update_api_key(ctx: Context, req: Result) -> Result:
     Raises: NotFoundException, BadRequestException. Source: API reference, UpdateApiKey; "Patch operations".
     """
     key = keyring.key_at(ctx, req["apiKey"])
-    document = patch.apply({**key.settings, "enabled": key.enabled}, req.get("patchOperations", []), _PATCHES)
+    operations = req.get("patchOperations", [])
+    plain = [operation for operation in operations if operation.get("path") != "/stages"]
+    document = patch.apply({**key.settings, "enabled": key.enabled}, plain, _PATCHES)
+    stages = [operation for operation in operations if operation.get("path") == "/stages"]
+    if stages:
+        document["stageKeys"] = _changed_stages(ctx, document.get("stageKeys", []), stages)
     key = replace(key, enabled=document.pop("enabled"), settings=document, updated_at=float(int(ctx.now)))
     ctx.tx.put(keyring.key_key(ctx, key.id), key)
     return _described(key, False)
@@ -132,19 +134,40 @@ def _new(ctx: Context, req: Result, room: int) -> ApiKey:
         raise ConflictException("API Key already exists")
     if room < 1:
         raise LimitExceededException(f"API Keys limit exceeded: an account has at most {keyring.KEYS_MAX} in a region")
+    settings = {name: req[name] for name in _KEPT if name in req}
+    if req.get("stageKeys"):
+        named = [f"{one.get('restApiId', '')}/{one.get('stageName', '')}" for one in req["stageKeys"]]
+        settings["stageKeys"] = _changed_stages(ctx, [], [{"op": "add", "value": name} for name in named])
     now = float(int(ctx.now))
     key = ApiKey(
         id=ctx.ids.lower(10), value=value, created_at=now, updated_at=now, enabled=req.get("enabled", False),
-        settings={name: req[name] for name in _KEPT if name in req}, tags=req.get("tags") or {},
+        settings=settings, tags=req.get("tags") or {},
     )  # fmt: skip
     ctx.tx.put(keyring.key_key(ctx, key.id), key)
     ctx.tx.put(keyring.value_key(ctx, value), Pointer(id=key.id))
     return key
 
 
+def _changed_stages(ctx: Context, stages: list[str], operations: list[Result]) -> list[str]:
+    """`{api}/{stage}` names added and removed. Raises: NotFoundException, BadRequestException."""
+    found = list(stages)
+    for operation in operations:
+        name = str(operation.get("value") or "")
+        if operation.get("op") not in ("add", "remove"):
+            raise BadRequestException(
+                "Invalid patch path  '/stages' specified for op 'replace'. Must be one of: [add, remove]"
+            )
+        found = [one for one in found if one != name]
+        if operation["op"] == "add":
+            api_id, _, stage = name.partition("/")
+            stage_at(ctx, api_id or " ", stage or " ")
+            found.append(name)
+    return found
+
+
 def _described(key: ApiKey, with_value: bool) -> Result:
-    result: Result = {"id": key.id, **key.settings, "enabled": key.enabled, "createdDate": key.created_at,
-                      "lastUpdatedDate": key.updated_at, "stageKeys": []}  # fmt: skip
+    result: Result = {"id": key.id, "stageKeys": [], **key.settings, "enabled": key.enabled,
+                      "createdDate": key.created_at, "lastUpdatedDate": key.updated_at}  # fmt: skip
     if with_value:
         result["value"] = key.value
     if key.tags:
