@@ -454,7 +454,8 @@ def test_items_that_were_there_before_expire_too(table, clock):
 def test_expiry_switched_off_keeps_items(table, clock):
     spec = {"Enabled": True, "AttributeName": "until"}
     table.update_time_to_live(TableName="things", TimeToLiveSpecification=spec)
-    put(table, pk={"S": "a"}, until={"N": str(int(clock.now()) + 60)})
+    put(table, pk={"S": "a"}, until={"N": str(int(clock.now()) + 3660)})
+    clock.advance(3600)
     table.update_time_to_live(TableName="things", TimeToLiveSpecification={**spec, "Enabled": False})
     clock.advance(600)
     assert table.scan(TableName="things")["Count"] == 1

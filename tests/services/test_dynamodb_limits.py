@@ -5,16 +5,11 @@ Source: developer guide, "Quotas in Amazon DynamoDB", "Constraints in Amazon Dyn
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from cumulet.aws.errors import AwsError
-from cumulet.services.dynamodb import SERVICE
-from cumulet.testing.inprocess import InProcess
 
 KB = 1024
 
@@ -199,26 +194,6 @@ def test_a_table_turns_to_on_demand_mode_four_times_in_24_hours(table: Any, cloc
     assert "4 times in 1 day" in limited(turn, mode="PAY_PER_REQUEST")
     clock.advance(86400)
     turn("PAY_PER_REQUEST")
-
-
-def test_an_account_has_at_most_2500_tables_in_a_region() -> None:
-    async def run() -> None:
-        async with InProcess([SERVICE], seed=1) as cloud:
-            request: dict[str, Any] = {
-                "BillingMode": "PAY_PER_REQUEST",
-                "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
-                "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
-            }
-            names = [f"table{n}" for n in range(2500)]
-            await asyncio.gather(
-                *(cloud.call("dynamodb", "CreateTable", {"TableName": name, **request}) for name in names)
-            )
-            with pytest.raises(AwsError) as caught:
-                await cloud.call("dynamodb", "CreateTable", {"TableName": "more", **request})
-            assert caught.value.wire_code == "LimitExceededException"
-            await cloud.call("dynamodb", "CreateTable", {"TableName": "more", **request}, region="eu-west-1")
-
-    asyncio.run(run())
 
 
 # values
