@@ -89,6 +89,18 @@ def test_key_attributes_have_names_of_at_most_255_letters(db: Any) -> None:
     refused(named, name="", table="none")
 
 
+def test_key_attributes_and_included_ones_have_names_of_at_most_255_bytes(db: Any) -> None:
+    def named(table: str, key_name: str, included: str) -> None:
+        local = index("local", included, pk="pk", sk=key_name)
+        make(db, table, also=[key_name], LocalSecondaryIndexes=[local])
+
+    fits = "ä" * 127 + "x"
+    named("fits", fits, fits)
+    for key_name, included in ((fits + "x", "x"), ("ä" * 128, "x"), ("x", "ä" * 128), ("x", fits + "x")):
+        message = refused(named, table="more", key_name=key_name, included=included)
+        assert message.endswith("failed to satisfy constraint: Member must have length less than or equal to 255")
+
+
 def test_attributes_have_names_of_1_to_65535_bytes(table: Any) -> None:
     put(table, **{"n" * 65535: {"S": ""}})
     assert "less than or equal to 65535" in refused(put, db=table, **{"n" * 65536: {"S": ""}})
@@ -125,6 +137,12 @@ def test_all_indexes_together_project_at_most_100_attributes(db: Any) -> None:
     five = [index(f"gsi{n}", *(f"a{n}x{m}" for m in range(20))) for n in range(5)]
     make(db, GlobalSecondaryIndexes=five)
     assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=[*five, index("gsi5", "one")])
+    again = index("gsi5", "a0x0")  # a name counts in each index that has it
+    assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=[*five, again])
+    local = index("local", "one", pk="pk", sk="sk")
+    assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=five, LocalSecondaryIndexes=[local])
+    keys_only = {**index("gsi6"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    make(db, "other", GlobalSecondaryIndexes=[*five, index("gsi5"), keys_only])
 
 
 def test_one_index_includes_at_most_20_attributes(db: Any) -> None:
@@ -144,6 +162,8 @@ def test_a_table_has_at_most_50_tags_with_keys_of_128_and_values_of_256_letters(
     assert "50" in refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "more", "Value": "v"}])
     refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "k" * 129, "Value": "v"}])
     refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "k1", "Value": "v" * 257}])
+    assert "50" in refused(make, db=db, name="other", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(51)])
+    make(db, "other", Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
 
 
 def test_a_table_and_an_index_have_at_most_40000_units(db: Any) -> None:
@@ -196,7 +216,65 @@ def test_a_table_turns_to_on_demand_mode_four_times_in_24_hours(table: Any, cloc
     turn("PAY_PER_REQUEST")
 
 
+def test_time_to_live_changes_once_an_hour(table: Any, clock: Any) -> None:
+    def change(enabled: bool, name: str = "until") -> None:
+        spec = {"Enabled": enabled, "AttributeName": name}
+        table.update_time_to_live(TableName="things", TimeToLiveSpecification=spec)
+
+    change(True)
+    words = "Time to live has been modified multiple times within a fixed interval"
+    assert refused(change, enabled=False) == words
+    assert "TimeToLive is active on a different AttributeName" in refused(change, enabled=True, name="other")
+    clock.advance(3599)
+    assert refused(change, enabled=False) == words
+    clock.advance(1)
+    change(False)
+    assert refused(change, enabled=True, name="other") == words
+    clock.advance(3600)
+    change(True, "other")
+
+
+def test_time_to_live_names_an_attribute_of_1_to_255_letters(table: Any) -> None:
+    def name(letters: str) -> None:
+        table.update_time_to_live(
+            TableName="things", TimeToLiveSpecification={"Enabled": True, "AttributeName": letters}
+        )
+
+    refused(name, letters="")
+    refused(name, letters="a" * 256)
+    name("a" * 255)
+
+
+def test_recovery_goes_back_1_to_35_days(table: Any) -> None:
+    def recover(days: int) -> Any:
+        spec = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+        answer = table.update_continuous_backups(TableName="things", PointInTimeRecoverySpecification=spec)
+        return answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"]
+
+    assert (recover(1), recover(35)) == (1, 35)
+    refused(recover, days=0)
+    refused(recover, days=36)
+
+
 # values
+
+
+def test_the_documentations_item_has_23_bytes(table: Any) -> None:
+    table.put_item(TableName="things", Item={**key("k", "s"), "shirt-color": {"S": "R"}, "shirt-size": {"S": "M"}})
+    assert table.describe_table(TableName="things")["Table"]["TableSizeBytes"] == 23 + len("pkkskn")
+
+
+def test_an_item_and_its_rows_in_local_indexes_have_400_kb_together(db: Any, clock: Any) -> None:
+    make(db, also=["a"], LocalSecondaryIndexes=[index("all", pk="pk", sk="a"), index("one", "w", pk="pk", sk="a")])
+    clock.quiet()
+    keys = len("pkpsksaa")  # in the item and in each of its two rows
+    room = (400 * KB - 3 * keys) // 2 - len("v")
+    put(db, a={"S": "a"}, v={"S": "x" * room})
+    message = "Item size has exceeded the maximum allowed size"
+    assert refused(put, db=db, a={"S": "a"}, v={"S": "x" * (room + 1)}) == message
+    put(db, v={"S": "x" * (room + 1)})  # without the index's key there is no row
+    grow = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    assert refused(db.update_item, TableName="things", Key=key(), **grow) == message
 
 
 def test_an_item_has_at_most_400_kb(table: Any) -> None:
@@ -224,6 +302,21 @@ def test_partition_keys_have_2048_bytes_and_sort_keys_1024(table: Any, name: str
     refused(table.get_item, TableName="things", Key={**key(), name: {"S": letter * (most // width) + "x"}})
 
 
+@pytest.mark.parametrize(("hash_", "sort", "name", "most"), [("a", None, "a", 2048), ("sk", "a", "a", 1024)])
+def test_keys_of_indexes_have_the_lengths_of_keys(
+    db: Any, clock: Any, hash_: str, sort: str | None, name: str, most: int
+) -> None:
+    make(db, also=["a"], GlobalSecondaryIndexes=[index("by-a", pk=hash_, sk=sort)])
+    clock.quiet()
+    put(db, **{name: {"S": "x" * most}})
+    assert refused(put, db=db, **{name: {"S": "x" * (most + 1)}}) == (
+        f"One or more parameter values were invalid: Size limit exceeded for Index Key {name} "
+        f"Actual Size: {most + 1} bytes Max Size: {most} bytes IndexName: by-a"
+    )
+    assert "cannot contain an empty string value" in refused(put, db=db, **{name: {"S": ""}})
+    put(db, **{name: {"S": "x"}})
+
+
 def test_values_nest_32_levels_deep(table: Any) -> None:
     def nested(depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {"S": "leaf"}
@@ -247,6 +340,9 @@ def test_numbers_have_38_digits_and_a_range(table: Any, good: str, bad: str) -> 
 
 def test_empty_values_are_taken_but_empty_sets_are_not(table: Any) -> None:
     put(table, a={"S": ""}, b={"B": b""}, c={"L": []}, d={"M": {}})
+    inside = {"a": {"SS": ["", "x"]}, "b": {"BS": [b""]}, "c": {"L": [{"S": ""}]}, "d": {"M": {"e": {"B": b""}}}}
+    put(table, **inside)
+    assert table.get_item(TableName="things", Key=key())["Item"] == {**key(), **inside}
     for empty in ({"SS": []}, {"NS": []}, {"BS": []}):
         assert "empty" in refused(put, db=table, v=empty)
 
@@ -259,18 +355,55 @@ def filtered(db: Any, expression: str, **values: Any) -> Any:
     return db.scan(TableName="things", FilterExpression=expression, **more)
 
 
-def test_an_expression_has_at_most_4_kb(table: Any) -> None:
-    start = "attribute_exists(a)"
-    filtered(table, start + " " * (4096 - len(start)))
-    message = refused(filtered, db=table, expression=start + " " * (4097 - len(start)))
-    assert message == (
-        "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"
+def with_expression(db: Any, kind: str, expression: str, **values: Any) -> Any:
+    more: dict[str, Any] = {kind: expression, "TableName": "things"}
+    if values:
+        more["ExpressionAttributeValues"] = values["values"]
+    if kind == "UpdateExpression":
+        return db.update_item(Key=key(), **more)
+    if kind == "ConditionExpression":
+        return db.delete_item(Key=key("none"), **more)
+    return db.query(**more) if kind == "KeyConditionExpression" else db.scan(**more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "values"),
+    [
+        ("FilterExpression", "attribute_exists(a)", {}),
+        ("ConditionExpression", "attribute_not_exists(a)", {}),
+        ("ProjectionExpression", "a", {}),
+        ("UpdateExpression", "REMOVE a", {}),
+        ("KeyConditionExpression", "pk = :p", {"values": {":p": {"S": "p"}}}),
+    ],
+)
+def test_an_expression_has_at_most_4_kb(table: Any, kind: str, start: str, values: Any) -> None:
+    with_expression(table, kind, start + " " * (4096 - len(start)), **values)
+    assert (
+        refused(with_expression, db=table, kind=kind, expression=start + " " * (4097 - len(start)), **values)
+        == f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: 4097"
     )
+
+
+def test_an_expressions_size_is_in_bytes(table: Any) -> None:
+    words = "Expression size has exceeded the maximum allowed size; expression size: 4098"
+    assert words in refused(filtered, db=table, expression="ä" * 2049)
 
 
 def test_an_expression_has_at_most_300_operators(table: Any) -> None:
     filtered(table, " OR ".join(["a=a1"] * 150) + " OR attribute_exists(a)")
     assert "max operator count: 300" in refused(filtered, db=table, expression=" OR ".join(["a=a1"] * 151))
+
+
+def test_an_update_has_at_most_300_operators(table: Any) -> None:
+    def update(count: int, more: str = "") -> Any:
+        sums = ",".join(f"a{n}=b+:v" for n in range(count))
+        return with_expression(table, "UpdateExpression", f"SET {sums}{more}", values={":v": {"N": "1"}})
+
+    put(table, b={"N": "1"})
+    update(300, ",c=:v")
+    too_many = "The expression contains too many operators; operator count: 301, max operator count: 300"
+    for more in ({"count": 301}, {"count": 300, "more": ",c=if_not_exists(c,:v)"}):
+        assert refused(update, **more) == f"Invalid UpdateExpression: {too_many}"
 
 
 def test_in_has_at_most_100_operands(table: Any) -> None:
@@ -302,6 +435,55 @@ def test_substitutions_have_names_of_255_letters_and_values_of_2_mb(table: Any) 
     assert "total size" in message
 
 
+def test_names_and_values_of_substitutions_have_2_mb_together(table: Any) -> None:
+    names = {f"#n{n:02}": "n" * 65535 for n in range(31)}
+    taken = 31 * (4 + 65535) + len(":v")
+    room = 2 * 1024 * KB - taken
+
+    def scan(size: int) -> Any:
+        return table.scan(
+            TableName="things",
+            ProjectionExpression="a",
+            FilterExpression=f"contains(:v, a) OR {' OR '.join(f'attribute_exists({name})' for name in names)}",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={":v": {"S": "x" * size}},
+        )
+
+    scan(room)
+    assert "total size" in refused(scan, size=room + 1)
+    distinct = {**{f"#n{n:02}": f"{n:02}" + "n" * 65533 for n in range(31)}, "#last": "x" * (65535 - 31 * 4 + 30)}
+    exact = 2 * 1024 * KB - sum(len(alias) + len(name) for alias, name in distinct.items() if alias != "#last")
+    for size, works in ((exact - len("#last"), True), (exact - len("#last") + 1, False)):
+        call = {**distinct, "#last": "x" * size}
+        arguments = {"TableName": "things", "ProjectionExpression": ", ".join(call), "ExpressionAttributeNames": call}
+        if works:
+            table.scan(**arguments)
+        else:
+            assert "total size" in refused(table.scan, **arguments)
+
+
+# capacity units
+
+
+@pytest.mark.parametrize("size", [1, 1024, 1025, 4096, 4097, 8193])
+def test_units_are_1_kb_written_and_4_kb_read_and_transactions_take_two(table: Any, size: int) -> None:
+    item = {**key("k", "s"), "v": {"S": "x" * max(size - len("pkkskv") - 1, 0)}}
+    size = max(size, len("pkkskvs"))
+    writes, reads = -(-size // 1024), -(-size // 4096)
+
+    def units(call: Any, **arguments: Any) -> Any:
+        found = call(ReturnConsumedCapacity="TOTAL", **arguments)["ConsumedCapacity"]
+        return (found[0] if isinstance(found, list) else found)["CapacityUnits"]
+
+    one = {"TableName": "things"}
+    assert units(table.put_item, Item=item, **one) == writes
+    assert units(table.get_item, Key=key("k", "s"), ConsistentRead=True, **one) == reads
+    assert units(table.get_item, Key=key("k", "s"), **one) == reads / 2
+    assert units(table.transact_get_items, TransactItems=[{"Get": {"Key": key("k", "s"), **one}}]) == 2 * reads
+    assert units(table.transact_write_items, TransactItems=[{"Put": {"Item": item, **one}}]) == 2 * writes
+    assert units(table.delete_item, Key=key("k", "s"), **one) == writes
+
+
 # batches and transactions
 
 
@@ -326,6 +508,13 @@ def test_a_batch_writes_25_items(table: Any) -> None:
     requests = [{"PutRequest": {"Item": key(f"p{n}")}} for n in range(26)]
     table.batch_write_item(RequestItems={"things": requests[:25]})
     refused(table.batch_write_item, RequestItems={"things": requests})
+    room = 400 * KB - len("pkp00skXv")
+    largest = [{"PutRequest": {"Item": {**key(f"p{n:02}"), "v": {"S": "x" * room}}}} for n in range(25)]
+    assert table.batch_write_item(RequestItems={"things": largest})["UnprocessedItems"] == {}  # under 10 MB of the 16
+    largest[7]["PutRequest"]["Item"]["v"]["S"] += "x"
+    assert refused(table.batch_write_item, RequestItems={"things": largest}) == (
+        "Item size has exceeded the maximum allowed size"
+    )
 
 
 def test_a_transaction_has_100_actions_and_4_mb(table: Any) -> None:
@@ -361,6 +550,34 @@ def test_a_client_token_has_at_most_36_letters_and_lives_10_minutes(table: Any, 
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         table.transact_write_items(TransactItems=put_once, ClientRequestToken="t" * 36)
     refused(table.transact_write_items, TransactItems=put_once, ClientRequestToken="t" * 37)
+
+
+def test_partiql_takes_25_statements_in_a_batch_and_100_in_a_transaction(table: Any) -> None:
+    def statements(count: int) -> list[dict[str, str]]:
+        return [{"Statement": f"SELECT * FROM things WHERE pk = 'p{n}' AND sk = 's'"} for n in range(count)]
+
+    assert len(table.batch_execute_statement(Statements=statements(25))["Responses"]) == 25
+    refused(table.batch_execute_statement, Statements=statements(26))
+    assert len(table.execute_transaction(TransactStatements=statements(100))["Responses"]) == 100
+    refused(table.execute_transaction, TransactStatements=statements(101))
+
+
+def test_a_statement_has_1_to_8192_letters(table: Any) -> None:
+    text = "SELECT * FROM things"
+    table.execute_statement(Statement=text + " " * (8192 - len(text)))
+    refused(table.execute_statement, Statement=text + " " * (8193 - len(text)))
+    refused(table.execute_statement, Statement="")
+
+
+def test_a_request_reaches_tables_of_its_own_region_alone(aws: Any, table: Any, clock: Any) -> None:
+    there = aws("dynamodb", region="eu-west-1")
+    arn = make(there)["TableDescription"]["TableArn"]
+    clock.quiet()
+    there.put_item(TableName=arn, Item=key())
+    puts = [{"Put": {"TableName": name, "Item": key()}} for name in ("things", arn)]
+    assert "Invalid table ARN" in refused(table.transact_write_items, TransactItems=puts)
+    assert "Invalid table ARN" in refused(table.get_item, TableName=arn, Key=key())
+    assert table.scan(TableName="things")["Count"] == 0
 
 
 def test_pages_of_query_and_scan_have_at_most_1_mb(table: Any) -> None:

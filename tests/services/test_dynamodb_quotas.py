@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from cumulet.aws.errors import AwsError, GenericAwsError
 from cumulet.kernel.service import Service
 from cumulet.services.dynamodb import SERVICE, importing, quotas
+from cumulet.services.dynamodb.layout import open_table
+from cumulet.services.dynamodb.rows import COLLECTION_LIMIT, collection_key
 from cumulet.testing.inprocess import ACCOUNT, REGION, InProcess
 
 Json = dict[str, Any]
@@ -61,6 +63,21 @@ class Desk:
         """The count, after so much was added to it."""
         return int(await self.cloud.call("desk", "cumulet:Count", {"Kind": kind, "Amount": amount}))
 
+    async def size(self) -> int:
+        """What is counted of the collection of "p"."""
+        return int(await self.cloud.call("desk", "cumulet:Size", {"Item": item()}))
+
+    async def sized(self, item: Json, size: int) -> None:
+        """As if an item's collection had so many bytes."""
+        await self.cloud.call("desk", "cumulet:Size", {"Item": item, "Size": size})
+
+
+def sized(ctx: Any, req: Json) -> int:
+    at = collection_key(open_table(ctx, "things"), req["Item"])
+    if "Size" in req:
+        ctx.tx.add(at, req["Size"] - ctx.tx.counter(at))
+    return int(ctx.tx.counter(at))
+
 
 def counted(ctx: Any, req: Json) -> int:
     key = quotas.counter(ACCOUNT, REGION, req["Kind"])
@@ -94,7 +111,7 @@ class Bucket:
 
 def run(test: Callable[[Desk], Coroutine[Any, Any, None]], bucket: Bucket | None = None) -> None:
     async def whole() -> None:
-        desk = Service("desk", internals={"cumulet:Count": counted})
+        desk = Service("desk", internals={"cumulet:Count": counted, "cumulet:Size": sized})
         async with InProcess([SERVICE, (bucket or Bucket()).service(), desk], seed=1) as cloud:
             await test(Desk(cloud))
 
@@ -301,6 +318,101 @@ def test_an_import_takes_at_most_50000_objects() -> None:
         assert (await desk.db("ListTables"))["TableNames"] == ["twenty"]
 
     run(test, Bucket(objects=20))
+
+
+# item collections
+
+
+def item(pk: str = "p", n: int = 1, **more: str) -> Json:
+    return {"k": {"S": pk}, "n": {"N": str(n)}, **{name: {"S": text} for name, text in more.items()}}
+
+
+def with_local(*projections: Json) -> Json:
+    """A table of items with an attribute `a`, by which local indexes sort."""
+    keys = [{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "a", "KeyType": "RANGE"}]
+    indexes = [{"IndexName": f"local{n}", "KeySchema": keys, "Projection": each} for n, each in enumerate(projections)]
+    definitions = [*SCHEMA["AttributeDefinitions"], {"AttributeName": "a", "AttributeType": "S"}]
+    return {**ON_DEMAND, "TableName": "things", "AttributeDefinitions": definitions, "LocalSecondaryIndexes": indexes}
+
+
+def test_an_item_collection_has_10_gb_with_its_rows_in_local_indexes() -> None:
+    assert COLLECTION_LIMIT == 10 * 1024**3
+    large = item(n=2, a="a", v="x" * 100)
+    size = 2 * (len("kpnava") + 2 + 100)  # the item, and the same in the index
+    grow = {
+        "UpdateExpression": "SET a = :a, v = :v",
+        "ExpressionAttributeValues": {":a": large["a"], ":v": large["v"]},
+    }
+    put: Json = {"TableName": "things", "Item": large}
+
+    async def test(desk: Desk) -> None:
+        await desk.done("CreateTable", **with_local({"ProjectionType": "ALL"}))
+        await desk.db("PutItem", TableName="things", Item=item())
+        await desk.sized(large, COLLECTION_LIMIT - size)
+        answer = await desk.db("PutItem", **put, ReturnItemCollectionMetrics="SIZE")
+        assert answer["ItemCollectionMetrics"]["SizeEstimateRangeGB"] == [10.0, 11.0]
+        await desk.db("DeleteItem", TableName="things", Key=item(n=2))
+        await desk.sized(large, COLLECTION_LIMIT - size + 1)
+        for operation, req in (
+            ("PutItem", put),
+            ("BatchWriteItem", {"RequestItems": {"things": [{"PutRequest": {"Item": large}}]}}),
+            ("UpdateItem", {"TableName": "things", "Key": item(n=2), **grow}),
+        ):
+            refusal = ("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
+            assert await desk.refused(operation, **req) == refusal
+        with pytest.raises(AwsError) as caught:
+            await desk.db("TransactWriteItems", TransactItems=[{"Put": put}])
+        assert caught.value.members["CancellationReasons"][0]["Code"] == "ItemCollectionSizeLimitExceeded"
+        await desk.db("PutItem", TableName="things", Item=item("other", a="a", v="x" * 100))
+        await desk.db("DeleteItem", TableName="things", Key=item())  # a full collection can shrink
+        await desk.db("PutItem", **put)
+
+    run(test)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "update", "delete"]),
+        st.integers(1, 3),
+        st.sampled_from(["", "a", "bb"]),
+        st.text("xä", max_size=9),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_a_collections_size_is_that_of_its_items_and_their_rows(steps: list[Any]) -> None:
+    some = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["v"]}
+    table = with_local({"ProjectionType": "ALL"}, {"ProjectionType": "KEYS_ONLY"}, some)
+
+    def size(kept: Json, names: str = "knavw") -> int:
+        """Of an item's parts: names have one letter, numbers one digit."""
+        values = [value for name, value in kept.items() if name in names]
+        return sum(1 + (2 if "N" in value else len(value["S"].encode())) for value in values)
+
+    async def test(desk: Desk) -> None:
+        await desk.done("CreateTable", **table)
+        kept: dict[int, Json] = {}
+        for action, n, a, v in steps:
+            if action == "put":
+                kept[n] = item(n=n, v=v, w="w", **({"a": a} if a else {}))
+                await desk.db("PutItem", TableName="things", Item=kept[n])
+            elif action == "delete":
+                kept.pop(n, None)
+                await desk.db("DeleteItem", TableName="things", Key=item(n=n))
+            else:
+                kept[n] = {**kept.get(n, item(n=n)), "v": {"S": v}}
+                change = {"UpdateExpression": "SET v = :v", "ExpressionAttributeValues": {":v": {"S": v}}}
+                await desk.db("UpdateItem", TableName="things", Key=item(n=n), **change)
+            expected = 0
+            for each in kept.values():
+                indexed = ("knavw", "kna", "knav") if "a" in each else ()
+                expected += sum(size(each, names) for names in ("knavw", *indexed))
+            assert await desk.size() == expected
+
+    run(test)
 
 
 # the counts are those of the tables that are there
