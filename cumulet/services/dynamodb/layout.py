@@ -243,8 +243,13 @@ def find_layout(ctx: Context, name: str) -> Layout | None:
 
 
 def open_table(ctx: Context, name: str) -> Layout:
-    """The layout of a table that can be read and written. Raises: ResourceNotFoundException."""
+    """The layout of a table of this region that can be read and written.
+
+    Raises: ResourceNotFoundException, ValidationException.
+    """
     layout = find_layout(ctx, name)
     if layout is None or layout.table.status not in ("ACTIVE", "UPDATING"):
         raise no_table()
+    if layout.table.region != ctx.region:
+        raise _bad_arn(name)
     return layout

@@ -43,6 +43,7 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
             refused[at] = {"Code": "ValidationError", "Message": error.message}
     if refused:
         raise cancelled(_reasons(refused, len(entries)))
+    one_account({change.layout.table.account for change, _ in prepared})
     if len({change.key for change, _ in prepared}) < len(prepared):  # the keys of different tables differ
         raise ValidationException("Transaction request cannot include multiple operations on one item")
     if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
@@ -50,6 +51,12 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )
     return prepared
+
+
+def one_account(accounts: set[str]) -> None:
+    """Raises: ValidationException for tables of several accounts."""
+    if len(accounts) > 1:
+        raise ValidationException("A transaction cannot operate on tables in more than one AWS account")
 
 
 def _about_the_item(error: ValidationException) -> bool:
