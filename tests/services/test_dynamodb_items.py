@@ -474,7 +474,13 @@ def test_the_resource_interface_works(aws, table):
     found = things.get_item(Key={"pk": "a"})["Item"]
     assert found["n"] == Decimal("1.5")
     assert found["tags"] == {"x", "y"}
-    assert things.query(KeyConditionExpression=Key("pk").eq("a"), FilterExpression=Attr("n").gt(1))["Count"] == 1
+    for test in (
+        Attr("n").gt(1),
+        Attr("deep.list[2]").eq(b"raw"),
+        Attr("deep.list").size().eq(3),
+        Attr("tags").contains("x"),
+    ):
+        assert things.query(KeyConditionExpression=Key("pk").eq("a"), FilterExpression=test)["Count"] == 1
     with things.batch_writer() as batch:
         for i in range(60):
             batch.put_item(Item={"pk": f"b{i}"})
