@@ -76,7 +76,7 @@ def list_tags_of_resource(ctx: Context, req: Json) -> Json:
 
 
 def describe_limits(ctx: Context, req: Json) -> Json:
-    """The default quotas: a table's holds for each table and index, the account's for nothing here.
+    """The default quotas: of a table or an index, and of all that an account has in a region.
 
     Source: DynamoDB API_DescribeLimits; developer guide, "Quotas" (read 2026-11).
     """
