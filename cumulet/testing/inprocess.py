@@ -14,6 +14,7 @@ from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.pipeline import Call, Performer, Pipeline
+from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 
@@ -80,7 +81,7 @@ class InProcess:
         self.pipeline = Pipeline(
             self.store,
             self.clock,
-            {service: _names(service) for service in self._services},
+            Registry.of({service: _names(service) for service in self._services}),
             performers=self._performers,
             ids=Ids(self._seed),
             metrics=self._metrics,
@@ -115,7 +116,9 @@ class InProcess:
     async def door(self, name: str, request: HttpRequest, **overrides: Any) -> HttpResponse:
         """A service's plain HTTP entry. Raises: AwsError."""
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        call = self._call(self.pipeline.doors[name][0], re.sub(r"\W", "", name), None, **overrides)
+        found = self.pipeline.services.door(name)
+        assert found is not None
+        call = self._call(found[0], re.sub(r"\W", "", name), None, **overrides)
         self.pipeline.handle_door(name, request, call, waiter.set_result)
         answer = await waiter
         if isinstance(answer, Exception):
