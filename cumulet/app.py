@@ -60,8 +60,15 @@ _PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") 
 
 
 def load(name: str) -> Service:
-    """Import a service."""
-    service: Service = import_module(f"cumulet.services.{_PACKAGES[name]}").SERVICE
+    """Import a service. What it brings stays, so the garbage collector need not look at it, now or later."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        service: Service = import_module(f"cumulet.services.{_PACKAGES[name]}").SERVICE
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
     return service
 
 

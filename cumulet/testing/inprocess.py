@@ -56,6 +56,7 @@ def _wire() -> dict[str, Any]:
 class InProcess:
     """`async with InProcess([SERVICE]) as cloud: await cloud.call("sqs", "SendMessage", {...})`.
 
+    services    what there is; or a registry that loads them
     folder      a data directory; None keeps everything in memory
     performers  effect kind -> async function (span, *args)
     metrics     (service, operation) that takes what is counted
@@ -63,7 +64,7 @@ class InProcess:
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Sequence[Service] | Registry,
         performers: Mapping[str, Performer] | None = None,
         folder: Path | None = None,
         seed: int | None = None,
@@ -78,10 +79,13 @@ class InProcess:
 
     async def __aenter__(self) -> Self:
         self.store = Store(self._folder)
+        services = self._services
+        if not isinstance(services, Registry):
+            services = Registry.of({service: _names(service) for service in services})
         self.pipeline = Pipeline(
             self.store,
             self.clock,
-            Registry.of({service: _names(service) for service in self._services}),
+            services,
             performers=self._performers,
             ids=Ids(self._seed),
             metrics=self._metrics,
