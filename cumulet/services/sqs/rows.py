@@ -66,6 +66,16 @@ def watch(o: Open, at_ms: int, cursor: int = 0) -> None:
 
 
 def body_of(o: Open, seq: int, message: Message) -> str:
+    """A message's body, as receivers see it."""
+    body = kept_body(o, seq, message)
+    if message.finisher:
+        finished: str = o.ctx.call(message.finisher, "cumulet:Finish", {"Body": body})["Body"]
+        return finished
+    return body
+
+
+def kept_body(o: Open, seq: int, message: Message) -> str:
+    """A message's body as it is stored."""
     if message.body_in == 0:
         return message.body
     if message.body_in == ROW:
