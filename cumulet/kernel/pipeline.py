@@ -302,7 +302,7 @@ class Pipeline:
             raise _unknown(service, operation)
         if not operation.startswith(OWN):
             self._check(service, operation, request)
-        elif (service, operation[len(OWN) :]) in self.operations:  # our own form of AWS's operation, and shown as that
+        elif self.services.operation(service, operation[len(OWN) :]):  # our own form of AWS's operation, shown as that
             operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
         span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
