@@ -54,7 +54,7 @@ def test_what_was_answered_with_201_survives_sigkill(pattern, server_process):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         writers = [pool.submit(write, number) for number in range(8)]
-        assert enough.wait(60)
+        assert enough.wait(180)
         server.kill()
         concurrent.futures.wait(writers)
     server.start()

@@ -16,6 +16,7 @@ from cumulet.testing import deployment
 
 STACK = "frugal-consumer"
 PASSWORD = "a-long-password"
+HERE = "drive.py"  # the name of our own connections, which are none of the service's
 
 
 def deploy(endpoint: str, stack: str = STACK) -> deployment.Deployment:
@@ -35,6 +36,7 @@ def database(service: deployment.Deployment) -> Iterator[Any]:
         host=service.outputs["Host"],
         port=int(service.outputs["Port"]),
         database="facts",
+        application_name=HERE,
     )
     try:
         yield connection
@@ -50,9 +52,9 @@ def stored(connection: Any) -> dict[str, int]:
 
 
 def connections(connection: Any) -> int:
-    """How many connections there are besides this one."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'facts' AND pid <> pg_backend_pid()"
-    return int(connection.run(sql)[0][0])
+    """How many connections the service has."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'facts' AND application_name <> :here"
+    return int(connection.run(sql, here=HERE)[0][0])
 
 
 def produce(service: deployment.Deployment, count: int) -> None:

@@ -242,6 +242,28 @@ def test_memory_used_is_measured(cloud: Cloud):
     assert 95 <= large.max_memory_mb - small.max_memory_mb <= 110
 
 
+def test_memory_is_not_measured_before_it_is_known_how_much_was_preloaded(tmp_path: Path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text(OK)
+    spec = FunctionSpec("arn:f", "f", "$LATEST", "python3.12", "app.handler", tmp_path / "code", timeout_s=60)
+
+    async def scenario():
+        runtimes = Runtimes(tmp_path / "scratch")
+        await runtimes.start()
+        await runtimes.warm()
+        usual = await runtimes.invoke(spec, Invocation("r", b"1"))
+        running = [asyncio.ensure_future(runtimes.invoke(spec, Invocation(f"r{n}", b"1"))) for n in range(4)]
+        while not all(each.done() for each in running):  # looks as often as the loop turns, not ten times a second
+            for environment in list(runtimes._busy.values()):
+                environment.check_memory()
+            await asyncio.sleep(0)
+        await runtimes.close()
+        return usual.max_memory_mb, [each.result().max_memory_mb for each in running]
+
+    usual, measured = asyncio.run(scenario())
+    assert max(measured) <= usual + 5
+
+
 def test_an_init_phase_past_its_limit_is_repeated_within_the_time_limit(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cumulet.runtimes.environment.INIT_LIMIT_S", 0.2)
     assert runtime_model.INIT_LIMIT_S == 10.0
