@@ -51,7 +51,7 @@ def test_it_cannot_be_reached_over_plain_http(pattern, cloud):
         client.get_function_url_config(FunctionName=name)
     for path in (f"/{name}", f"/_aws/execute-api/{name}/prod/", f"/_aws/lambda-url/{name}/"):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(service.endpoint + path, timeout=30)
+            urllib.request.urlopen(service.endpoint + path, timeout=60)
         assert refused.value.code in (403, 404), path
 
 

@@ -268,7 +268,7 @@ def test_one_trace_goes_from_the_request_to_the_row(pattern, service, analytics)
         {"content-type": "application/json", "X-Amzn-Trace-Id": f"Root={root}"},
         method="PUT",
     )
-    with urllib.request.urlopen(ask, timeout=30) as answer:
+    with urllib.request.urlopen(ask, timeout=60) as answer:
         assert answer.status == 200
     service.clock(advance=1)
     assert pattern.people(analytics)["traced"][0] == "Traced"

@@ -21,7 +21,7 @@ KB = 1024
 
 @pytest.fixture
 def db(aws: Any) -> Any:
-    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=30))
+    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=120))
 
 
 @pytest.fixture

@@ -105,7 +105,9 @@ def test_a_server_that_stops_leaves_its_events_to_the_next_start_without_countin
     create_function(server)
     busy = io.BytesIO()
     with zipfile.ZipFile(busy, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("index.py"), "TAKES_A_WHILE = sum(range(10**7))\n" + CODE)
+        archive.writestr(
+            zipfile.ZipInfo("index.py"), "import threading\nTAKES_A_WHILE = threading.Event().wait(0.3)\n" + CODE
+        )
     server.client("lambda").update_function_code(FunctionName="worker", ZipFile=busy.getvalue())
     assert send(server, range(EVENTS)) == set(range(EVENTS))
     server.stop()
@@ -146,7 +148,7 @@ def test_a_function_that_runs_when_the_server_is_stopped_ends_and_has_been_attem
         Code={"ZipFile": buffer.getvalue()},
     )  # fmt: skip
     functions.invoke(FunctionName="slow", InvocationType="Event")
-    assert sqs.receive_message(QueueUrl=began, WaitTimeSeconds=10)["Messages"]
+    assert sqs.receive_message(QueueUrl=began, WaitTimeSeconds=20)["Messages"]
     server.stop()
     server.start()
     assert len(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]) == 1
