@@ -19,6 +19,12 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts servers comes first: the quick tests are left to whoever has nothing to do at the end, and a module that
+    """What takes long comes first: the quick tests are left to whoever has nothing to do at the end, and a module that
     shares a server is seldom spread over two processes."""
-    items.sort(key=lambda item: "patterns" not in item.path.parts and item.get_closest_marker("crash") is None)
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is not None:
+            return 0
+        return 1 if "patterns" in item.path.parts or item.get_closest_marker("crash") is not None else 2
+
+    items.sort(key=turn)

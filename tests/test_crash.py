@@ -90,6 +90,7 @@ def items(client, **request):
     ]
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_of_a_write_load_loses_nothing_acknowledged(server_process):
     seed = random.SystemRandom().randrange(2**32)
     dice = random.Random(seed)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
+from cumulet.cli.main import main
 from cumulet.cli.urls import local_url
 from cumulet.testing import clients
 
@@ -99,11 +100,14 @@ class FunctionFailed(Exception):
 
 
 def deploy(endpoint: str, template: Path, stack: str, **parameters: str) -> Deployment:
-    """Deploy a template with its local code by `cumulet deploy`, which prints what it does."""
-    command = [sys.executable, "-m", "cumulet.cli.main", "deploy", str(template), "--stack", stack]
+    """Deploy a template with its local code as `cumulet deploy` does, which prints what it does. Raises: SystemExit."""
+    arguments = ["deploy", str(template), "--stack", stack, "--endpoint-url", endpoint]
     for name, value in parameters.items():
-        command += ["--parameter", f"{name}={value}"]
-    subprocess.run([*command, "--endpoint-url", endpoint], check=True)
+        arguments += ["--parameter", f"{name}={value}"]
+    try:
+        main.main(arguments, prog_name="cumulet", standalone_mode=False)
+    except click.ClickException as error:
+        raise SystemExit(f"Error: {error.format_message()}") from error
     return attach(endpoint, stack)
 
 

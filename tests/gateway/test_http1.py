@@ -536,7 +536,7 @@ def test_stopping_finishes_what_runs_and_closes_the_idle(tmp_path: Path) -> None
         _, headers, body = reader.answer()
         assert (headers["connection"], body) == ("close", b"done")
         assert reader.closed()
-        stopped.result(10)
+        stopped.result(60)
     running.close()
 
 

@@ -80,6 +80,7 @@ class Load:
                 self.began.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queue", ["q", "q.fifo"])
 def test_kill_9_at_random_moments_loses_no_message_and_brings_none_back(server_process, queue):
     seed = random.SystemRandom().randrange(2**32)
