@@ -53,8 +53,11 @@ def stored(connection: Any) -> int:
 
 def connections(connection: Any) -> int:
     """How many connections the service has."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'webhook' AND application_name <> :here"
-    return int(connection.run(sql, here=HERE)[0][0])
+    sql = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = 'webhook' AND application_name <> '{HERE}'"
+        " AND backend_type = 'client backend'"  # the database's own processes, as those that vacuum, are no connections
+    )
+    return int(connection.run(sql)[0][0])
 
 
 def burst(service: deployment.Deployment, count: int) -> int:

@@ -63,8 +63,11 @@ def changes(connection: Any) -> dict[str, int]:
 
 def connections(connection: Any) -> int:
     """How many connections the service has."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'analytics' AND application_name <> :here"
-    return int(connection.run(sql, here=HERE)[0][0])
+    sql = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = 'analytics' AND application_name <> '{HERE}'"
+        " AND backend_type = 'client backend'"  # the database's own processes, as those that vacuum, are no connections
+    )
+    return int(connection.run(sql)[0][0])
 
 
 def profiles(service: deployment.Deployment) -> dict[str, tuple[str, int]]:
