@@ -1,11 +1,25 @@
-"""S3: buckets and objects, versions, multipart uploads, browser uploads."""
+"""S3: buckets and objects, versions, multipart uploads, browser uploads, notifications."""
 
 from cumulet.kernel.service import Service
-from cumulet.services.s3 import buckets, cfn, copying, listing, multipart, objects, posting, reading, settings, uploads
+from cumulet.services.s3 import (
+    announcing,
+    buckets,
+    cfn,
+    copying,
+    listing,
+    multipart,
+    notifications,
+    objects,
+    posting,
+    reading,
+    settings,
+    uploads,
+)
 
 SERVICE = Service(
     "s3",
-    modules=(buckets, copying, listing, multipart, objects, reading, settings, uploads),
+    modules=(buckets, copying, listing, multipart, notifications, objects, reading, settings, uploads),
     internals={"PostObject": posting.post_object},  # no operation of the model: the gateway reads the form
+    timers={announcing.TIMER: announcing.deliver_again},
     resources=cfn.RESOURCES,
 )

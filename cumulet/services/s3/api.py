@@ -482,6 +482,60 @@ class GetBucketLocationResult(TypedDict):
     LocationConstraint: NotRequired[str]
 
 
+class GetBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketNotificationConfigurationResult = TypedDict(
+    "GetBucketNotificationConfigurationResult",
+    {
+        "TopicConfigurations": "NotRequired[list[TopicConfiguration]]",
+        "QueueConfigurations": "NotRequired[list[QueueConfiguration]]",
+        "LambdaFunctionConfigurations": "NotRequired[list[LambdaFunctionConfiguration]]",
+        "EventBridgeConfiguration": "NotRequired[EventBridgeConfiguration]",
+    },
+)
+
+
+class TopicConfiguration(TypedDict):
+    Id: NotRequired[str]
+    TopicArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class NotificationConfigurationFilter(TypedDict):
+    Key: NotRequired[S3KeyFilter]
+
+
+class S3KeyFilter(TypedDict):
+    FilterRules: NotRequired[list[FilterRule]]
+
+
+class FilterRule(TypedDict):
+    Name: NotRequired[str]
+    Value: NotRequired[str]
+
+
+class QueueConfiguration(TypedDict):
+    Id: NotRequired[str]
+    QueueArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class LambdaFunctionConfiguration(TypedDict):
+    Id: NotRequired[str]
+    LambdaFunctionArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class EventBridgeConfiguration(TypedDict):
+    pass
+
+
 class GetBucketOwnershipControlsRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -1141,6 +1195,17 @@ PutBucketEncryptionRequest = TypedDict(
 
 
 class PutBucketEncryptionResult(TypedDict):
+    pass
+
+
+class PutBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    NotificationConfiguration: GetBucketNotificationConfigurationResult
+    ExpectedBucketOwner: NotRequired[str]
+    SkipDestinationValidation: NotRequired[bool]
+
+
+class PutBucketNotificationConfigurationResult(TypedDict):
     pass
 
 

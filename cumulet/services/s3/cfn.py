@@ -10,14 +10,11 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
+from cumulet.services.s3 import cfn_settings as _cfn
 from cumulet.services.s3.errors import BucketConflict
 
 _SWITCHES = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 _BUCKET = "AWS::S3::Bucket"
-
-
-def _flag(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).lower() == "true"
 
 
 def _tags(p: Properties, scope: Scope) -> list[dict[str, str]]:
@@ -31,7 +28,7 @@ def _refuse(p: Properties) -> None:
         raise NotImplementedOnCumulet(
             f"Property AccessControl {p['AccessControl']} of {_BUCKET} is not supported by Cumulet."
         )
-    if _flag(p.get("ObjectLockEnabled", False)):
+    if _cfn.flag(p.get("ObjectLockEnabled", False)):
         raise NotImplementedOnCumulet(f"Property ObjectLockEnabled of {_BUCKET} is not supported by Cumulet.")
 
 
@@ -43,7 +40,7 @@ def _encryption(p: Properties) -> list[dict[str, Any]]:
         if "ServerSideEncryptionByDefault" in rule:
             made["ApplyServerSideEncryptionByDefault"] = rule["ServerSideEncryptionByDefault"]
         if "BucketKeyEnabled" in rule:
-            made["BucketKeyEnabled"] = _flag(rule["BucketKeyEnabled"])
+            made["BucketKeyEnabled"] = _cfn.flag(rule["BucketKeyEnabled"])
         made.update(
             {name: rule[name] for name in rule if name not in ("ServerSideEncryptionByDefault", "BucketKeyEnabled")}
         )
@@ -62,7 +59,7 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
         call("PutBucketOwnershipControls", Bucket=name, OwnershipControls={"Rules": rules})
     if changed("PublicAccessBlockConfiguration"):
         given = p.get("PublicAccessBlockConfiguration", dict.fromkeys(_SWITCHES, True))
-        switches = {switch: _flag(given.get(switch, False)) for switch in _SWITCHES}
+        switches = {switch: _cfn.flag(given.get(switch, False)) for switch in _SWITCHES}
         call("PutPublicAccessBlock", Bucket=name, PublicAccessBlockConfiguration=switches)
     if changed("VersioningConfiguration"):
         status = p.get("VersioningConfiguration", {}).get("Status", "Suspended")
@@ -73,6 +70,9 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketEncryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
         else:
             call("DeleteBucketEncryption", Bucket=name)
+    if changed("NotificationConfiguration"):
+        wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
+        call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
     tags = _tags(p, scope)
     if tags:
         call("PutBucketTagging", Bucket=name, Tagging={"TagSet": tags})
@@ -149,6 +149,7 @@ BUCKET = Resource(
             "AccessControl",
             "BucketEncryption",
             "BucketName",
+            "NotificationConfiguration",
             "ObjectLockEnabled",
             "OwnershipControls",
             "PublicAccessBlockConfiguration",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
@@ -73,7 +74,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         checksum_type=checksum_type,
         **settings,
     )
-    _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), "Copy")
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
     result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
     if bucket.versioning:

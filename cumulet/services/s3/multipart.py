@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
@@ -220,7 +221,8 @@ def complete_multipart_upload(
         checksum_type=type_,
         parts=[PartOf(number=part.number, size=part.size, checksum=part.checksums[member]) for part in parts],
     )
-    _versions.add(ctx, bucket, version)
+    added = _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, added, "CompleteMultipartUpload")
     _forget(ctx, bucket, upload, {part.number for part in parts})
     result: dict[str, Any] = {
         "Location": f"{ctx.endpoint}/{bucket.name}/{quote(key)}",
