@@ -6,6 +6,7 @@ from cumulet.services.s3 import (
     buckets,
     cfn,
     copying,
+    cors,
     listing,
     multipart,
     notifications,
@@ -18,8 +19,11 @@ from cumulet.services.s3 import (
 
 SERVICE = Service(
     "s3",
-    modules=(buckets, copying, listing, multipart, notifications, objects, reading, settings, uploads),
-    internals={"PostObject": posting.post_object},  # no operation of the model: the gateway reads the form
+    modules=(buckets, copying, cors, listing, multipart, notifications, objects, reading, settings, uploads),
+    internals={
+        "PostObject": posting.post_object,
+        **cors.INTERNALS,
+    },  # no operation of the model: the gateway reads the form
     timers={announcing.TIMER: announcing.deliver_again},
     resources=cfn.RESOURCES,
 )

@@ -279,6 +279,15 @@ class DeleteBucketResult(TypedDict):
     pass
 
 
+class DeleteBucketCorsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketCorsResult(TypedDict):
+    pass
+
+
 class DeleteBucketEncryptionRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -435,6 +444,24 @@ class Grantee(TypedDict):
     ID: NotRequired[str]
     Type: str
     URI: NotRequired[str]
+
+
+class GetBucketCorsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketCorsResult(TypedDict):
+    CORSRules: NotRequired[list[CORSRule]]
+
+
+class CORSRule(TypedDict):
+    ID: NotRequired[str]
+    AllowedHeaders: NotRequired[list[str]]
+    AllowedMethods: list[str]
+    AllowedOrigins: list[str]
+    ExposeHeaders: NotRequired[list[str]]
+    MaxAgeSeconds: NotRequired[int]
 
 
 class GetBucketEncryptionRequest(TypedDict):
@@ -1179,6 +1206,26 @@ AccessControlPolicy = TypedDict(
 
 
 class PutBucketAclResult(TypedDict):
+    pass
+
+
+PutBucketCorsRequest = TypedDict(
+    "PutBucketCorsRequest",
+    {
+        "Bucket": "str",
+        "CORSConfiguration": "CORSConfiguration",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+class CORSConfiguration(TypedDict):
+    CORSRules: list[CORSRule]
+
+
+class PutBucketCorsResult(TypedDict):
     pass
 
 

@@ -70,6 +70,11 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketEncryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
         else:
             call("DeleteBucketEncryption", Bucket=name)
+    if changed("CorsConfiguration"):
+        if "CorsConfiguration" in p:
+            call("PutBucketCors", Bucket=name, CORSConfiguration=_cfn.cors(p["CorsConfiguration"]))
+        else:
+            call("DeleteBucketCors", Bucket=name)
     if changed("NotificationConfiguration"):
         wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
         call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
@@ -149,6 +154,7 @@ BUCKET = Resource(
             "AccessControl",
             "BucketEncryption",
             "BucketName",
+            "CorsConfiguration",
             "NotificationConfiguration",
             "ObjectLockEnabled",
             "OwnershipControls",
