@@ -7,6 +7,7 @@ from cumulet.services.s3 import (
     cfn,
     copying,
     cors,
+    lifecycle,
     listing,
     multipart,
     notifications,
@@ -14,16 +15,21 @@ from cumulet.services.s3 import (
     posting,
     reading,
     settings,
+    sweeping,
     uploads,
 )
 
 SERVICE = Service(
     "s3",
-    modules=(buckets, copying, cors, listing, multipart, notifications, objects, reading, settings, uploads),
+    modules=(buckets, copying, cors, lifecycle, listing, multipart, notifications, objects, reading, settings, uploads),
     internals={
         "PostObject": posting.post_object,
         **cors.INTERNALS,
     },  # no operation of the model: the gateway reads the form
-    timers={announcing.TIMER: announcing.deliver_again},
+    timers={
+        announcing.TIMER: announcing.deliver_again,
+        sweeping.DAILY: sweeping.daily,
+        sweeping.STEP: sweeping.step,
+    },
     resources=cfn.RESOURCES,
 )

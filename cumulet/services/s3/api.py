@@ -297,6 +297,15 @@ class DeleteBucketEncryptionResult(TypedDict):
     pass
 
 
+class DeleteBucketLifecycleRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketLifecycleResult(TypedDict):
+    pass
+
+
 class DeleteBucketOwnershipControlsRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -498,6 +507,78 @@ class ServerSideEncryptionByDefault(TypedDict):
 
 class BlockedEncryptionTypes(TypedDict):
     EncryptionType: NotRequired[list[str]]
+
+
+class GetBucketLifecycleConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketLifecycleConfigurationResult(TypedDict):
+    Rules: NotRequired[list[LifecycleRule]]
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+LifecycleRule = TypedDict(
+    "LifecycleRule",
+    {
+        "Expiration": "NotRequired[LifecycleExpiration]",
+        "ID": "NotRequired[str]",
+        "Prefix": "NotRequired[str]",
+        "Filter": "NotRequired[LifecycleRuleFilter]",
+        "Status": "str",
+        "Transitions": "NotRequired[list[Transition]]",
+        "NoncurrentVersionTransitions": "NotRequired[list[NoncurrentVersionTransition]]",
+        "NoncurrentVersionExpiration": "NotRequired[NoncurrentVersionExpiration]",
+        "AbortIncompleteMultipartUpload": "NotRequired[AbortIncompleteMultipartUpload]",
+    },
+)
+
+
+class LifecycleExpiration(TypedDict):
+    Date: NotRequired[float]
+    Days: NotRequired[int]
+    ExpiredObjectDeleteMarker: NotRequired[bool]
+
+
+LifecycleRuleFilter = TypedDict(
+    "LifecycleRuleFilter",
+    {
+        "Prefix": "NotRequired[str]",
+        "Tag": "NotRequired[Tag]",
+        "ObjectSizeGreaterThan": "NotRequired[int]",
+        "ObjectSizeLessThan": "NotRequired[int]",
+        "And": "NotRequired[LifecycleRuleAndOperator]",
+    },
+)
+
+
+class LifecycleRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+
+
+class Transition(TypedDict):
+    Date: NotRequired[float]
+    Days: NotRequired[int]
+    StorageClass: NotRequired[str]
+
+
+class NoncurrentVersionTransition(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    StorageClass: NotRequired[str]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class NoncurrentVersionExpiration(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class AbortIncompleteMultipartUpload(TypedDict):
+    DaysAfterInitiation: NotRequired[int]
 
 
 class GetBucketLocationRequest(TypedDict):
@@ -1243,6 +1324,22 @@ PutBucketEncryptionRequest = TypedDict(
 
 class PutBucketEncryptionResult(TypedDict):
     pass
+
+
+class PutBucketLifecycleConfigurationRequest(TypedDict):
+    Bucket: str
+    ChecksumAlgorithm: NotRequired[str]
+    LifecycleConfiguration: NotRequired[BucketLifecycleConfiguration]
+    ExpectedBucketOwner: NotRequired[str]
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+class BucketLifecycleConfiguration(TypedDict):
+    Rules: list[LifecycleRule]
+
+
+class PutBucketLifecycleConfigurationResult(TypedDict):
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
 
 
 class PutBucketNotificationConfigurationRequest(TypedDict):

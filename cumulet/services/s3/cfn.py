@@ -75,6 +75,15 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketCors", Bucket=name, CORSConfiguration=_cfn.cors(p["CorsConfiguration"]))
         else:
             call("DeleteBucketCors", Bucket=name)
+    if changed("LifecycleConfiguration"):
+        if "LifecycleConfiguration" in p:
+            given = p["LifecycleConfiguration"]
+            request = {"LifecycleConfiguration": {"Rules": _cfn.lifecycle(given)}}
+            if "TransitionDefaultMinimumObjectSize" in given:
+                request["TransitionDefaultMinimumObjectSize"] = given["TransitionDefaultMinimumObjectSize"]
+            call("PutBucketLifecycleConfiguration", Bucket=name, **request)
+        else:
+            call("DeleteBucketLifecycle", Bucket=name)
     if changed("NotificationConfiguration"):
         wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
         call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
@@ -155,6 +164,7 @@ BUCKET = Resource(
             "BucketEncryption",
             "BucketName",
             "CorsConfiguration",
+            "LifecycleConfiguration",
             "NotificationConfiguration",
             "ObjectLockEnabled",
             "OwnershipControls",

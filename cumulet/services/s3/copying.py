@@ -19,6 +19,7 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import InvalidArgument, InvalidRequest
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -77,6 +78,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
     _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), "Copy")
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
     result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
+    result |= _expiration_header(bucket, version)
     if bucket.versioning:
         result["VersionId"] = version.version
     if from_bucket.versioning or source.version != NULL:

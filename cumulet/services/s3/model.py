@@ -7,6 +7,7 @@
     s3 / bytes / id                       a small body's bytes; larger ones are blobs
     s3 / sequencer / bucket               the last number given to an event
     s3 / notice / id                      an event's message that its destination refused
+    s3 / sweep / bucket                   where the lifecycle's sweep is, while one is under way
     s3 / upload / bucket / key / id       a multipart upload; s3 / part / id / number its parts
 
 Key order is the order of the UTF-8 bytes, which is S3's order.

@@ -16,6 +16,7 @@ from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import rules as _rules
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_key as _check_key
@@ -67,6 +68,7 @@ def create_multipart_upload(ctx: Context, req: api.CreateMultipartUploadRequest)
     if algorithm:
         result["ChecksumAlgorithm"] = algorithm
         result["ChecksumType"] = type_
+    result.update(_rules.abort_headers(bucket, upload))  # type: ignore[typeddict-item]
     return result
 
 
@@ -232,6 +234,7 @@ def complete_multipart_upload(
         "ServerSideEncryption": upload.encryption,
         member: checksum,
         "ChecksumType": type_,
+        **_rules.expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version

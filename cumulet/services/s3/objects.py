@@ -19,6 +19,7 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import EntityTooLarge, MalformedXML, refused
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -74,6 +75,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> 
         "ServerSideEncryption": version.encryption,
         **found,
         "ChecksumType": _checksums.FULL_OBJECT,
+        **_expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version
