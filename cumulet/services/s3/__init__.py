@@ -1,4 +1,4 @@
-"""S3: buckets and objects, versions, multipart uploads, browser uploads, notifications."""
+"""S3: buckets and objects, versions, multipart uploads, browser uploads, notifications, websites."""
 
 from cumulet.kernel.service import Service
 from cumulet.services.s3 import (
@@ -7,25 +7,44 @@ from cumulet.services.s3 import (
     cfn,
     copying,
     cors,
+    hosting,
     lifecycle,
     listing,
     multipart,
     notifications,
     objects,
+    outlying,
     posting,
     reading,
     settings,
     sweeping,
     uploads,
+    website,
 )
 
 SERVICE = Service(
     "s3",
-    modules=(buckets, copying, cors, lifecycle, listing, multipart, notifications, objects, reading, settings, uploads),
+    modules=(
+        buckets,
+        copying,
+        cors,
+        lifecycle,
+        listing,
+        multipart,
+        notifications,
+        objects,
+        outlying,
+        reading,
+        settings,
+        uploads,
+        website,
+    ),
     internals={
-        "PostObject": posting.post_object,
+        "PostObject": posting.post_object,  # no operation of the model: the gateway reads the form
+        "cumulet:WebsiteUrl": hosting.url,
         **cors.INTERNALS,
-    },  # no operation of the model: the gateway reads the form
+    },
+    doors={hosting.DOOR: hosting.serve},
     timers={
         announcing.TIMER: announcing.deliver_again,
         sweeping.DAILY: sweeping.daily,

@@ -333,6 +333,15 @@ class DeleteBucketTaggingResult(TypedDict):
     pass
 
 
+class DeleteBucketWebsiteRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketWebsiteResult(TypedDict):
+    pass
+
+
 class DeleteObjectRequest(TypedDict):
     Bucket: str
     Key: str
@@ -417,6 +426,17 @@ class DeletePublicAccessBlockRequest(TypedDict):
 
 class DeletePublicAccessBlockResult(TypedDict):
     pass
+
+
+class GetBucketAccelerateConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
+
+
+class GetBucketAccelerateConfigurationResult(TypedDict):
+    Status: NotRequired[str]
+    RequestCharged: NotRequired[str]
 
 
 class GetBucketAclRequest(TypedDict):
@@ -590,6 +610,56 @@ class GetBucketLocationResult(TypedDict):
     LocationConstraint: NotRequired[str]
 
 
+class GetBucketLoggingRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketLoggingResult = TypedDict(
+    "GetBucketLoggingResult",
+    {
+        "LoggingEnabled": "NotRequired[LoggingEnabled]",
+    },
+)
+
+
+LoggingEnabled = TypedDict(
+    "LoggingEnabled",
+    {
+        "TargetBucket": "str",
+        "TargetGrants": "NotRequired[list[TargetGrant]]",
+        "TargetPrefix": "str",
+        "TargetObjectKeyFormat": "NotRequired[TargetObjectKeyFormat]",
+    },
+)
+
+
+TargetGrant = TypedDict(
+    "TargetGrant",
+    {
+        "Grantee": "NotRequired[Grantee]",
+        "Permission": "NotRequired[str]",
+    },
+)
+
+
+TargetObjectKeyFormat = TypedDict(
+    "TargetObjectKeyFormat",
+    {
+        "SimplePrefix": "NotRequired[SimplePrefix]",
+        "PartitionedPrefix": "NotRequired[PartitionedPrefix]",
+    },
+)
+
+
+class SimplePrefix(TypedDict):
+    pass
+
+
+class PartitionedPrefix(TypedDict):
+    PartitionDateSource: NotRequired[str]
+
+
 class GetBucketNotificationConfigurationRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -691,6 +761,125 @@ class PolicyStatus(TypedDict):
     IsPublic: NotRequired[bool]
 
 
+class GetBucketReplicationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketReplicationResult = TypedDict(
+    "GetBucketReplicationResult",
+    {
+        "ReplicationConfiguration": "NotRequired[ReplicationConfiguration]",
+    },
+)
+
+
+class ReplicationConfiguration(TypedDict):
+    Role: str
+    Rules: list[ReplicationRule]
+
+
+ReplicationRule = TypedDict(
+    "ReplicationRule",
+    {
+        "ID": "NotRequired[str]",
+        "Priority": "NotRequired[int]",
+        "Prefix": "NotRequired[str]",
+        "Filter": "NotRequired[ReplicationRuleFilter]",
+        "Status": "str",
+        "SourceSelectionCriteria": "NotRequired[SourceSelectionCriteria]",
+        "ExistingObjectReplication": "NotRequired[ExistingObjectReplication]",
+        "Destination": "Destination",
+        "DeleteMarkerReplication": "NotRequired[DeleteMarkerReplication]",
+    },
+)
+
+
+ReplicationRuleFilter = TypedDict(
+    "ReplicationRuleFilter",
+    {
+        "Prefix": "NotRequired[str]",
+        "Tag": "NotRequired[Tag]",
+        "And": "NotRequired[ReplicationRuleAndOperator]",
+    },
+)
+
+
+class ReplicationRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+SourceSelectionCriteria = TypedDict(
+    "SourceSelectionCriteria",
+    {
+        "SseKmsEncryptedObjects": "NotRequired[SseKmsEncryptedObjects]",
+        "ReplicaModifications": "NotRequired[ReplicaModifications]",
+    },
+)
+
+
+class SseKmsEncryptedObjects(TypedDict):
+    Status: str
+
+
+class ReplicaModifications(TypedDict):
+    Status: str
+
+
+class ExistingObjectReplication(TypedDict):
+    Status: str
+
+
+Destination = TypedDict(
+    "Destination",
+    {
+        "Bucket": "str",
+        "Account": "NotRequired[str]",
+        "StorageClass": "NotRequired[str]",
+        "AccessControlTranslation": "NotRequired[AccessControlTranslation]",
+        "EncryptionConfiguration": "NotRequired[EncryptionConfiguration]",
+        "ReplicationTime": "NotRequired[ReplicationTime]",
+        "Metrics": "NotRequired[Metrics]",
+    },
+)
+
+
+class AccessControlTranslation(TypedDict):
+    Owner: str
+
+
+class EncryptionConfiguration(TypedDict):
+    ReplicaKmsKeyID: NotRequired[str]
+
+
+class ReplicationTime(TypedDict):
+    Status: str
+    Time: ReplicationTimeValue
+
+
+class ReplicationTimeValue(TypedDict):
+    Minutes: NotRequired[int]
+
+
+class Metrics(TypedDict):
+    Status: str
+    EventThreshold: NotRequired[ReplicationTimeValue]
+
+
+class DeleteMarkerReplication(TypedDict):
+    Status: NotRequired[str]
+
+
+class GetBucketRequestPaymentRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketRequestPaymentResult(TypedDict):
+    Payer: NotRequired[str]
+
+
 class GetBucketTaggingRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -708,6 +897,57 @@ class GetBucketVersioningRequest(TypedDict):
 class GetBucketVersioningResult(TypedDict):
     Status: NotRequired[str]
     MFADelete: NotRequired[str]
+
+
+class GetBucketWebsiteRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketWebsiteResult = TypedDict(
+    "GetBucketWebsiteResult",
+    {
+        "RedirectAllRequestsTo": "NotRequired[RedirectAllRequestsTo]",
+        "IndexDocument": "NotRequired[IndexDocument]",
+        "ErrorDocument": "NotRequired[ErrorDocument]",
+        "RoutingRules": "NotRequired[list[RoutingRule]]",
+    },
+)
+
+
+class RedirectAllRequestsTo(TypedDict):
+    HostName: str
+    Protocol: NotRequired[str]
+
+
+class IndexDocument(TypedDict):
+    Suffix: str
+
+
+class ErrorDocument(TypedDict):
+    Key: str
+
+
+RoutingRule = TypedDict(
+    "RoutingRule",
+    {
+        "Condition": "NotRequired[Condition]",
+        "Redirect": "Redirect",
+    },
+)
+
+
+class Condition(TypedDict):
+    HttpErrorCodeReturnedEquals: NotRequired[str]
+    KeyPrefixEquals: NotRequired[str]
+
+
+class Redirect(TypedDict):
+    HostName: NotRequired[str]
+    HttpRedirectCode: NotRequired[str]
+    Protocol: NotRequired[str]
+    ReplaceKeyPrefixWith: NotRequired[str]
+    ReplaceKeyWith: NotRequired[str]
 
 
 class GetObjectRequest(TypedDict):
@@ -868,6 +1108,44 @@ class ObjectPart(TypedDict):
     ChecksumXXHASH64: NotRequired[str]
     ChecksumXXHASH3: NotRequired[str]
     ChecksumXXHASH128: NotRequired[str]
+
+
+class GetObjectLockConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetObjectLockConfigurationResult = TypedDict(
+    "GetObjectLockConfigurationResult",
+    {
+        "ObjectLockConfiguration": "NotRequired[ObjectLockConfiguration]",
+    },
+)
+
+
+class ObjectLockConfiguration(TypedDict):
+    ObjectLockEnabled: NotRequired[str]
+    Rule: NotRequired[ObjectLockRule]
+
+
+ObjectLockRule = TypedDict(
+    "ObjectLockRule",
+    {
+        "DefaultRetention": "NotRequired[DefaultRetention]",
+    },
+)
+
+
+class DefaultRetention(TypedDict):
+    Mode: NotRequired[str]
+    Days: NotRequired[int]
+    Years: NotRequired[int]
+    DefaultEventHold: NotRequired[EventHoldDuration]
+
+
+class EventHoldDuration(TypedDict):
+    Days: NotRequired[int]
+    Years: NotRequired[int]
 
 
 class GetObjectTaggingRequest(TypedDict):
@@ -1259,6 +1537,25 @@ class Part(TypedDict):
     ChecksumXXHASH128: NotRequired[str]
 
 
+PutBucketAccelerateConfigurationRequest = TypedDict(
+    "PutBucketAccelerateConfigurationRequest",
+    {
+        "Bucket": "str",
+        "AccelerateConfiguration": "AccelerateConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+    },
+)
+
+
+class AccelerateConfiguration(TypedDict):
+    Status: NotRequired[str]
+
+
+class PutBucketAccelerateConfigurationResult(TypedDict):
+    pass
+
+
 PutBucketAclRequest = TypedDict(
     "PutBucketAclRequest",
     {
@@ -1342,6 +1639,30 @@ class PutBucketLifecycleConfigurationResult(TypedDict):
     TransitionDefaultMinimumObjectSize: NotRequired[str]
 
 
+PutBucketLoggingRequest = TypedDict(
+    "PutBucketLoggingRequest",
+    {
+        "Bucket": "str",
+        "BucketLoggingStatus": "BucketLoggingStatus",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+BucketLoggingStatus = TypedDict(
+    "BucketLoggingStatus",
+    {
+        "LoggingEnabled": "NotRequired[LoggingEnabled]",
+    },
+)
+
+
+class PutBucketLoggingResult(TypedDict):
+    pass
+
+
 class PutBucketNotificationConfigurationRequest(TypedDict):
     Bucket: str
     NotificationConfiguration: GetBucketNotificationConfigurationResult
@@ -1379,6 +1700,26 @@ class PutBucketPolicyRequest(TypedDict):
 
 
 class PutBucketPolicyResult(TypedDict):
+    pass
+
+
+PutBucketRequestPaymentRequest = TypedDict(
+    "PutBucketRequestPaymentRequest",
+    {
+        "Bucket": "str",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "RequestPaymentConfiguration": "RequestPaymentConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+class RequestPaymentConfiguration(TypedDict):
+    Payer: str
+
+
+class PutBucketRequestPaymentResult(TypedDict):
     pass
 
 
@@ -1421,6 +1762,33 @@ class VersioningConfiguration(TypedDict):
 
 
 class PutBucketVersioningResult(TypedDict):
+    pass
+
+
+PutBucketWebsiteRequest = TypedDict(
+    "PutBucketWebsiteRequest",
+    {
+        "Bucket": "str",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "WebsiteConfiguration": "WebsiteConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+WebsiteConfiguration = TypedDict(
+    "WebsiteConfiguration",
+    {
+        "ErrorDocument": "NotRequired[ErrorDocument]",
+        "IndexDocument": "NotRequired[IndexDocument]",
+        "RedirectAllRequestsTo": "NotRequired[RedirectAllRequestsTo]",
+        "RoutingRules": "NotRequired[list[RoutingRule]]",
+    },
+)
+
+
+class PutBucketWebsiteResult(TypedDict):
     pass
 
 

@@ -84,6 +84,11 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketLifecycleConfiguration", Bucket=name, **request)
         else:
             call("DeleteBucketLifecycle", Bucket=name)
+    if changed("WebsiteConfiguration"):
+        if "WebsiteConfiguration" in p:
+            call("PutBucketWebsite", Bucket=name, WebsiteConfiguration=_cfn.website(p["WebsiteConfiguration"]))
+        else:
+            call("DeleteBucketWebsite", Bucket=name)
     if changed("NotificationConfiguration"):
         wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
         call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
@@ -94,7 +99,7 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
         call("DeleteBucketTagging", Bucket=name)
 
 
-def _created(name: str, scope: Scope) -> Created:
+def _created(call: Call, name: str, scope: Scope) -> Created:
     return Created(
         name,
         {
@@ -102,6 +107,7 @@ def _created(name: str, scope: Scope) -> Created:
             "DomainName": f"{name}.s3.amazonaws.com",
             "RegionalDomainName": f"{name}.s3.{scope.region}.amazonaws.com",
             "DualStackDomainName": f"{name}.s3.dualstack.{scope.region}.amazonaws.com",
+            "WebsiteURL": call("cumulet:WebsiteUrl", Bucket=name)["Url"],
         },
     )
 
@@ -116,7 +122,7 @@ def _create_bucket(call: Call, p: Properties, scope: Scope) -> Created:
         request["CreateBucketConfiguration"] = {"LocationConstraint": scope.region}
     call("CreateBucket", **request)
     _configure(call, name, p, {}, scope)
-    return _created(name, scope)
+    return _created(call, name, scope)
 
 
 def _exists(call: Call, name: str) -> bool:
@@ -134,7 +140,7 @@ def _update_bucket(call: Call, p: Properties, old: Properties, scope: Scope) -> 
     _refuse(p)
     name = str(scope.physical_id)
     _configure(call, name, p, old, scope)
-    return _created(name, scope)
+    return _created(call, name, scope)
 
 
 def _delete_bucket(call: Call, p: Properties, scope: Scope) -> None:
@@ -171,6 +177,7 @@ BUCKET = Resource(
             "PublicAccessBlockConfiguration",
             "Tags",
             "VersioningConfiguration",
+            "WebsiteConfiguration",
         ]
     ),
     create=_create_bucket,

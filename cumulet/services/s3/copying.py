@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cumulet.services.s3 import api
 
 _LARGEST_COPY = 5 * 1024**3
+_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation"})
 
 
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
@@ -45,7 +46,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         )
     replaces = req.get("MetadataDirective") == "REPLACE"
     onto_itself = from_bucket.name == bucket.name and source.key == key and "?versionId=" not in req["CopySource"]
-    if onto_itself and not replaces and "StorageClass" not in req and req.get("TaggingDirective") != "REPLACE":
+    if onto_itself and not replaces and not _CHANGES.intersection(req) and req.get("TaggingDirective") != "REPLACE":
         raise InvalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."

@@ -147,6 +147,10 @@ class InvalidDigest(AwsError):
     pass
 
 
+class InvalidRedirectLocation(AwsError):
+    pass
+
+
 class InvalidTag(AwsError):
     pass
 

@@ -87,6 +87,7 @@ class Version(Record):
     checksum_type: str = ""
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""  # WebsiteRedirectLocation
     parts: list[PartOf] = field(default_factory=list)
 
 
@@ -99,6 +100,7 @@ class Upload(Record):
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""
     algorithm: str = ""
     checksum_type: str = ""
 

@@ -219,6 +219,7 @@ def complete_multipart_upload(
         tags=upload.tags,
         storage_class=upload.storage_class,
         encryption=upload.encryption,
+        redirect=upload.redirect,
         checksums={member: checksum},
         checksum_type=type_,
         parts=[PartOf(number=part.number, size=part.size, checksum=part.checksums[member]) for part in parts],

@@ -67,6 +67,8 @@ def _described(bucket: Bucket, found: Version, req: Mapping[str, Any]) -> tuple[
         result["VersionId"] = found.version
     if found.storage_class != "STANDARD":
         result["StorageClass"] = found.storage_class
+    if found.redirect:
+        result["WebsiteRedirectLocation"] = found.redirect
     if found.tags:
         result["TagCount"] = len(found.tags)
     if partial:
