@@ -8,4 +8,23 @@ SERVICE = Service(
     modules=(buckets, copying, listing, multipart, objects, reading, settings, uploads),
     internals={"PostObject": posting.post_object},  # no operation of the model: the gateway reads the form
     resources=cfn.RESOURCES,
+    subjects=dict.fromkeys(
+        (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetObject",
+            "HeadObject",
+            "ListObjects",
+            "ListObjectsV2",
+            "PostObject",
+            "PutObject",
+            "UploadPart",
+            "UploadPartCopy",
+        ),
+        "Bucket",
+    ),
 )

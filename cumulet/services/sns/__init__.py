@@ -13,4 +13,5 @@ SERVICE = Service(
     timers={"sns.deliver": delivery.deliver, "sns.expire": confirming.expire},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
+    subjects={"Publish": lambda req: req.get("TopicArn") or req.get("TargetArn"), "PublishBatch": "TopicArn"},
 )
