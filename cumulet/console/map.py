@@ -44,7 +44,13 @@ def _edge(edge: Edge, now: float) -> Json:
     place, failure = edge.place, edge.failure
     error = None if failure is None else {"code": failure.code, "message": failure.message, "at": failure.at}
     traces = [
-        {"trace_id": seen.trace_id, "at": seen.at, "duration_ms": seen.duration_ms, "status": seen.status}
+        {
+            "trace_id": seen.trace_id,
+            "name": seen.name,
+            "at": seen.at,
+            "duration_ms": seen.duration_ms,
+            "status": seen.status,
+        }
         for seen in reversed(edge.traces)
     ]
     return {

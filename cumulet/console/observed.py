@@ -66,6 +66,7 @@ class Seen:
     """One call of an edge, to be looked up in the traces."""
 
     trace_id: str
+    name: str
     at: float
     duration_ms: float
     status: str
@@ -87,7 +88,7 @@ class Edge:
         duration_ms = (span.ended - span.started) * 1e3
         self.count += 1
         self._durations.append(duration_ms)
-        self.traces.append(Seen(span.trace_id, span.at, duration_ms, span.status))
+        self.traces.append(Seen(span.trace_id, span.name, span.at, duration_ms, span.status))
         if span.status != "ok":
             self.errors += 1
             self.failure = Failure(span.status, span.error, span.at)
