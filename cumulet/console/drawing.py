@@ -16,7 +16,7 @@ from cumulet.console.observed import Edge
 from cumulet.console.resources import Resource
 
 _LABEL_CHARACTERS = 24
-_ERROR_CHARACTERS = 30
+_ERROR_CHARACTERS = 24
 _APART = 3.5  # half the distance of the two arrows of a synchronous call
 _MARKS = {"small": (7, 6), "large": (15, 15)}  # arrow heads: length, width
 _NOTHING = "Nothing is deployed and nothing was called yet."
@@ -39,7 +39,7 @@ def draw(found: Map, style: bool = True) -> bytes:
     if not found.nodes:
         parts.append(f'<text class="nothing" x="24" y="44">{_NOTHING}</text>')
     for number, edge in enumerate(found.edges):
-        parts.append(_edge(edge, layout.routes[number], names, found.now))
+        parts.append(_edge(edge, layout.routes[number], layout.labels[number], names, found.now))
     parts += [_node(node, layout) for node in found.nodes]
     parts.append("</svg>")
     return "".join(parts).encode()
@@ -82,7 +82,7 @@ def _node(node: Resource, layout: Layout) -> str:
     )
 
 
-def _edge(edge: Edge, route: list[Point], names: dict[str, str], now: float) -> str:
+def _edge(edge: Edge, route: list[Point], at: Point, names: dict[str, str], now: float) -> str:
     place, kind = edge.place, kind_of(edge)
     failing = edge.errors > 0 or place.lost
     error = "-error" if failing else ""
@@ -103,7 +103,7 @@ def _edge(edge: Edge, route: list[Point], names: dict[str, str], now: float) -> 
     return (
         f'<g class="edge {kind}{" error" if failing else ""}{" lost" if place.lost else ""}" data-id="{_text(edge_id(edge))}" '
         f'tabindex="0" role="button" aria-label="{_text(said)}"><title>{_text(said)}</title>'
-        f'<path class="hit" d="{ways[0]}"/>{arrows}{_label(edge, route, now)}</g>'
+        f'<path class="hit" d="{ways[0]}"/>{arrows}{_label(edge, at, now)}</g>'
     )
 
 
@@ -111,17 +111,14 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _label(edge: Edge, route: list[Point], now: float) -> str:
+def _label(edge: Edge, place: Point, now: float) -> str:
     """How often, how often in the last minute, how long; and what went wrong, beneath."""
-    (x1, y1), (x2, y2) = route[-2:] if route[0][0] < route[-1][0] else route[:2]
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2 - 8
-    if edge.place.origin == edge.place.target:
-        y -= 24
+    x, y = place[0], place[1] - 8
     text = f"{edge.count}× · {edge.last_minute(now)}/min · {_duration(edge.quantile(0.5))}"
     label = f'<text class="rate" x="{x:g}" y="{y:g}">{_text(text)}</text>'
     if edge.failure is not None:
         wrong = _short(f"{edge.errors}× {edge.failure.code}", _ERROR_CHARACTERS)
-        label += f'<text class="rate wrong" x="{x:g}" y="{y + 24:g}">{_text(wrong)}</text>'
+        label += f'<text class="rate wrong" x="{x:g}" y="{y + 22:g}">{_text(wrong)}</text>'
     return label
 
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 176, 54
-_GAP_X, _GAP_Y, _LANE = 176, 34, 26
+_GAP_X, _GAP_Y, _LANE = 210, 34, 26
 _MARGIN = 24
 _PORT = 15.0  # between the ends of edges on one side of a node
+_BEND = 70  # how much of the way between two nodes an edge takes to come to the other's height
 _SWEEPS = 8
 _ROW = 5  # nodes without edges, beside each other
 
@@ -24,12 +25,13 @@ Line = tuple[str, str]
 
 @dataclass
 class Layout:
-    """Where a node's box begins; the points that an edge passes, from its caller on, by its number."""
+    """Where a node's box begins; by an edge's number the points that it passes, from its caller on, and its label's place."""
 
     width: float = 0.0
     height: float = 0.0
     boxes: dict[str, Point] = field(default_factory=dict)
     routes: dict[int, list[Point]] = field(default_factory=dict)
+    labels: dict[int, Point] = field(default_factory=dict)
 
 
 def arrange(nodes: Sequence[str], edges: Sequence[Line]) -> Layout:
@@ -46,6 +48,7 @@ def arrange(nodes: Sequence[str], edges: Sequence[Line]) -> Layout:
         if a == b:
             x, y = layout.boxes[a]
             layout.routes[number] = [(x + WIDTH * 0.6, y), (x + WIDTH * 0.8, y)]
+            layout.labels[number] = (x + WIDTH * 0.7, y - 18)
     _below(layout, [node for node in nodes if node not in joined])
     for name in [name for name in layout.boxes if "\0" in name]:
         del layout.boxes[name]
@@ -177,15 +180,21 @@ def _route(layout: Layout, lines: Sequence[tuple[int, str, str]], chains: dict[L
             ports[node, side, number] = (place - (len(others) - 1) / 2) * step
     for number, (turned, way) in ways.items():
         left, right = way[0], way[-1]
-        points = [(layout.boxes[left][0] + WIDTH, _middle(layout, left) + ports[left, True, number])]
+        begin = (layout.boxes[left][0] + WIDTH, _middle(layout, left) + ports[left, True, number])
+        end = (layout.boxes[right][0], _middle(layout, right) + ports[right, False, number])
+        points = [begin]
         for name in way[1:-1]:
-            x, y = (
-                layout.boxes[name][0],
-                _middle(layout, name) + max(-_LANE / 2, min(_LANE / 2, ports[left, True, number])),
-            )
+            x = layout.boxes[name][0]
+            y = _middle(layout, name) + max(-_LANE / 2, min(_LANE / 2, ports[left, True, number]))
             points += [(x, y), (x + WIDTH, y)]
-        points.append((layout.boxes[right][0], _middle(layout, right) + ports[right, False, number]))
+        if len(points) == 1:  # it bends where more edges end, and runs on where there is room for its label
+            early = len(ends[left, True]) >= len(ends[right, False])
+            points.append((begin[0] + _BEND, end[1]) if early else (end[0] - _BEND, begin[1]))
+        points.append(end)
         layout.routes[number] = points[::-1] if turned else points
+        runs = [(b[0] - a[0], (a[0] + b[0]) / 2, a[1]) for a, b in itertools.pairwise(points) if a[1] == b[1]]
+        _, x, y = max(runs)
+        layout.labels[number] = (x, y)
 
 
 def _middle(layout: Layout, name: str) -> float:
