@@ -16,7 +16,7 @@ from cumulet.console.observed import Edge
 from cumulet.console.resources import Resource
 
 _LABEL_CHARACTERS = 24
-_ERROR_CHARACTERS = 24
+_ERROR_CHARACTERS = 22
 _APART = 3.5  # half the distance of the two arrows of a synchronous call
 _MARKS = {"small": (7, 6), "large": (15, 15)}  # arrow heads: length, width
 _NOTHING = "Nothing is deployed and nothing was called yet."
@@ -118,7 +118,7 @@ def _label(edge: Edge, place: Point, now: float) -> str:
     label = f'<text class="rate" x="{x:g}" y="{y:g}">{_text(text)}</text>'
     if edge.failure is not None:
         wrong = _short(f"{edge.errors}× {edge.failure.code}", _ERROR_CHARACTERS)
-        label += f'<text class="rate wrong" x="{x:g}" y="{y + 22:g}">{_text(wrong)}</text>'
+        label += f'<text class="rate wrong" x="{x:g}" y="{y + 24:g}">{_text(wrong)}</text>'
     return label
 
 
