@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cumulet.console.resources import CLIENT, ids_of, of_arn
 from cumulet.kernel.trace import Span, Tracer
@@ -42,8 +43,7 @@ _HANDED_ON = frozenset(
 _INVOKES = ("lambda.Invoke", "lambda.InvokeAsync", "lambda.InvokeWithResponseStream")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What an edge is: from whom to whom, whether the caller waits, and whether it takes away what failed."""
 
     origin: str

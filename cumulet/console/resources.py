@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from cumulet.aws.arn import Arn
@@ -55,6 +56,7 @@ class Resource:
     member: bool = False
 
 
+@lru_cache(4096)
 def ids_of(subject: Subject | None) -> tuple[str, ...]:
     """The ids of the resources that a step asks; () where it asks none that can be told."""
     if subject is None:
