@@ -282,7 +282,7 @@ class Pipeline:
     async def perform(self, effect: Effect, parent: Span) -> Any:
         """What the performer returned, or the EffectFailed it raised."""
         self.faults.hit("effect.perform")
-        span = self.tracer.begin(effect.kind, "effect", self.clock.now(), parent)
+        span = self.tracer.below(parent, effect.kind, "effect", self.clock.now())
         try:
             outcome = await self.performers[effect.kind](span, *effect.args)
         except EffectFailed as failure:
@@ -321,8 +321,10 @@ class Pipeline:
             raise _unknown(service, operation)
         if not operation.startswith(OWN):
             self._check(service, operation, request)
+        elif (service, operation[len(OWN) :]) in self.operations:  # our own form of AWS's operation, and shown as that
+            operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
-        span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span)
+        span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
         subject = self._subjects.get((service, operation))
         if subject is not None:
             span.subject = (service, account or ctx.account, region or ctx.region, _named(subject, request))

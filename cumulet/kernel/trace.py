@@ -110,21 +110,20 @@ class Tracer:
         self._running: dict[str, Span] = {}  # effects: what a function that runs asks hangs under them
         self.ended = 0  # how many spans there were
 
-    def begin(self, name: str, kind: str, at: float, parent: str | Span | None = None, detail: str = "") -> Span:
-        """Start a span under `parent`, a span or an X-Amzn-Trace-Id value, or a new trace."""
-        above: Span | None = None
-        root: str | None = None
-        up: str | None = None
-        if isinstance(parent, Span):
-            above, root, up = parent, parent.trace_id, parent.span_id
-        elif parent:
-            root, up = parse(parent)
-            above = self._running.get(up) if up else None
+    def begin(self, name: str, kind: str, at: float, parent: str | None = None, detail: str = "") -> Span:
+        """Start a span under `parent`, an X-Amzn-Trace-Id value, or a new trace."""
+        root, up = parse(parent) if parent else (None, None)
         if root is None:
             root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
-        span = Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail, above=above)
+        above = self._running.get(up) if up is not None else None
+        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail, above=above)
+
+    def below(self, parent: Span, name: str, kind: str, at: float) -> Span:
+        """Start a span under one that has not ended."""
+        id_, began = f"{self._bits(64):016x}", time.perf_counter()
+        span = Span(parent.trace_id, id_, parent.span_id, name, kind, at, began, above=parent)
         if kind == "effect":
-            self._running[span.span_id] = span
+            self._running[id_] = span
         return span
 
     def end(self, span: Span, status: str = "ok", error: str = "") -> None:

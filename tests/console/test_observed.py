@@ -5,7 +5,7 @@ import pytest
 from cumulet.console import observed as observing
 from cumulet.console.observed import Observed, Place
 from cumulet.console.resources import ids_of, in_stack, of_arn, resource
-from cumulet.kernel.trace import Tracer
+from cumulet.kernel.trace import Span, Tracer
 
 F, G = (f"arn:aws:lambda:us-east-1:1:function:{name}" for name in "fg")
 QUEUE = "arn:aws:sqs:us-east-1:1:q"
@@ -14,7 +14,12 @@ TAB = "arn:aws:dynamodb:us-east-1:1:table/tab"
 
 
 def step(tracer, name, kind, parent=None, subject=None, at=0.0):
-    span = tracer.begin(name, kind, at, parent)
+    below = isinstance(parent, Span) or kind == "effect"
+    span = (
+        tracer.below(parent or Span("t", "", None, "", "", at, 0.0), name, kind, at)
+        if below
+        else tracer.begin(name, kind, at, parent)
+    )
     span.subject = subject
     return span
 
