@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cumulet.console.drawing import draw, style_sheet
@@ -133,7 +133,7 @@ graphs = st.tuples(st.lists(names, unique=True), st.lists(st.tuples(names, names
 
 
 @given(graphs)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_two_nodes_overlap_and_every_edge_joins_its_two(graph):
     """A4: readable for any calls, cycles and doubles among them."""
     alone, edges = graph
@@ -156,7 +156,7 @@ def test_no_two_nodes_overlap_and_every_edge_joins_its_two(graph):
 
 
 @given(st.lists(st.tuples(names, names).filter(lambda line: line[0] < line[1]), min_size=1, max_size=24))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_calls_go_from_left_to_right(edges):
     layout = arrange(sorted({end for line in edges for end in line}), edges)
     for a, b in edges:

@@ -14,12 +14,10 @@ TAB = "arn:aws:dynamodb:us-east-1:1:table/tab"
 
 
 def step(tracer, name, kind, parent=None, subject=None, at=0.0):
-    below = isinstance(parent, Span) or kind == "effect"
-    span = (
-        tracer.below(parent or Span("t", "", None, "", "", at, 0.0), name, kind, at)
-        if below
-        else tracer.begin(name, kind, at, parent)
-    )
+    if isinstance(parent, Span) or kind == "effect":
+        span = tracer.below(parent or tracer.begin("timer", "timer", at), name, kind, at)
+    else:
+        span = tracer.begin(name, kind, at, parent)
     span.subject = subject
     return span
 
