@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cumulet import __version__
 from cumulet.engines.supervisor import Engines
 from cumulet.gateway.gateway import Gateway, Hooks, Identity
@@ -51,7 +53,7 @@ SERVICES = (
     Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
     Manifest("logs"),
     Manifest("rds"),
-    Manifest("s3"),
+    Manifest("s3", doors=("s3-website",)),
     Manifest("sns", doors=("sns",)),
     Manifest("sqs"),
     Manifest("sts"),
@@ -174,6 +176,7 @@ class Cloud:
     ) -> InvocationResult:
         """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
         span.name = f"invoke {spec.function_name}"
+        span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
         try:
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
@@ -192,6 +195,8 @@ class Cloud:
             raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
         cold = f", init {result.init_ms:.1f} ms" if result.init_ms is not None else ""
         span.detail = f"({result.duration_ms:.1f} ms{cold}, {result.status})"
+        if result.function_error is not None:
+            span.status, span.error = _said(result)
         return result
 
     async def _provision(
@@ -232,3 +237,14 @@ class Cloud:
                 self._sessions.clear()
             self._sessions[access_key] = (identity, found["Expiration"])
         return identity
+
+
+def _said(result: InvocationResult) -> tuple[str, str]:
+    """(code, message) of a function's error, for the trace."""
+    try:
+        said = msgspec.json.decode(result.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return str(result.function_error), ""
+    return str(said.get("errorType") or result.function_error)[:200], str(said.get("errorMessage", ""))[:1000]

@@ -51,4 +51,23 @@ SERVICE = Service(
         sweeping.STEP: sweeping.step,
     },
     resources=cfn.RESOURCES,
+    subjects=dict.fromkeys(
+        (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetObject",
+            "HeadObject",
+            "ListObjects",
+            "ListObjectsV2",
+            "PostObject",
+            "PutObject",
+            "UploadPart",
+            "UploadPartCopy",
+        ),
+        "Bucket",
+    ),
 )
