@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from hashlib import md5
 
-from cumulet.aws.http import HttpResponse
+from cumulet.aws.http import Body, HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.services.apigateway import methodsettings
 from cumulet.services.apigateway.exchange import Exchange
@@ -71,8 +71,7 @@ def _story(exchange: Exchange, response: HttpResponse, data: bool) -> Iterator[t
         yield False, f"Method request path: {shown(exchange.path_parameters)}"
         yield False, f"Method request query string: {shown(_last(exchange.query))}"
         yield False, f"Method request headers: {shown(_last(exchange.headers))}"
-        body = exchange.http.read_body().decode("utf-8", "replace")
-        yield False, f"Method request body before transformations: {body}"
+        yield False, f"Method request body before transformations: {_start_of(exchange.http.body)}"
     yield from _leg(exchange, data)
     failure = _FAILURES.get(exchange.error.get("responseType", ""))
     if failure is not None:
@@ -102,6 +101,14 @@ def _leg(exchange: Exchange, data: bool) -> Iterator[tuple[bool, str]]:
     if data:
         yield False, f"Endpoint response headers: {shown(leg.answer_headers)}"
         yield False, f"Endpoint response body before transformations: {leg.answer.decode('utf-8', 'replace')}"
+
+
+def _start_of(body: Body) -> str:
+    """As much of a body as a line may show."""
+    if isinstance(body, bytes):
+        return body[:LINE_MAX_BYTES].decode("utf-8", "replace")
+    with body.path.open("rb") as file:
+        return file.read(LINE_MAX_BYTES).decode("utf-8", "replace")
 
 
 def _last(values: Mapping[str, list[str]]) -> dict[str, str]:

@@ -21,8 +21,8 @@ def count(ctx: Context, exchange: Exchange, response: HttpResponse) -> None:
         method, _, resource = key.rpartition(" ")
         dimensions.append({**dimensions[1], "Method": method or key, "Resource": resource if method else key})
     latency_ms = float(int((ctx.now - exchange.at) * 1000))
-    body = response.body if isinstance(response.body, bytes) else b""
-    processed = float(len(body) + len(exchange.http.read_body()))
+    sent, body = exchange.http.body, response.body if isinstance(response.body, bytes) else b""
+    processed = float(len(body) + (len(sent) if isinstance(sent, bytes) else sent.size))
     values: list[tuple[str, float, str]] = [
         ("Count", 1.0, "Count"),
         ("4xx", float(400 <= status < 500), "Count"),
