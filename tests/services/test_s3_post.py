@@ -38,7 +38,7 @@ class Answer:
 
 def send(url: str, body: Any, content_type: str, **headers: str) -> Answer:
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     connection.request("POST", parts.path or "/", body, {"Content-Type": content_type, **headers})
     answer = Answer(connection.getresponse())
     connection.close()
