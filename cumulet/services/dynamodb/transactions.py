@@ -25,13 +25,13 @@ from cumulet.services.dynamodb.transacting import (
     MAX_TRANSACTION_BYTES,
     cancelled,
     consumed,
+    one_account,
     prepare_all,
     write_all,
 )
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
-_ACTIONS = ("ConditionCheck", "Put", "Delete", "Update")
 _TOKEN_S = 600.0
 
 
@@ -50,7 +50,9 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
     Source: DynamoDB API_TransactWriteItems (read 2026-11).
     """
     token: str | None = req.get("ClientRequestToken")
-    key = ("dynamodb", "token", ctx.account, ctx.region, token) if token else None
+    if not token:
+        return _write(ctx, req)
+    key = ("dynamodb", "token", ctx.account, ctx.region, token)
     digest = hashlib.sha256(msgspec.json.encode(req["TransactItems"])).digest()
     written, first = once(
         ctx, key, _TOKEN_S, Written, lambda: Written(digest=digest, answer=msgspec.json.encode(_write(ctx, req)))
@@ -59,20 +61,19 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
         raise IdempotentParameterMismatchException(
             "The provided request parameters do not match a previous request with the same client request token"
         )
-    out: Json = msgspec.json.decode(written.answer)
     if not first:
-        out = _repeated(ctx, req)
+        return _repeated(ctx, req)
+    out: Json = msgspec.json.decode(written.answer)
     return out
 
 
 def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
     """(the change, whether a failed condition shows the item)."""
-    actions = [name for name in _ACTIONS if name in entry]
-    if len(actions) != 1 or len(entry) != 1:
+    if len(entry) != 1:
         raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
-    spec = entry[actions[0]]
+    ((action, spec),) = entry.items()
     show = spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    match actions[0]:
+    match action:
         case "Put":
             return prepare_put(ctx, spec), show
         case "Update":
@@ -111,6 +112,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
     layouts: dict[str, Layout] = {}
+    accounts: set[str] = set()
     size = 0
     for entry in req["TransactItems"]:
         get = entry["Get"]
@@ -120,6 +122,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         binding.finish()
         layout = open_table(ctx, get["TableName"])
         layouts[layout.table.name] = layout
+        accounts.add(layout.table.account)
         try:
             row = ctx.tx.get_bytes(layout.key_of(key))
         except ValidationException as error:
@@ -135,6 +138,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
             responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
+    one_account(accounts)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
