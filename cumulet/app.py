@@ -51,7 +51,7 @@ SERVICES = (
     Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
     Manifest("logs"),
     Manifest("rds"),
-    Manifest("s3"),
+    Manifest("s3", doors=("s3-website",)),
     Manifest("sns", doors=("sns",)),
     Manifest("sqs"),
     Manifest("sts"),
