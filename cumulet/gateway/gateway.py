@@ -14,7 +14,7 @@ import msgspec
 from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.gateway import admin, cors, doors, jsondoor, postform
+from cumulet.gateway import admin, bucketcors, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
@@ -67,10 +67,12 @@ class Gateway:
             if door is not None:
                 return self._door(*door, reply)
             if "origin" in request.headers:
-                if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-                    reply(cors.preflight(request))
+                asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+                found = bucketcors.verdict(self, request, asks=asks)
+                if asks:
+                    reply(bucketcors.preflight(self, request, found) if found else cors.preflight(request))
                     return None
-                reply = cors.allowing(request, reply)
+                reply = bucketcors.allowing(found, reply) if found else cors.allowing(request, reply)
             return self._operation(request, reply)
         except Exception as error:
             request_id = self.pipeline.ids.uuid()

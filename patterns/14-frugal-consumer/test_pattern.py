@@ -24,7 +24,7 @@ def depths(service):
     return found
 
 
-def until(check, seconds=60):
+def until(check, seconds=180):
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "it did not come to that"

@@ -15,7 +15,7 @@ from .dynamodb_limits import KB, key, limited, make, put, refused
 
 @pytest.fixture
 def db(aws: Any) -> Any:
-    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=30))
+    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=120))
 
 
 @pytest.fixture
