@@ -21,6 +21,7 @@ from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
+from cumulet.keystore import MasterKey, rsa_pair
 from cumulet.outbound import Outbound
 from cumulet.runtimes import (
     FunctionSpec,
@@ -42,6 +43,7 @@ from cumulet.services import (
     dynamodbstreams,
     events,
     iam,
+    kms,
     lambda_,
     logs,
     rds,
@@ -63,6 +65,7 @@ SERVICES: tuple[Service, ...] = (
     dynamodbstreams.SERVICE,
     events.SERVICE,
     iam.SERVICE,
+    kms.SERVICE,
     lambda_.SERVICE,
     logs.SERVICE,
     rds.SERVICE,
@@ -102,6 +105,7 @@ class Cloud:
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.outbound = Outbound()
+        self.master_key = MasterKey(config.data)
         self.engines = Engines(folder / "engines", config.data is not None, self._engine_ended)
         self.pipeline = Pipeline(
             self.store,
@@ -116,11 +120,12 @@ class Cloud:
                 "provision": self._provision,
                 "sam.transform": self.sam.transform,
                 "http": self.outbound.perform,
+                "kms.pair": rsa_pair,
                 **self.engines.performers(),
             },
             metrics=("cloudwatch", "cumulet:Record"),
         )
-        self.pipeline.volatile["engines.running"] = self.engines.running
+        self._lend()
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
@@ -165,7 +170,12 @@ class Cloud:
         self.runtimes.give_up()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
+        self._lend()
+
+    def _lend(self) -> None:
+        """What services may ask of the machine."""
         self.pipeline.volatile["engines.running"] = self.engines.running
+        self.pipeline.volatile["kms.master"] = self.master_key.read
 
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)
