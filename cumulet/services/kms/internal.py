@@ -16,7 +16,7 @@ import msgspec
 
 from cumulet.kernel.context import Context
 from cumulet.services.kms import making, material
-from cumulet.services.kms.errors import InvalidCiphertextException, InvalidKeyUsageException, no_access
+from cumulet.services.kms.errors import InvalidCiphertextException, InvalidKeyUsageException, NotFoundException
 from cumulet.services.kms.lookup import enabled, key_named
 from cumulet.services.kms.model import Key, key_key
 
@@ -100,7 +100,7 @@ def _in_use(ctx: Context, name: str, context: dict[str, str], reuse_s: float) ->
 def unseal(ctx: Context, req: Mapping[str, Any]) -> Json:
     """Internal `cumulet:Open`: the Plaintext of what was Sealed; a data key is remembered for ReuseSeconds.
 
-    Raises: DisabledException, KMSInvalidStateException, AccessDeniedException where the key is gone.
+    Raises: DisabledException, KMSInvalidStateException, NotFoundException.
     """
     blob, context, nonce, rest = _decode(req["Sealed"])
     known: dict[bytes, tuple[Any, float]] = ctx.pipeline.volatile.setdefault("kms.opening", {})
@@ -108,7 +108,7 @@ def unseal(ctx: Context, req: Mapping[str, Any]) -> Json:
     if until <= ctx.now:
         key = ctx.tx.get(key_key(material.key_id_in(blob)), Key)
         if key is None:
-            raise no_access()
+            raise NotFoundException("The key that this was encrypted with does not exist.")
         cipher = material.aes(material.decrypt(ctx, enabled(key), blob, context)[0])
         reuse_s = float(req.get("ReuseSeconds", 0))
         if reuse_s:

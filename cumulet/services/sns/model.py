@@ -125,6 +125,7 @@ class Delivery(Record):
     type         "Notification", "SubscriptionConfirmation" or "UnsubscribeConfirmation"
     body         what the endpoint gets; in `blob` when it is large
     attributes   message attributes that go beside a raw body to a queue
+    kms_key      of its topic; `sealed`: what the body is, and attributes, is sealed by it (see sealing.py)
     line         of a message of a FIFO topic: its place behind what is delivered before it, (topic ..., subscription, group, number)
     due          when the next attempt is due; 0 until the delivery is written
     slot         the second that the throttle policy gave to the next attempt, or 0
@@ -146,6 +147,8 @@ class Delivery(Record):
     failures: int = 0
     slot: float = 0.0
     due: float = 0.0
+    kms_key: str = ""
+    sealed: bool = False
 
     @property
     def key(self) -> Key:

@@ -65,6 +65,8 @@ class Queue(Record):
     deduplication_scope: str = ""  # "" on standard queues
     throughput_limit: str = ""
     managed_sse: bool = True
+    kms_key: str = ""  # KmsMasterKeyId as it was given; "": messages are stored as they are
+    kms_reuse_s: int = 300
     purged: float = 0.0
     tags: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -99,6 +101,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     receives_before: int = 0  # in the queue it came from
     first_ms: int = 0  # when it was first received there
     delayed: bool = False
+    sealed: bool = False  # the body is what sealing.py made of body and attributes
 
 
 INLINE, ROW, BLOB = 0, 1, 2
