@@ -48,8 +48,10 @@ from cumulet.services import (
     logs,
     rds,
     s3,
+    secretsmanager,
     sns,
     sqs,
+    ssm,
     sts,
 )
 from cumulet.wire import Models
@@ -70,8 +72,10 @@ SERVICES: tuple[Service, ...] = (
     logs.SERVICE,
     rds.SERVICE,
     s3.SERVICE,
+    secretsmanager.SERVICE,
     sns.SERVICE,
     sqs.SERVICE,
+    ssm.SERVICE,
     sts.SERVICE,
 )
 
