@@ -307,8 +307,10 @@ class Pipeline:
             raise _unknown(service, operation)
         if not operation.startswith(OWN):
             self._check(service, operation, request)
+        elif (service, operation[len(OWN) :]) in self.operations:  # our own form of AWS's operation, and shown as that
+            operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
-        span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span.header())
+        span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
         child = self._inner(ctx, span, principal, region, account)
         try:
             outcome = function(child, request)

@@ -31,7 +31,7 @@ class Service:
     gauges     called at the end of a minute: meters the service's gauges of all accounts and regions (`ctx.at(...).meter`);
                True asks for the next minute too, though nothing else may happen
     internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
-               not on the wire
+               not on the wire. `cumulet:SendMessage`, named like an operation of AWS's, is our own form of it: traces show it as that
     inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
                other services may call them as well
     resources  CloudFormation types

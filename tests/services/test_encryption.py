@@ -255,3 +255,16 @@ def test_templates_set_keys(aws, clock):
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     aws("sqs").send_message(QueueUrl=outputs["Queue"], MessageBody="x")
     aws("sns").publish(TopicArn=outputs["Topic"], Message="x")
+
+
+def test_a_notification_is_signed_and_sealed_in_an_encrypted_queue(aws, sqs, key, url, cloud):
+    sns = aws("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn(url))
+    sns.publish(TopicArn=topic, Message=SECRET)
+    assert SECRET.encode() not in stored(cloud, "sqs")
+    [message] = sqs.receive_message(QueueUrl=url)["Messages"]
+    body = json.loads(message["Body"])
+    assert body["Message"] == SECRET
+    assert len(body["Signature"]) == 172
+    assert set(body["Signature"]) != {"-"}

@@ -128,6 +128,7 @@ class Delivery(Record):
     kms_key      of its topic; `sealed`: what the body is, and attributes, is sealed by it (see sealing.py)
     line         of a message of a FIFO topic: its place behind what is delivered before it, (topic ..., subscription, group, number)
     due          when the next attempt is due; 0 until the delivery is written
+    unsigned     the body is a queue's, to be signed when it is read
     slot         the second that the throttle policy gave to the next attempt, or 0
     """
 
@@ -147,6 +148,7 @@ class Delivery(Record):
     failures: int = 0
     slot: float = 0.0
     due: float = 0.0
+    unsigned: bool = False
     kms_key: str = ""
     sealed: bool = False
 

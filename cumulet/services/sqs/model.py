@@ -101,6 +101,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     receives_before: int = 0  # in the queue it came from
     first_ms: int = 0  # when it was first received there
     delayed: bool = False
+    finisher: str = ""  # the service that finishes the body when it is read
     sealed: bool = False  # the body is what sealing.py made of body and attributes
 
 

@@ -76,9 +76,10 @@ def take(o: Open, wanted: int, hidden_ms: int, max_bytes: int | None = None) -> 
 def shown(o: Open, taken: Taken, shape: Shape) -> _Json:
     """A message as ReceiveMessage gives it."""
     message = taken.message
-    body = rows.body_of(o, taken.seq, message)
     if message.sealed:
-        message, body = sealing.opened(o, message, body)
+        message, body = sealing.opened(o, message, rows.kept_body(o, taken.seq, message))
+    else:
+        body = rows.body_of(o, taken.seq, message)
     found: _Json = {
         "MessageId": message.id,
         "ReceiptHandle": receipts.handle_of(o, taken),

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.errors import AwsError
-from cumulet.services.sqs import attributes
+from cumulet.services.sqs import attributes, rows
 from cumulet.services.sqs.errors import (
     KmsAccessDenied,
     KmsDisabled,
@@ -60,6 +60,8 @@ def opened(o: Open, message: Message, body: str) -> tuple[Message, str]:
     """A sealed message with its attributes and their digest; its body. Raises: KmsDisabled, KmsInvalidState, KmsNotFound."""
     answer = _ask(o, "cumulet:Open", {"Sealed": base64.b64decode(body), "ReuseSeconds": o.queue.kms_reuse_s})
     body, found = _decode(answer["Plaintext"])
+    if message.finisher:
+        body = rows.finished(o, message, body)
     if not found:
         return message, body
     return msgspec.structs.replace(message, attributes=found, attributes_md5=attributes.digest(found)), body

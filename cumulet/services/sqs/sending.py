@@ -122,11 +122,13 @@ def _trace_header(given: Mapping[str, Any]) -> str:
     return text
 
 
-def send(o: Open, draft: Draft) -> _Json:
+def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
     """Add the message, or recognise it as a duplicate; the answer of SendMessage."""
     ctx, queue = o.ctx, o.queue
     body = draft.body
-    answer: _Json = {"MD5OfMessageBody": md5(body.encode(), usedforsecurity=False).hexdigest()}
+    answer: _Json = {}
+    if not finisher:
+        answer["MD5OfMessageBody"] = md5(body.encode(), usedforsecurity=False).hexdigest()
     digest = ""
     if draft.attributes:
         answer["MD5OfMessageAttributes"] = digest = attributes.digest(draft.attributes)
@@ -157,7 +159,7 @@ def send(o: Open, draft: Draft) -> _Json:
         o.now_ms,
         _sender(ctx),
         o.trace,
-        answer["MD5OfMessageBody"] if where and not queue.kms_key else "",
+        answer["MD5OfMessageBody"] if where and not finisher and not queue.kms_key else "",
         kept_attributes,
         digest,
         draft.trace_header,
@@ -165,6 +167,7 @@ def send(o: Open, draft: Draft) -> _Json:
         draft.deduplication,
         sequence,
         delayed=draft.delay_s > 0,
+        finisher=finisher,
         sealed=queue.kms_key != "",
     )
     rows.add(o, message, draft.delay_s * 1000)
