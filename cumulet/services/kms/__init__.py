@@ -32,6 +32,7 @@ SERVICE = Service(
     internals={
         "cumulet:Key": internal.key_in_use,
         "cumulet:DataKey": internal.data_key,
+        "cumulet:OpenDataKey": internal.open_data_key,
         "cumulet:Seal": internal.seal,
         "cumulet:Open": internal.unseal,
     },

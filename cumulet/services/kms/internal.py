@@ -68,6 +68,21 @@ def data_key(ctx: Context, req: Mapping[str, Any]) -> Json:
     }
 
 
+def open_data_key(ctx: Context, req: Mapping[str, Any]) -> Json:
+    """Internal `cumulet:OpenDataKey`: the Plaintext of a data key's CiphertextBlob in Context.
+
+    Raises: DisabledException, KMSInvalidStateException, NotFoundException.
+    """
+    return {"Plaintext": _opened(ctx, req["CiphertextBlob"], req.get("Context", {}))}
+
+
+def _opened(ctx: Context, blob: bytes, context: Mapping[str, str]) -> bytes:
+    key = ctx.tx.get(key_key(material.key_id_in(blob)), Key)
+    if key is None:
+        raise NotFoundException("The key that this was encrypted with does not exist.")
+    return material.decrypt(ctx, enabled(key), blob, context)[0]
+
+
 def seal(ctx: Context, req: Mapping[str, Any]) -> Json:
     """Internal `cumulet:Seal`: Plaintext sealed under KeyId in Context, with the data key of the last ReuseSeconds.
 
@@ -106,10 +121,7 @@ def unseal(ctx: Context, req: Mapping[str, Any]) -> Json:
     known: dict[bytes, tuple[Any, float]] = ctx.pipeline.volatile.setdefault("kms.opening", {})
     cipher, until = known.get(blob, (None, 0.0))
     if until <= ctx.now:
-        key = ctx.tx.get(key_key(material.key_id_in(blob)), Key)
-        if key is None:
-            raise NotFoundException("The key that this was encrypted with does not exist.")
-        cipher = material.aes(material.decrypt(ctx, enabled(key), blob, context)[0])
+        cipher = material.aes(_opened(ctx, blob, context))
         reuse_s = float(req.get("ReuseSeconds", 0))
         if reuse_s:
             if len(known) >= _KEPT:

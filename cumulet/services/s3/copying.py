@@ -10,6 +10,7 @@ from cumulet.kernel.context import Context
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import bucket_of as _bucket_of
 from cumulet.services.s3.access import check_acl as _check_acl
@@ -28,8 +29,8 @@ _LARGEST_COPY = 5 * 1024**3
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
     """Copy an object or version of up to 5 GiB, with its metadata and tags, or with new ones (REPLACE).
 
-    Large bodies are linked, not copied; a copy of a multipart object keeps its ETag. An object copied onto itself must
-    change something.
+    Large bodies are linked, not copied, unless their encryption changes; a copy of a multipart object keeps its ETag. An
+    object copied onto itself must change something.
     Raises: NoSuchBucket, NoSuchKey, PreconditionFailed, InvalidRequest, InvalidArgument.
     Source: S3 API_CopyObject (read 2026-11).
     """
@@ -43,18 +44,23 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         )
     replaces = req.get("MetadataDirective") == "REPLACE"
     onto_itself = from_bucket.name == bucket.name and source.key == key and "?versionId=" not in req["CopySource"]
-    if onto_itself and not replaces and "StorageClass" not in req and req.get("TaggingDirective") != "REPLACE":
+    if (
+        onto_itself
+        and not replaces
+        and not {"StorageClass", "ServerSideEncryption"} & set(req)
+        and req.get("TaggingDirective") != "REPLACE"
+    ):
         raise InvalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     if not replaces:
         settings |= {"headers": source.headers, "metadata": source.metadata}
     if req.get("TaggingDirective") != "REPLACE":
         settings["tags"] = source.tags
-    segments = _bodies.copy(ctx, source.segments, 0, source.size)
+    segments = _bodies.copy(ctx, source.segments, 0, source.size, settings["kms_key"])
     checksums, checksum_type = source.checksums, source.checksum_type
     if "ChecksumAlgorithm" in req:
         _checksums.sent(req)
@@ -75,7 +81,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
     )
     _versions.add(ctx, bucket, version)
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
-    result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
+    result: dict[str, Any] = {"CopyObjectResult": copied, **_sealing.shown(version)}
     if bucket.versioning:
         result["VersionId"] = version.version
     if from_bucket.versioning or source.version != NULL:

@@ -39,9 +39,21 @@ class Bucket(Record):
 
     @property
     def default_encryption(self) -> str:
-        """What a new object gets: AES256 (SSE-S3), or aws:kms with the account's AWS managed key."""
-        rule = self.encryption[0] if self.encryption else {}
-        return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+        """What a new object gets: AES256 (SSE-S3) or aws:kms."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+
+    @property
+    def default_key(self) -> str:
+        """The KMS key of a new object; "": the AWS managed one."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", ""))
+
+    @property
+    def bucket_key(self) -> bool:
+        return bool(self._rule.get("BucketKeyEnabled", False))
+
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return self.encryption[0] if self.encryption else {}
 
 
 class Segment(Record):
@@ -51,6 +63,8 @@ class Segment(Record):
     row: str = ""
     blob: str = ""
     offset: int = 0
+    kms_key: str = ""  # the ARN of the KMS key that encrypts them; `offset` then counts what they are decrypted
+    data_key: bytes = b""  # encrypted by it
 
 
 class PartOf(Record):
@@ -79,6 +93,8 @@ class Version(Record):
     checksum_type: str = ""
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    kms_key: str = ""
+    bucket_key: bool = False
     parts: list[PartOf] = field(default_factory=list)
 
 
@@ -91,6 +107,8 @@ class Upload(Record):
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    kms_key: str = ""
+    bucket_key: bool = False
     algorithm: str = ""
     checksum_type: str = ""
 
