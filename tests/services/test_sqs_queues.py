@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.services.sqs_client import ACCOUNT, ARN, NO_QUEUE, attributes, refused
 
