@@ -25,6 +25,7 @@ from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Manifest, Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
+from cumulet.keystore import MasterKey, rsa_pair
 from cumulet.outbound import Outbound
 from cumulet.runtimes import (
     FunctionSpec,
@@ -50,12 +51,15 @@ SERVICES = (
     Manifest("dynamodbstreams"),
     Manifest("events"),
     Manifest("iam"),
+    Manifest("kms"),
     Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
     Manifest("logs"),
     Manifest("rds"),
     Manifest("s3", doors=("s3-website",)),
+    Manifest("secretsmanager"),
     Manifest("sns", doors=("sns",)),
     Manifest("sqs"),
+    Manifest("ssm"),
     Manifest("sts"),
 )
 _PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") for manifest in SERVICES}
@@ -103,6 +107,7 @@ class Cloud:
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.outbound = Outbound()
+        self.master_key = MasterKey(config.data)
         self.engines = Engines(folder / "engines", config.data is not None, self._engine_ended)
         self.pipeline = Pipeline(
             self.store,
@@ -117,11 +122,12 @@ class Cloud:
                 "provision": self._provision,
                 "sam.transform": self.sam.transform,
                 "http": self.outbound.perform,
+                "kms.pair": rsa_pair,
                 **self.engines.performers(),
             },
             metrics=("cloudwatch", "cumulet:Record"),
         )
-        self.pipeline.volatile["engines.running"] = self.engines.running
+        self._lend()
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
@@ -166,7 +172,12 @@ class Cloud:
         self.runtimes.give_up()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
+        self._lend()
+
+    def _lend(self) -> None:
+        """What services may ask of the machine."""
         self.pipeline.volatile["engines.running"] = self.engines.running
+        self.pipeline.volatile["kms.master"] = self.master_key.read
 
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)
