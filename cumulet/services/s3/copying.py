@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cumulet.services.s3 import api
 
 _LARGEST_COPY = 5 * 1024**3
-_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation"})
+_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption"})
 
 
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
