@@ -17,6 +17,7 @@ from typing import Any
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.kernel import once, targets
+from cumulet.kernel.authority import Authority
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
 from cumulet.kernel.faults import Faults
@@ -125,6 +126,7 @@ class Pipeline:
             handlers.update(service.timers)
         self.timers = Timers(self, handlers)
         self.meter = Meter(self, metrics)
+        self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
@@ -140,8 +142,18 @@ class Pipeline:
         if function is None:
             reply(_unknown(call.service, call.operation))
             return
+        if self.authority is not None:
+            function = self._authorized(self.authority, call, function)
         span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
         self._start(_Run(call, function, call.request, span, reply))
+
+    @staticmethod
+    def _authorized(authority: Authority, call: Call, function: Operation) -> Operation:
+        def checked(ctx: Context, request: Any) -> Any:
+            authority.check(ctx, call.service, call.operation, request)
+            return function(ctx, request)
+
+        return checked
 
     def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
         """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
@@ -301,6 +313,7 @@ class Pipeline:
         principal: str | None,
         region: str | None,
         account: str | None,
+        source: str = "",
     ) -> Any:
         function = self.operations.get((service, operation))
         if function is None:
@@ -311,6 +324,8 @@ class Pipeline:
         span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span.header())
         child = self._inner(ctx, span, principal, region, account)
         try:
+            if self.authority is not None:
+                self.authority.check(child, service, operation, request, source)
             outcome = function(child, request)
         except AwsError as error:
             ctx.tx.rollback(mark)
@@ -340,9 +355,11 @@ class Pipeline:
             ctx.source_ip,
         )
 
-    def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result) -> Any:
+    def deliver(
+        self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, source: str = ""
+    ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account)
+        return self.call_inside(ctx, service, operation, request, principal, region, account, source)
 
     # waiting
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cumulet.aws.http import HttpRequest
+    from cumulet.kernel.authority import Authz
     from cumulet.kernel.context import Context
     from cumulet.kernel.keys import Key
     from cumulet.kernel.resource import Resource
@@ -35,6 +36,7 @@ class Service:
     inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
                other services may call them as well
     resources  CloudFormation types
+    authz      which actions and resources its operations need, for IAM's enforcement
     """
 
     name: str
@@ -45,6 +47,7 @@ class Service:
     inspect: Mapping[str, Operation] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     gauges: Callable[[Context], bool] | None = None
+    authz: Authz | None = None
 
     def functions(self) -> Iterable[tuple[str, Operation]]:
         """The public functions of the service's modules, as (snake-case name, function)."""

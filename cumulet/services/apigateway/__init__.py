@@ -18,6 +18,7 @@ from cumulet.services.apigateway import (
     tags,
     trials,
 )
+from cumulet.services.apigateway.authz import AUTHZ
 
 SERVICE = Service(
     "apigateway",
@@ -48,4 +49,5 @@ SERVICE = Service(
         cfn_parts.ACCOUNT,
         cfn_parts.AUTHORIZER,
     ),
+    authz=AUTHZ,
 )

@@ -21,6 +21,7 @@ from cumulet.services.dynamodb import (
     tables,
     transactions,
 )
+from cumulet.services.dynamodb.authz import AUTHZ
 from cumulet.services.dynamodb.cfn import RESOURCES
 
 SERVICE = Service(
@@ -46,4 +47,5 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
+    authz=AUTHZ,
 )

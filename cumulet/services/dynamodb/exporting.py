@@ -24,7 +24,7 @@ from cumulet.services.dynamodb.layout import item_raw
 from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.past import Moment, release, rows_at
 
-_PRINCIPAL = "dynamodb.amazonaws.com"
+_PRINCIPAL = ""  # what the caller may do in the bucket was asked when he asked for this
 
 
 class Export(Record):

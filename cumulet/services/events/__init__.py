@@ -21,6 +21,7 @@ from cumulet.services.events import (
     tags,
     targets,
 )
+from cumulet.services.events.authz import AUTHZ
 from cumulet.services.events.cfn import RESOURCES
 
 SERVICE = Service(
@@ -36,4 +37,5 @@ SERVICE = Service(
     },
     resources=RESOURCES,
     internals={"cumulet:Emit": emitting.emit, "cumulet:Forward": routing.forward},
+    authz=AUTHZ,
 )

@@ -145,7 +145,13 @@ def _bury(ctx: Context, delivery: Delivery, code: str, message: str, condition: 
         attributes["EXHAUSTED_RETRY_CONDITION"] = _text(condition)
     queue = delivery.target["DeadLetterConfig"]["Arn"]
     try:
-        ctx.deliver(queue, delivery.event, principal=PRINCIPAL, extra={"MessageAttributes": attributes})
+        ctx.deliver(
+            queue,
+            delivery.event,
+            principal=PRINCIPAL,
+            source=delivery.rule_arn,
+            extra={"MessageAttributes": attributes},
+        )
     except AwsError:
         _count(ctx, "InvocationsFailedToBeSentToDlq", delivery)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cumulet.kernel.service import Service
 from cumulet.services.sns import confirming, delivery, doors, outbox, publishing, subscriptions, tags, topics
+from cumulet.services.sns.authz import AUTHZ
 from cumulet.services.sns.cfn import RESOURCES
 
 SERVICE = Service(
@@ -13,4 +14,5 @@ SERVICE = Service(
     timers={"sns.deliver": delivery.deliver, "sns.expire": confirming.expire},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
+    authz=AUTHZ,
 )

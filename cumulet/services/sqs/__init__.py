@@ -15,6 +15,7 @@ from cumulet.services.sqs import (
     tags,
     tasks,
 )
+from cumulet.services.sqs.authz import AUTHZ
 from cumulet.services.sqs.cfn import RESOURCES
 
 SERVICE = Service(
@@ -39,4 +40,5 @@ SERVICE = Service(
     inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
+    authz=AUTHZ,
 )
