@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.services.iam_people import ACCOUNT, REGION, Json, Person, allow, deny, document, make_role, trust
 
 pytestmark = pytest.mark.usefixtures("iam_enforced")
@@ -29,7 +30,12 @@ def packed(source: str) -> bytes:
 
 def make_function(aws: Any, name: str, source: str, role: str, **more: Any) -> str:
     arn: str = aws("lambda").create_function(
-        FunctionName=name, Runtime="python3.11", Role=role, Handler="app.handler", Code={"ZipFile": packed(source)}, **more
+        FunctionName=name,
+        Runtime="python3.11",
+        Role=role,
+        Handler="app.handler",
+        Code={"ZipFile": packed(source)},
+        **more,
     )["FunctionArn"]
     return arn
 

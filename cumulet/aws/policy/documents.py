@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from cumulet.aws.policy.conditions import Holds, UnknownOperator, condition
@@ -36,7 +36,7 @@ class Statement:
         "unknown",
     )
 
-    def __init__(self, raw: Mapping[str, Any], variables: bool) -> None:
+    def __init__(self, raw: Mapping[str, Any], variables: bool, known: Collection[str] | None) -> None:
         effect = raw.get("Effect")
         if effect not in ("Allow", "Deny"):
             raise MalformedPolicy("a statement's Effect is Allow or Deny")
@@ -51,7 +51,13 @@ class Statement:
         if not isinstance(conditions, Mapping):
             raise MalformedPolicy("a Condition is an object")
         for name, keys in conditions.items():
-            for key, wanted in keys.items() if isinstance(keys, Mapping) else [("", None)]:
+            if not isinstance(keys, Mapping) or not keys:
+                self.unknown = True
+                continue
+            for key, wanted in keys.items():
+                if known is not None and key.lower() not in known:
+                    self.unknown = True
+                    continue
                 try:
                     self._conditions.append(condition(name, key, wanted, variables=variables))
                 except UnknownOperator:
@@ -69,11 +75,15 @@ class Statement:
 
 
 class Document:
-    """A policy: its denying and its allowing statements."""
+    """A policy: its denying and its allowing statements.
+
+    `known` are the keys of the context that can be told here, in lower case: a condition on another one is like one that nobody
+    knows. Without it, such a key counts as absent.
+    """
 
     __slots__ = ("allowing", "denying")
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, known: Collection[str] | None = None) -> None:
         if not isinstance(raw, Mapping):
             raise MalformedPolicy("a policy is an object")
         variables = (
@@ -83,7 +93,7 @@ class Document:
         for each in flattened(raw.get("Statement") or ()):
             if not isinstance(each, Mapping):
                 raise MalformedPolicy("a statement is an object")
-            statements.append(Statement(each, variables))
+            statements.append(Statement(each, variables, known))
         self.denying = [each for each in statements if not each.allows]
         self.allowing = [each for each in statements if each.allows]
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.invokepolicy import decision
-from cumulet.kernel.authority import Need
+from cumulet.kernel.authority import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway import proxy
@@ -148,7 +148,7 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
     exchange.authorizer = {**given, "principalId": answer["principalId"]}
     if answer.get("usageIdentifierKey"):
         exchange.usage_key = str(answer["usageIdentifierKey"])
-    verdict = decision(answer["policyDocument"], method_arn(exchange))
+    verdict = decision(answer["policyDocument"], method_arn(exchange), surroundings(ctx))
     if verdict == "Allow":
         return serve(ctx, exchange)
     message = "User is not authorized to access this resource"

@@ -12,7 +12,7 @@ import msgspec
 
 from cumulet.aws.http import HttpResponse
 from cumulet.aws.invokepolicy import decision
-from cumulet.kernel.authority import Need
+from cumulet.kernel.authority import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Result
 from cumulet.services.apigatewayv2.backends import PRINCIPAL, settled
@@ -125,7 +125,7 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
     if "principalId" in answer:
         exchange.authorizer["principalId"] = answer["principalId"]
     if "policyDocument" in answer and "isAuthorized" not in answer:
-        allowed = decision(answer["policyDocument"], route_arn(exchange)) == "Allow"
+        allowed = decision(answer["policyDocument"], route_arn(exchange), surroundings(ctx)) == "Allow"
     else:
         allowed = answer["isAuthorized"]
     if not allowed:
