@@ -60,6 +60,12 @@ def requests(name: str, n: int) -> tuple[str, Callable[[int], dict[str, Any]]]:
             **put, "Key": key(i), "UpdateExpression": "SET price = price + :one, title = :t",
             "ExpressionAttributeValues": {":one": {"N": "1"}, ":t": {"S": "new"}},
         }  # fmt: skip
+    if name == "TransactWriteItems (2)":
+        return "TransactWriteItems", lambda i: {
+            "TransactItems": [
+                {"Put": {**put, "Item": {"id": {"S": f"{side}{i % n:06d}"}, **ITEM}}} for side in ("a", "b")
+            ]
+        }
     if name == "Query (10 items)":
         return "Query", lambda i: {
             "TableName": "indexed", "IndexName": "by-author", "Limit": 10, "KeyConditionExpression": "author = :a",
@@ -77,6 +83,7 @@ NAMES = (
     "PutItem (stream, keys)",
     "GetItem",
     "UpdateItem",
+    "TransactWriteItems (2)",
     "Query (10 items)",
 )
 
@@ -122,7 +129,7 @@ async def main(n: int, profiled: str | None) -> None:
                 "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view},
             })  # fmt: skip
         await cloud.quiet()
-        for name in NAMES:
+        for name in NAMES if profiled is None else (profiled,):
             if profiled == name:
                 profile = cProfile.Profile()
                 profile.enable()

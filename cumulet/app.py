@@ -7,6 +7,7 @@ import gc
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from cumulet import __version__
 from cumulet.engines.supervisor import Engines
 from cumulet.gateway.gateway import Gateway, Hooks, Identity
 from cumulet.gateway.server import Server
-from cumulet.kernel.authority import Authority
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.pipeline import Call, Pipeline
-from cumulet.kernel.service import Service
+from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import Manifest, Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
 from cumulet.outbound import Outbound
@@ -34,44 +35,41 @@ from cumulet.runtimes import (
 )
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.runtimes.sam import SamTransformer
-from cumulet.services import (
-    apigateway,
-    apigatewayv2,
-    cloudformation,
-    cloudwatch,
-    dynamodb,
-    dynamodbstreams,
-    events,
-    iam,
-    lambda_,
-    logs,
-    rds,
-    s3,
-    sns,
-    sqs,
-    sts,
-)
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
 from cumulet.wire.inside import answer, form
 
-SERVICES: tuple[Service, ...] = (
-    apigateway.SERVICE,
-    apigatewayv2.SERVICE,
-    cloudformation.SERVICE,
-    cloudwatch.SERVICE,
-    dynamodb.SERVICE,
-    dynamodbstreams.SERVICE,
-    events.SERVICE,
-    iam.SERVICE,
-    lambda_.SERVICE,
-    logs.SERVICE,
-    rds.SERVICE,
-    s3.SERVICE,
-    sns.SERVICE,
-    sqs.SERVICE,
-    sts.SERVICE,
+SERVICES = (
+    Manifest("apigateway", doors=("execute-api",)),
+    Manifest("apigatewayv2"),
+    Manifest("cloudformation", doors=("cloudformation-response",), types=("cdk",)),
+    Manifest("cloudwatch"),
+    Manifest("dynamodb"),
+    Manifest("dynamodbstreams"),
+    Manifest("events"),
+    Manifest("iam"),
+    Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
+    Manifest("logs"),
+    Manifest("rds"),
+    Manifest("s3"),
+    Manifest("sns", doors=("sns",)),
+    Manifest("sqs"),
+    Manifest("sts"),
 )
+_PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") for manifest in SERVICES}
+
+
+def load(name: str) -> Service:
+    """Import a service. What it brings stays, so the garbage collector need not look at it, now or later."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        service: Service = import_module(f"cumulet.services.{_PACKAGES[name]}").SERVICE
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
+    return service
 
 
 _SESSIONS = 10_000
@@ -109,7 +107,7 @@ class Cloud:
         self.pipeline = Pipeline(
             self.store,
             Clock(virtual=config.virtual),
-            {service: self.models.names(service.name) for service in SERVICES},
+            Registry(SERVICES, load, self.models.names),
             check=self._check,
             coerce=partial(coerce, self.models),
             form=partial(form, self.models),
@@ -133,8 +131,12 @@ class Cloud:
 
     def enforce(self, on: bool) -> None:
         """Hold every request against IAM's policies from now on, or not."""
-        self.pipeline.authority = Authority(self.pipeline.services) if on else None
         self.gateway.auth.enforcing = on
+        self.pipeline.authority = None
+        if on:
+            from cumulet.kernel.authority import Authority  # few need it
+
+            self.pipeline.authority = Authority(self.pipeline.services)
 
     async def start(self) -> None:
         """Raises: PortInUse, RuntimeStartError."""

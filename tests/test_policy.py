@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cumulet.aws.policy import Caller, Decision, Document, Documents, Facts, MalformedPolicy, decide, parse
 from cumulet.aws.policy.conditions import known_operator
-from cumulet.aws.policy.decisions import BOUNDARY, IDENTITY, RESOURCE, SESSION, TRUST
-from cumulet.aws.policy.facts import lowered
+from cumulet.aws.policy.decisions import Caller, Decision, decide
+from cumulet.aws.policy.documents import Document, Documents, MalformedPolicy, parse
+from cumulet.aws.policy.facts import Facts, lowered
+from cumulet.aws.policy.kinds import BOUNDARY, IDENTITY, RESOURCE, SESSION, TRUST
 from cumulet.aws.policy.patterns import pattern
 
 Json = dict[str, Any]

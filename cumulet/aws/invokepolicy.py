@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cumulet.aws.policy import Document, Facts, MalformedPolicy
+from cumulet.aws.policy.documents import Document, MalformedPolicy
+from cumulet.aws.policy.facts import Facts
 
 _ACTION = "execute-api:Invoke"
 

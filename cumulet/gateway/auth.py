@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from cumulet.aws import sigv4
 from cumulet.aws.errors import AwsError, GenericAwsError
 from cumulet.aws.http import HttpRequest
-from cumulet.kernel.authority import ANONYMOUS
+from cumulet.kernel.authz import ANONYMOUS
 from cumulet.wire.router import s3_path
 
 DEFAULT_REGION = "us-east-1"

@@ -137,7 +137,7 @@ class Gateway:
         try:
             caller = self.auth.caller(request, style(match.service, protocol), "unsigned" in operation.spec)
             call = self.call_of(request, match.service, match.operation, request_id, caller)
-            if (match.service, match.operation) in self.pipeline.operations:
+            if self.pipeline.services.operation(match.service, match.operation) is not None:
                 call.request = operation.parse(request, protocol, match.uri_params)
                 operation.check(call.request)
         except AwsError as error:
@@ -186,7 +186,7 @@ class Gateway:
     def _door(self, name: str, request: DoorRequest, reply: Reply) -> object:
         began = time.perf_counter() if self.access.isEnabledFor(logging.INFO) else 0.0
         request_id = self.pipeline.ids.uuid()
-        if name not in self.pipeline.doors:
+        if self.pipeline.services.door(name) is None:
             reply(wire.error(NotImplementedOnCumulet(f"There is no {name} on Cumulet."), request, request_id))
             return None
         try:
@@ -255,7 +255,7 @@ class Gateway:
             call.account = request.headers.get("x-cumulet-account", call.account)
             if operation is None:
                 call.request = _json(request)
-            elif (service, name) in self.pipeline.operations:
+            elif self.pipeline.services.operation(service, name) is not None:
                 call.request = jsondoor.request_of(operation, _json(request))
                 operation.check(call.request)
         except AwsError as error:

@@ -12,12 +12,11 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import HttpRequest, HttpResponse
-from cumulet.kernel import once, targets
-from cumulet.kernel.authority import Authority
+from cumulet.kernel import targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
 from cumulet.kernel.faults import Faults
@@ -25,11 +24,15 @@ from cumulet.kernel.ids import Ids
 from cumulet.kernel.keys import pack
 from cumulet.kernel.meter import Meter
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
-from cumulet.kernel.service import Door, Operation, Service, operations_of
+from cumulet.kernel.registry import Registry
 from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
 from cumulet.kernel.tx import TimerScope, Tx
+
+if TYPE_CHECKING:
+    from cumulet.kernel.authority import Authority
+    from cumulet.kernel.service import Operation
 
 log = logging.getLogger("cumulet")
 
@@ -90,7 +93,7 @@ class Pipeline:
         self,
         store: Store,
         clock: Clock,
-        services: Mapping[Service, Mapping[str, str]],
+        services: Registry,
         *,
         check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
         coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
@@ -106,25 +109,14 @@ class Pipeline:
         self.faults: Faults = store.faults
         self.tracer = Tracer()
         self.performers: dict[str, Performer] = dict(performers or {})
-        self.services = {service.name: service for service in services}
-        self.operations: dict[tuple[str, str], Operation] = {}
-        self.doors: dict[str, tuple[str, Door]] = {}
+        self.services = services
         self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
         self._check = check
         self.coerce = coerce
         self.form = form or _no_wire
         self.answer = answer or _no_wire
-        handlers: dict[str, Callable[[Context, Any], Any]] = {"kernel.forget": once.forget}
-        for service, names in services.items():
-            for name, function in operations_of(service, names).items():
-                self.operations[service.name, name] = function
-            for name, function in (*service.internals.items(), *service.inspect.items()):
-                self.operations[service.name, name] = function
-            for name, door in service.doors.items():
-                self.doors[name] = (service.name, door)
-            handlers.update(service.timers)
-        self.timers = Timers(self, handlers)
+        self.timers = Timers(self, services.timer)
         self.meter = Meter(self, metrics)
         self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
@@ -132,13 +124,14 @@ class Pipeline:
         self._parked: dict[bytes, list[Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
+        self._unloaded: list[str] = []  # services that something is stored of, still to be loaded
         store.on_commit = self._committed
 
     # entries
 
     def handle(self, call: Call, reply: Reply) -> None:
         """Run an operation; `reply` gets its result or an AwsError, after the commit."""
-        function = self.operations.get((call.service, call.operation))
+        function = self.services.operation(call.service, call.operation)
         if function is None:
             reply(_unknown(call.service, call.operation))
             return
@@ -157,7 +150,9 @@ class Pipeline:
 
     def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
         """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
-        service, function = self.doors[door]
+        found = self.services.door(door)
+        assert found is not None, "the gateway asked before"
+        service, function = found
         span = self.tracer.begin(f"{service} {request.method} {request.path}", "request", self.clock.now(), call.trace)
         self._start(_Run(call, function, request, span, reply))
 
@@ -174,7 +169,10 @@ class Pipeline:
         """Run an operation that only reads, at once, for the gateway's own questions. Raises: AwsError."""
         tx = self.store.begin(TimerScope(account=call.account, region=call.region))
         span = self.tracer.begin(call.operation, "call", self.clock.now(), call.trace)
-        return self.operations[call.service, call.operation](self.context(call, tx, span), call.request)
+        function = self.services.operation(call.service, call.operation)
+        if function is None:
+            raise _unknown(call.service, call.operation)
+        return function(self.context(call, tx, span), call.request)
 
     # running
 
@@ -315,13 +313,15 @@ class Pipeline:
         account: str | None,
         source: str = "",
     ) -> Any:
-        function = self.operations.get((service, operation))
+        function = self.services.operation(service, operation)
         if function is None:
             raise _unknown(service, operation)
         if not operation.startswith(OWN):
             self._check(service, operation, request)
+        elif self.services.operation(service, operation[len(OWN) :]):  # our own form of AWS's operation, shown as that
+            operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
-        span = self.tracer.begin(f"{service}.{operation}", "call", ctx.now, ctx.span.header())
+        span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
         child = self._inner(ctx, span, principal, region, account)
         try:
             if self.authority is not None:
@@ -482,6 +482,19 @@ class Pipeline:
         """Take up what a crash or a stop left: effects that were running are due again."""
         await self.timers.recover()
         self.meter.arm()
+        self._unloaded = self.services.stored(self.store.begin(TimerScope(account="", region="")))
+        asyncio.get_running_loop().call_soon(self._load_next)
+
+    def _load_next(self) -> None:
+        """Load what is in use before somebody asks for it, one service a turn of the loop: requests go between."""
+        if self._unloaded and not self.timers.stopped:
+            asyncio.get_running_loop().call_soon(self._load_next)
+            self.services.get(self._unloaded.pop())
+
+    def load_stored(self) -> None:
+        """Load at once what is still to be loaded of the services in use."""
+        while self._unloaded:
+            self.services.get(self._unloaded.pop())
 
     async def reset(self) -> None:
         """Back to empty."""
@@ -490,6 +503,7 @@ class Pipeline:
                 self.unpark(parked)
         self.timers.forget()
         self.meter.clear()
+        self._unloaded.clear()
         await self.store.clear()
         self.generation += 1
         self.tracer.clear()

@@ -97,6 +97,10 @@ class Tracer:
             root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
         return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
 
+    def below(self, parent: Span, name: str, kind: str, at: float) -> Span:
+        """Start a span under one that has not ended."""
+        return Span(parent.trace_id, f"{self._bits(64):016x}", parent.span_id, name, kind, at, time.perf_counter())
+
     def end(self, span: Span, status: str = "ok") -> None:
         span.ended = time.perf_counter()
         span.status = status

@@ -72,7 +72,7 @@ def _build_reader(service: ServiceModel, name: str, nulls: bool) -> Convert:
     shape = service.shapes[name]
     if shape["type"] == "structure":
         members = {wire_name(r, m): (m, reader(service, r, nulls)) for m, r in shape["members"].items()}
-        return _structure_reader(members)
+        return _structure_reader(members, nulls)
     if shape["type"] == "list":
         element = reader(service, shape["member"], nulls)
 
@@ -94,12 +94,15 @@ def _build_reader(service: ServiceModel, name: str, nulls: bool) -> Convert:
     return read_map
 
 
-def _structure_reader(members: dict[str, tuple[str, Convert | None]]) -> Convert:
+def _structure_reader(members: dict[str, tuple[str, Convert | None]], nulls: bool) -> Convert:
     find = members.get
+    unchanged = frozenset(key for key, (member, convert) in members.items() if key == member and convert is None)
 
     def read_structure(value: Any) -> Json:
         if type(value) is not dict:
             raise mismatch(value, "Structure")
+        if not nulls and value.keys() <= unchanged:
+            return value
         out: Json = {}
         for key, item in value.items():
             known = find(key)

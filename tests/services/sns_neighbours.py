@@ -73,7 +73,7 @@ class Neighbours:
     def services(self):
         return [
             SERVICE,
-            Service("sqs", internals={"SendMessage": self.send_message}),
+            Service("sqs", internals={"SendMessage": self.send_message, "cumulet:SendMessage": self.send_message}),
             Service("lambda", internals={"Invoke": self.invoke}),
             Service("logs", internals={"cumulet:Append": self.append}),
             Service("cloudwatch", internals={"cumulet:Points": self.points_of}),

@@ -126,9 +126,9 @@ CALLS: list[tuple[str, str, Any, str, str]] = [
     ("dynamodb", "list_tables", lambda w: {}, "dynamodb:ListTables", "*"),
     ("dynamodbstreams", "describe_stream", lambda w: {"StreamArn": w["stream"]}, "dynamodb:DescribeStream",
      "arn:aws:dynamodb:us-east-1:{}:table/things/stream/*"),
-    ("s3", "get_object", lambda w: {"Bucket": "b", "Key": "k"}, "s3:GetObject", "arn:aws:s3:::box/k"),
-    ("s3", "put_object", lambda w: {"Bucket": "b", "Key": "k", "Body": b"y"}, "s3:PutObject", "arn:aws:s3:::box/k"),
-    ("s3", "list_objects_v2", lambda w: {"Bucket": "b"}, "s3:ListBucket", "arn:aws:s3:::box"),
+    ("s3", "get_object", lambda w: {"Bucket": "box", "Key": "k"}, "s3:GetObject", "arn:aws:s3:::box/k"),
+    ("s3", "put_object", lambda w: {"Bucket": "box", "Key": "k", "Body": b"y"}, "s3:PutObject", "arn:aws:s3:::box/k"),
+    ("s3", "list_objects_v2", lambda w: {"Bucket": "box"}, "s3:ListBucket", "arn:aws:s3:::box"),
     ("s3", "list_buckets", lambda w: {}, "s3:ListAllMyBuckets", "*"),
     ("lambda", "get_function", lambda w: {"FunctionName": "f"}, "lambda:GetFunction", "arn:aws:lambda:us-east-1:{}:function:f"),
     ("logs", "create_log_stream", lambda w: {"logGroupName": "/g", "logStreamName": "s"}, "logs:CreateLogStream",
@@ -145,7 +145,7 @@ CALLS: list[tuple[str, str, Any, str, str]] = [
     ("apigateway", "get_rest_api", lambda w: {"restApiId": w["rest"]}, "apigateway:GET", "arn:aws:apigateway:us-east-1::/restapis/*"),
     ("apigatewayv2", "delete_api", lambda w: {"ApiId": w["http"]}, "apigateway:DELETE", "arn:aws:apigateway:us-east-1::/apis/*"),
     ("iam", "get_user", lambda w: {"UserName": "eve"}, "iam:GetUser", "arn:aws:iam::{}:user/eve"),
-    ("sts", "get_access_key_info", lambda w: {"AccessKeyId": "000000000000"}, "sts:GetAccessKeyInfo", "*"),
+    ("sts", "get_access_key_info", lambda w: {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "sts:GetAccessKeyInfo", "*"),
     ("rds", "describe_db_instances", lambda w: {}, "rds:DescribeDBInstances", "arn:aws:rds:us-east-1:{}:db:*"),
 ]  # fmt: skip
 CODES = {"sqs": "AccessDenied", "sns": "AuthorizationError", "s3": "AccessDenied", "iam": "AccessDenied", "sts": "AccessDenied",
@@ -169,6 +169,7 @@ def test_a_user_needs_a_permission_in_every_service(aws: Any) -> None:
                 "ResourceNotFoundException",
                 "ValidationError",
                 "ResourceNotFound",
+                "InvalidClientTokenId",
             ), operation
         ada.may(allow("*"), deny(action, resource.format(ACCOUNT)))
         assert refusal(call, **request(made))[1].endswith("with an explicit deny in an identity-based policy")
@@ -251,7 +252,7 @@ def test_a_boundary_limits_what_policies_allow(aws: Any) -> None:
 def test_a_role_is_assumed_by_whom_it_trusts_and_within_the_session_policy(aws: Any) -> None:
     ada, iam = Person(aws, "ada"), aws("iam")
     role = make_role(aws, "reader", allow("s3:*"), service="ec2.amazonaws.com")
-    request = {"RoleArn": role, "RoleSessionName": "s"}
+    request = {"RoleArn": role, "RoleSessionName": "ss"}
     ada.may(allow("sts:*", role))
     assert refusal(ada("sts").assume_role, **request) == (
         "AccessDenied",
@@ -272,7 +273,7 @@ def test_a_role_is_assumed_by_whom_it_trusts_and_within_the_session_policy(aws: 
     code, message = refusal(aws("s3", **session).list_objects_v2, Bucket="blue")
     assert code == "AccessDenied"
     assert message == (
-        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/reader/s is not authorized to perform: s3:ListBucket on resource: "
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/reader/ss is not authorized to perform: s3:ListBucket on resource: "
         '"arn:aws:s3:::blue" because no session policy allows the s3:ListBucket action'
     )
     ada.may(allow("sqs:*"))
@@ -332,7 +333,10 @@ def test_prefixes_tags_and_missing_objects_of_s3(aws: Any) -> None:
     world(aws)
     home = {"StringLike": {"s3:prefix": "home/${aws:username}/*"}}
     ada = Person(
-        aws, "ada", allow("s3:ListBucket", "arn:aws:s3:::box", Condition=home), allow("s3:GetObject", "arn:aws:s3:::box/*")
+        aws,
+        "ada",
+        allow("s3:ListBucket", "arn:aws:s3:::box", Condition=home),
+        allow("s3:GetObject", "arn:aws:s3:::box/*"),
     )
     assert ada("s3").list_objects_v2(Bucket="box", Prefix="home/ada/x")["KeyCount"] == 0
     assert refusal(ada("s3").list_objects_v2, Bucket="box", Prefix="home/bob/")[0] == "AccessDenied"

@@ -142,6 +142,28 @@ def test_a_forged_message_does_not_verify(cloud, sns, topic, endpoint):
         verify({**got, "Message": "false"})
 
 
+@pytest.mark.parametrize("length", [10, 5_000, 100_000])
+def test_a_queues_message_is_signed_whenever_and_wherever_it_is_read(aws, cloud, sns, topic, length):
+    """Received twice, looked at, moved to the dead-letter queue, and in a second queue: always the same signature, and its MD5."""
+    sqs = aws("sqs")
+    dead, second = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("dead", "second"))
+    policy = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead", "maxReceiveCount": 2}
+    first = sqs.create_queue(QueueName="first", Attributes={"RedrivePolicy": json.dumps(policy)})["QueueUrl"]
+    for name in ("first", "second"):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:000000000000:{name}")
+    sns.publish(TopicArn=topic, Message="\u00e9" * length)
+    question = json.dumps({"QueueArn": "arn:aws:sqs:us-east-1:000000000000:first"}).encode()
+    peeked = json.loads(opened(urllib.request.Request(f"{cloud.endpoint}/_cumulet/call/sqs/cumulet:Peek", question)))
+    read = [sqs.receive_message(QueueUrl=url, VisibilityTimeout=0) for url in (first, first, first, dead, second)]
+    found = peeked["Messages"] + [message for answer in read for message in answer.get("Messages", [])]
+    assert len(found) == 5
+    envelopes = [json.loads(message["Body"]) for message in found]
+    assert len({envelope["Signature"] for envelope in envelopes}) == 1
+    verify(envelopes[0])
+    for message in found:
+        assert message["MD5OfBody"] == hashlib.md5(message["Body"].encode()).hexdigest()
+
+
 def test_messages_in_queues_are_signed_with_a_key_of_their_own(aws, cloud, sns, topic, endpoint):
     sqs = aws("sqs")
     url = sqs.create_queue(QueueName="orders")["QueueUrl"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import operator
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -165,6 +164,8 @@ def _binary(wanted: str) -> Matches:
 
 
 def _address(wanted: str) -> Matches:
+    import ipaddress  # few policies ask for addresses
+
     try:
         network = ipaddress.ip_network(wanted, strict=False)
     except ValueError:

@@ -19,9 +19,7 @@ from typing import Any
 
 from cumulet.aws.policy.documents import Document
 from cumulet.aws.policy.facts import Facts
-
-IDENTITY, BOUNDARY, SESSION = "identity-based policy", "permissions boundary", "session policy"
-RESOURCE, TRUST = "resource-based policy", "role trust policy"
+from cumulet.aws.policy.kinds import BOUNDARY, IDENTITY, RESOURCE, SESSION, TRUST
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ class MalformedPolicy(ValueError):
 
 
 class Statement:
-    """One statement. `principal` says how it speaks of a caller: "direct", "role", "account", or "" for not at all."""
+    """One statement. `principal` says how it speaks of a caller: "direct", "role", "account", or "" for not at all; `keys` are those
+    of its conditions."""
 
     __slots__ = (
         "_actions",
@@ -32,6 +33,7 @@ class Statement:
         "_not_resource",
         "_resources",
         "allows",
+        "keys",
         "principal",
         "unknown",
     )
@@ -47,6 +49,7 @@ class Statement:
         self._resources = _patterns(raw, "Resource", variables=variables)
         self._conditions: list[Holds] = []
         self.unknown = False
+        self.keys: list[str] = []
         conditions = raw.get("Condition") or {}
         if not isinstance(conditions, Mapping):
             raise MalformedPolicy("a Condition is an object")
@@ -54,6 +57,7 @@ class Statement:
             if not isinstance(keys, Mapping) or not keys:
                 self.unknown = True
                 continue
+            self.keys += keys
             for key, wanted in keys.items():
                 if known is not None and key.lower() not in known:
                     self.unknown = True

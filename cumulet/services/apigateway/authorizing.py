@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.invokepolicy import decision
-from cumulet.kernel.authority import Need, surroundings
+from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway import proxy

@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway.authorizer import check_authorizer
@@ -33,7 +31,6 @@ _STATUS = re.compile(r"[1-5]\d\d")
 _INTEGRATION = ("uri", "httpMethod", "credentials", "requestTemplates", "requestParameters", "contentHandling",
                 "timeoutInMillis", "cacheNamespace", "cacheKeyParameters", "connectionId", "connectionType", "tlsConfig",
                 "responseTransferMode")  # fmt: skip
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
@@ -56,8 +53,11 @@ class Imported:
 
 def load(body: bytes) -> Result:
     """The document in a JSON or YAML body. Raises: BadRequestException."""
+    import yaml  # late: most APIs come as JSON, or piece by piece
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = json.loads(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=_LOADER)
+        document = json.loads(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=loader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadRequestException("Unable to parse API definition because of a malformed document") from error
     if not isinstance(document, dict) or not ("swagger" in document or "openapi" in document):

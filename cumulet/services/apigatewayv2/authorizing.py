@@ -12,7 +12,7 @@ import msgspec
 
 from cumulet.aws.http import HttpResponse
 from cumulet.aws.invokepolicy import decision
-from cumulet.kernel.authority import Need, surroundings
+from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Result
 from cumulet.services.apigatewayv2.backends import PRINCIPAL, settled

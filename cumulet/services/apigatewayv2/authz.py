@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from cumulet.kernel.authority import Authz, Need, Needs
+from cumulet.kernel.authz import Authz, Need, Needs
 from cumulet.kernel.context import Context
 
 Json = dict[str, Any]

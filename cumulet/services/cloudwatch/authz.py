@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cumulet.kernel.authority import Authz, Need
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 
 Json = dict[str, Any]

@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from cumulet.aws.errors import NotImplementedOnCumulet
-from cumulet.aws.policy import Facts, parse
+from cumulet.aws.policy.documents import parse
+from cumulet.aws.policy.facts import Facts
 from cumulet.kernel.context import Context
 from cumulet.services.dynamodb.errors import AccessDeniedException, ValidationException
 from cumulet.services.dynamodb.model import Table

@@ -19,8 +19,9 @@ from cumulet.services.dynamodb.errors import (
     ValidationException,
 )
 from cumulet.services.dynamodb.layout import item_size
+from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.rows import collection_metrics
-from cumulet.services.dynamodb.throttle import charge
+from cumulet.services.dynamodb.throttle import charge, throttled
 
 Json = dict[str, Any]
 Entry = TypeVar("Entry")
@@ -32,19 +33,17 @@ FACTOR = 2.0
 def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Change, bool]]) -> Prepared:
     """The changes of a transaction's entries. Raises: TransactionCanceledException, ValidationException."""
     prepared: list[tuple[Change, bool]] = []
-    reasons: list[Json] = []
-    for entry in entries:
+    refused: dict[int, Json] = {}
+    for at, entry in enumerate(entries):
         try:
             prepared.append(prepare(entry))
         except ValidationException as error:
             if not _about_the_item(error):
                 raise
-            reasons.append({"Code": "ValidationError", "Message": error.message})
-        else:
-            reasons.append({"Code": "None"})
-    if any(reason["Code"] != "None" for reason in reasons):
-        raise cancelled(reasons)
-    if len({change.key for change, _ in prepared}) < len(prepared):
+            refused[at] = {"Code": "ValidationError", "Message": error.message}
+    if refused:
+        raise cancelled(_reasons(refused, len(entries)))
+    if len({change.key for change, _ in prepared}) < len(prepared):  # the keys of different tables differ
         raise ValidationException("Transaction request cannot include multiple operations on one item")
     if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
         raise ValidationException(
@@ -72,38 +71,50 @@ def cancelled(reasons: list[Json]) -> TransactionCanceledException:
     )
 
 
+def _reasons(refused: dict[int, Json], count: int) -> list[Json]:
+    """One reason for each action: the refused ones', by their place, and None for the others."""
+    return [refused.get(at, {"Code": "None"}) for at in range(count)]
+
+
 def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
     """Write all changes, or none. Raises: TransactionCanceledException."""
     level = req.get("ReturnConsumedCapacity", "NONE")
-    rows = [ctx.tx.get_bytes(change.key) for change, _ in prepared]
-    reasons: list[Json] = []
-    for (change, show), old in zip(prepared, rows, strict=True):
+    rows: list[bytes | None] = []
+    refused: dict[int, Json] = {}
+    for at, (change, show) in enumerate(prepared):
+        if level == "NONE" and not change.needs_old() and not throttled(change.layout.table):
+            rows.append(None)
+            continue
+        rows.append(ctx.tx.get_bytes(change.key))
         try:
-            change.check(old, show)
+            change.check(rows[at], show)
         except ConditionalCheckFailedException as error:
-            reasons.append({"Code": "ConditionalCheckFailed", "Message": error.message, **error.members})
+            refused[at] = {"Code": "ConditionalCheckFailed", "Message": error.message, **error.members}
         except DuplicateItemException as error:
-            reasons.append({"Code": "DuplicateItem", "Message": error.message})
-        else:
-            reasons.append({"Code": "None"})
-    if any(reason["Code"] != "None" for reason in reasons):
-        raise cancelled(reasons)
+            refused[at] = {"Code": "DuplicateItem", "Message": error.message}
+    if refused:
+        raise cancelled(_reasons(refused, len(prepared)))
     tallies: dict[str, Tally] = {}
+    tables: dict[str, Table] = {}
     metrics: dict[str, list[Any]] = {}
-    for at, ((change, _), old) in enumerate(zip(prepared, rows, strict=True)):
-        name = change.layout.table.name
-        tally = tallies.setdefault(name, Tally(name))
+    measured = req.get("ReturnItemCollectionMetrics") == "SIZE"
+    for at, (change, _) in enumerate(prepared):
+        name, old = change.layout.table.name, rows[at]
+        tally = tallies.get(name)
+        if tally is None:
+            tally = tallies[name] = Tally(name)
+            tables[name] = change.layout.table
         if change.kind == CHECK:
             tally.table += read_units(item_size(old) if old else 0, True)
             continue
         try:
             change.apply(ctx, old, tally)
         except (ValidationException, ItemCollectionSizeLimitExceededException) as error:
-            reasons[at] = {"Code": _reason(error), "Message": error.message}
-            raise cancelled(reasons) from error
-        if req.get("ReturnItemCollectionMetrics") == "SIZE" and change.layout.tracked:
+            reason = {"Code": _reason(error), "Message": error.message}
+            raise cancelled(_reasons({at: reason}, len(prepared))) from error
+        if measured and change.layout.tracked:
             metrics.setdefault(name, []).append(collection_metrics(ctx, change.layout, change.item))
-    _charge(ctx, prepared, tallies, reasons)
+    _charge(ctx, prepared, tables, tallies)
     out: Json = {}
     if level != "NONE":
         out["ConsumedCapacity"] = consumed(tallies, level, "Write")
@@ -112,20 +123,19 @@ def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
     return out
 
 
-def _charge(ctx: Context, prepared: Prepared, tallies: dict[str, Tally], reasons: list[Json]) -> None:
+def _charge(ctx: Context, prepared: Prepared, tables: dict[str, Table], tallies: dict[str, Tally]) -> None:
     """Raises: TransactionCanceledException when a table has no throughput left."""
-    tables = {change.layout.table.name: change.layout.table for change, _ in prepared}
-    for name, table in tables.items():
+    for name, tally in tallies.items():
         try:
-            charge(ctx, table, tallies[name], write=True, factor=FACTOR)
+            charge(ctx, tables[name], tally, write=True, factor=FACTOR)
         except (ProvisionedThroughputExceededException, ThrottlingException) as error:
-            for at, (change, _) in enumerate(prepared):
-                if change.layout.table.name == name:
-                    code = (
-                        "ThrottlingError" if isinstance(error, ThrottlingException) else "ProvisionedThroughputExceeded"
-                    )
-                    reasons[at] = {"Code": code, "Message": error.message}
-            raise cancelled(reasons) from error
+            code = "ThrottlingError" if isinstance(error, ThrottlingException) else "ProvisionedThroughputExceeded"
+            refused = {
+                at: {"Code": code, "Message": error.message}
+                for at, (change, _) in enumerate(prepared)
+                if change.layout.table.name == name
+            }
+            raise cancelled(_reasons(refused, len(prepared))) from error
 
 
 def _reason(error: AwsError) -> str:

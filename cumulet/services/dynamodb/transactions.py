@@ -31,7 +31,6 @@ from cumulet.services.dynamodb.transacting import (
 from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
-_ACTIONS = ("ConditionCheck", "Put", "Delete", "Update")
 _TOKEN_S = 600.0
 
 
@@ -50,7 +49,9 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
     Source: DynamoDB API_TransactWriteItems (read 2026-11).
     """
     token: str | None = req.get("ClientRequestToken")
-    key = ("dynamodb", "token", ctx.account, ctx.region, token) if token else None
+    if not token:
+        return _write(ctx, req)
+    key = ("dynamodb", "token", ctx.account, ctx.region, token)
     digest = hashlib.sha256(msgspec.json.encode(req["TransactItems"])).digest()
     written, first = once(
         ctx, key, _TOKEN_S, Written, lambda: Written(digest=digest, answer=msgspec.json.encode(_write(ctx, req)))
@@ -59,20 +60,19 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
         raise IdempotentParameterMismatchException(
             "The provided request parameters do not match a previous request with the same client request token"
         )
-    out: Json = msgspec.json.decode(written.answer)
     if not first:
-        out = _repeated(ctx, req)
+        return _repeated(ctx, req)
+    out: Json = msgspec.json.decode(written.answer)
     return out
 
 
 def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
     """(the change, whether a failed condition shows the item)."""
-    actions = [name for name in _ACTIONS if name in entry]
-    if len(actions) != 1 or len(entry) != 1:
+    if len(entry) != 1:
         raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
-    spec = entry[actions[0]]
+    ((action, spec),) = entry.items()
     show = spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    match actions[0]:
+    match action:
         case "Put":
             return prepare_put(ctx, spec), show
         case "Update":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cumulet.aws.arn import Arn
-from cumulet.kernel.authority import Authz, Need
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 from cumulet.services.events.model import DEFAULT, Bus, bus_key
 from cumulet.services.events.policy import policy_of

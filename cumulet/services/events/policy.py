@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.policy import Document, Facts
+from cumulet.aws.policy.documents import Document
+from cumulet.aws.policy.facts import Facts
 from cumulet.services.events.errors import ValidationException
 from cumulet.services.events.model import Bus
 

@@ -11,6 +11,7 @@ from cumulet.services.iam import (
     policies,
     profiles,
     roles,
+    simulating,
     users,
 )
 from cumulet.services.iam.authz import AUTHZ
@@ -18,7 +19,7 @@ from cumulet.services.iam.cfn import RESOURCES
 
 SERVICE = Service(
     "iam",
-    modules=(account, attachments, groups, inline, policies, profiles, roles, users),
+    modules=(account, attachments, groups, inline, policies, profiles, roles, simulating, users),
     internals={
         "cumulet:AccessKey": internal.access_key,
         "cumulet:CheckPolicy": internal.check_policy,

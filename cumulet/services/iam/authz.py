@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cumulet.kernel.authority import Authz, Need, Needs
+from cumulet.kernel.authz import Authz, Need, Needs
 from cumulet.kernel.context import Context
 from cumulet.services.iam.model import GROUP, ROLE, USER, AccessKey, Group, Profile, Role, User, key
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cumulet.kernel.authority import Authz, Need
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_.model import LATEST, Function, Policy, function_arn, function_key, policy_key
 from cumulet.services.lambda_.names import Ref, ref, ref_of_arn

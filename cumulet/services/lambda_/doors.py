@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.http import HttpRequest, HttpResponse
-from cumulet.kernel.authority import ANONYMOUS
+from cumulet.kernel.authz import ANONYMOUS
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.runtimes.model import InvocationResult

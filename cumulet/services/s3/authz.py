@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from cumulet.kernel.authority import Authz, Need
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 from cumulet.services.s3.access import parse_tags
 from cumulet.services.s3.model import Bucket, Version, bucket_key, current_key

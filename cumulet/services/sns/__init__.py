@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cumulet.kernel.service import Service
-from cumulet.services.sns import confirming, delivery, doors, outbox, publishing, subscriptions, tags, topics
+from cumulet.services.sns import confirming, delivery, doors, outbox, publishing, signing, subscriptions, tags, topics
 from cumulet.services.sns.authz import AUTHZ
 from cumulet.services.sns.cfn import RESOURCES
 
@@ -12,6 +12,7 @@ SERVICE = Service(
     modules=(topics, subscriptions, publishing, tags),
     doors={"sns": doors.sns},
     timers={"sns.deliver": delivery.deliver, "sns.expire": confirming.expire},
+    internals={"cumulet:Finish": signing.finish},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
     authz=AUTHZ,

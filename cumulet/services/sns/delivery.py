@@ -169,15 +169,11 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answ
         request["MessageGroupId"] = delivery.group
     if delivery.deduplication and name.endswith(".fifo"):
         request["MessageDeduplicationId"] = delivery.deduplication
-    sent = ctx.call(
-        "sqs",
-        "SendMessage",
-        request,
-        principal=PRINCIPAL,
-        source=delivery.subscription.topic_arn,
-        region=region,
-        account=account,
-    )
+    operation = "SendMessage"
+    if delivery.unsigned:
+        operation, request["Finisher"] = "cumulet:SendMessage", "sns"
+    source = delivery.subscription.topic_arn
+    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, source=source, region=region, account=account)
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 

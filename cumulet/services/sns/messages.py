@@ -82,7 +82,7 @@ class Message:
 
 def timestamp(at: float) -> str:
     """2012-05-02T00:54:06.655Z"""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def message_of(req: Json, topic: Topic | None, id_: str, now: float) -> Message:

@@ -127,6 +127,7 @@ class Delivery(Record):
     attributes   message attributes that go beside a raw body to a queue
     line         of a message of a FIFO topic: its place behind what is delivered before it, (topic ..., subscription, group, number)
     due          when the next attempt is due; 0 until the delivery is written
+    unsigned     the body is a queue's, to be signed when it is read
     slot         the second that the throttle policy gave to the next attempt, or 0
     """
 
@@ -146,6 +147,7 @@ class Delivery(Record):
     failures: int = 0
     slot: float = 0.0
     due: float = 0.0
+    unsigned: bool = False
 
     @property
     def key(self) -> Key:

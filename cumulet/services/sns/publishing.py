@@ -110,6 +110,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
     """What a subscriber gets."""
     subscription = target.subscription
     attributes: dict[str, Any] = {}
+    unsigned = False
     if target.protocol == "lambda":
         body = rendering.lambda_event(ctx, topic, message, subscription)
     elif target.protocol in ("email", "email-json", "sms"):
@@ -120,6 +121,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
             attributes = message.attributes
     else:
         body = rendering.envelope(ctx, topic, message, subscription).encode()
+        unsigned = target.protocol == "sqs"
     if not message.md5 and logs_deliveries(topic):
         message.md5 = hashlib.md5(message.text.encode(), usedforsecurity=False).hexdigest()
     line: tuple[Any, ...] = ()
@@ -129,6 +131,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
         id=ctx.ids.uuid(), subscription=subscription, type="Notification", message_id=message.id, body=body,
         published=message.at, md5=message.md5, trace=ctx.trace, attributes=attributes, group=message.group,
         deduplication=message.deduplication, line=line,
+        unsigned=unsigned,
     )  # fmt: skip
 
 

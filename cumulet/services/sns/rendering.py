@@ -54,7 +54,7 @@ def _signed(ctx: Context, topic: Topic, message: Message, protocol: str) -> tupl
         }
         if message.subject is not None:
             fields["Subject"] = message.subject
-        message.rendered[known] = signing.signature(ctx, fields, version, protocol)
+        message.rendered[known] = signing.signature(ctx, signing.string_to_sign(fields), version, protocol)
     return message.rendered[known], version
 
 
@@ -66,18 +66,24 @@ def _shown(attribute: Json) -> Json:
 
 
 def envelope(ctx: Context, topic: Topic, message: Message, subscription: Subscription) -> str:
-    """The JSON document that queues, HTTP endpoints and email-json get; all but the UnsubscribeURL is made once."""
+    """The JSON document that queues, HTTP endpoints and email-json get; all but the UnsubscribeURL is made once.
+
+    A queue's is still to be signed: see `signing.finish`.
+    """
     protocol = subscription.protocol
     known = f"envelope {_variant(message, protocol)}"
     head = message.rendered.get(known)
     if head is None:
-        signature, version = _signed(ctx, topic, message, protocol)
+        if protocol == "sqs":
+            signature, version = signing.UNSIGNED, topic.attributes.get("SignatureVersion", "1")
+        else:
+            signature, version = _signed(ctx, topic, message, protocol)
         sequence = f'\n  "SequenceNumber" : "{message.sequence}",' if message.sequence else ""
         subject = f'\n  "Subject" : {_text(message.subject)},' if message.subject is not None else ""
         head = message.rendered[known] = (
             f'{{\n  "Type" : "Notification",\n  "MessageId" : "{message.id}",{sequence}\n  "TopicArn" : "{topic.arn}",{subject}\n'
             f'  "Message" : {_text(message.text_for(protocol))},\n  "Timestamp" : "{message.timestamp}",\n'
-            f'  "SignatureVersion" : "{version}",\n  "Signature" : "{signature}",\n'
+            f'  "SignatureVersion" : "{version}",{signing.MEMBER}{signature}",\n'
             f'  "SigningCertURL" : "{signing.certificate_url(ctx, protocol)}",\n  "UnsubscribeURL" : "'
         )
     return f'{head}{unsubscribe_url(ctx, subscription)}"{_attributes(message)}\n}}'
@@ -146,7 +152,7 @@ def confirmation(ctx: Context, topic: Topic, subscription: Subscription, token: 
     signed = {
         **fields,
         "SignatureVersion": version,
-        "Signature": signing.signature(ctx, fields, version, subscription.protocol),
+        "Signature": signing.signature(ctx, signing.string_to_sign(fields), version, subscription.protocol),
         "SigningCertURL": signing.certificate_url(ctx, subscription.protocol),
     }
     lines = ",\n".join(f'  "{name}" : {_text(value)}' for name, value in signed.items())

@@ -2,8 +2,8 @@
 
 Subscribers verify as they do AWS's: the certificate behind SigningCertURL, PKCS#1 v1.5 over the string to sign, SHA-1 for
 SignatureVersion 1 and SHA-256 for 2. What leaves the cloud (HTTP, email-json) is signed with 2,048 bits. A message to the cloud's
-own queues and functions never leaves its store, and its signature is most of what a publish costs (0.25 ms with 2,048 bits,
-0.08 ms with 1,024), so those have a key of 1,024 bits.
+own queues and functions never leaves its store, so those have a key of 1,024 bits: a signature takes 0.08 ms, not 0.25. A queue's
+message is signed when it is first read, from what its body says; a publish does not wait for that, and a purge saves it.
 Source: SNS developer guide, "Verifying the signatures of Amazon SNS messages" (read 2026-11).
 """
 
@@ -13,13 +13,18 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cumulet.kernel.context import Context
 from cumulet.services.sns.model import Signer, signer_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+MEMBER = '\n  "Signature" : "'  # a body has this once: what others write into it is JSON, in which no line ends
+UNSIGNED = "-" * 172  # as long as the Base64 signature of 1,024 bits
 _KEY_BITS = {"outside": 2048, "inside": 1024}
+_REMEMBERED = 2000
 _IN_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _IN_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
@@ -35,14 +40,29 @@ def side(protocol: str) -> str:
     return "inside" if protocol in ("sqs", "lambda") else "outside"
 
 
-def signature(ctx: Context, fields: dict[str, str], version: str, protocol: str) -> str:
-    """The Base64 signature of a message."""
+def signature(ctx: Context, text: bytes, version: str, protocol: str) -> str:
+    """The Base64 signature of a string to sign."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
     _, key = _loaded(ctx, side(protocol))
     digest = hashes.SHA256() if version == "2" else hashes.SHA1()
-    return base64.b64encode(key.sign(string_to_sign(fields), padding.PKCS1v15(), digest)).decode()
+    return base64.b64encode(key.sign(text, padding.PKCS1v15(), digest)).decode()
+
+
+def finish(ctx: Context, req: dict[str, str]) -> dict[str, str]:
+    """`cumulet:Finish`: sign the Body of a queue's message. One signature serves all queues that a message went to."""
+    head, member, tail = req["Body"].partition(MEMBER)
+    fields = msgspec.json.decode(req["Body"])
+    version, text = fields["SignatureVersion"], string_to_sign(fields)
+    done: dict[tuple[str, bytes], str] = ctx.pipeline.volatile.setdefault("sns.signatures", {})
+    what = version, hashlib.sha256(text).digest()
+    signed = done.get(what)
+    if signed is None:
+        if len(done) >= _REMEMBERED:
+            del done[next(iter(done))]
+        signed = done[what] = signature(ctx, text, version, "sqs")
+    return {"Body": f"{head}{member}{signed}{tail[len(UNSIGNED) :]}"}
 
 
 def certificate_url(ctx: Context, protocol: str) -> str:

@@ -30,6 +30,7 @@ SERVICE = Service(
         "sqs.move": redrive.move,
     },
     internals={
+        "cumulet:SendMessage": internal.send,
         "cumulet:Poll": internal.poll,
         "cumulet:Backlog": internal.backlog,
         "cumulet:Delete": internal.delete,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cumulet.kernel.authority import Authz, Need
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 from cumulet.services.sqs.lookup import place_of, queue_of
 from cumulet.services.sqs.model import Queue, queue_key

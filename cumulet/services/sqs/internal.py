@@ -7,12 +7,24 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Wait
-from cumulet.services.sqs import gauges, groups, receipts, receiving, rows
-from cumulet.services.sqs.lookup import open_arn
+from cumulet.services.sqs import gauges, groups, receipts, receiving, rows, sending
+from cumulet.services.sqs.lookup import open_arn, open_at
 from cumulet.services.sqs.model import NEVER, Flight, Open, decode_flight, decode_message, number, number_of, seconds
 from cumulet.services.sqs.taking import Taken
 
 _Json = dict[str, Any]
+
+
+def send(ctx: Context, req: _Json) -> _Json:
+    """`cumulet:SendMessage`: SendMessage of a body that Finisher, a service, finishes with its `cumulet:Finish` when it is read.
+
+    {"Body": stored} -> {"Body": finished}: as long as the stored one and always the same, so that what is costly about a body can wait
+    until somebody wants it. Answers without MD5OfMessageBody. Raises: as SendMessage.
+    """
+    o = open_at(ctx, req["QueueUrl"])
+    answer = sending.send(o, sending.Draft(o.queue, req), req["Finisher"])
+    rows.close(o)
+    return answer
 
 
 def poll(ctx: Context, req: _Json) -> _Json:

@@ -62,8 +62,11 @@ def send_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
 
 
 def _length(entry: Mapping[str, Any]) -> int:
-    total = len(entry["MessageBody"].encode("utf-8", "surrogatepass"))
-    for name, value in entry.get("MessageAttributes", {}).items():
+    body: str = entry["MessageBody"]
+    total = len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
+    if "MessageAttributes" not in entry:
+        return total
+    for name, value in entry["MessageAttributes"].items():
         total += len(name.encode()) + len(value["DataType"].encode())
         total += len(value.get("StringValue", "").encode("utf-8", "surrogatepass")) + len(value.get("BinaryValue", b""))
     return total

@@ -99,6 +99,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     receives_before: int = 0  # in the queue it came from
     first_ms: int = 0  # when it was first received there
     delayed: bool = False
+    finisher: str = ""  # the service that finishes the body when it is read
 
 
 INLINE, ROW, BLOB = 0, 1, 2

@@ -61,7 +61,7 @@ def carry(o: Open, seq: int, message: Message, to: Open) -> tuple[str, int]:
     elif message.body_in == BLOB:
         body, where = message.body, BLOB
     else:
-        body, where = rows.shelve_body(to, rows.body_of(o, seq, message), message.size)
+        body, where = rows.shelve_body(to, rows.kept_body(o, seq, message), message.size)
     rows.discard(o, seq, message, keep_blob=True)
     return body, where
 

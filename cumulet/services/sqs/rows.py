@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cumulet.services.sqs import groups
 from cumulet.services.sqs.model import (
     BLOB,
@@ -48,8 +50,8 @@ def close(o: Open) -> None:
         groups.flush_all(o)
     if o.sent:
         o.count("NumberOfMessagesSent", 1.0, times=len(o.sent))
-        for size in o.sent:
-            o.count("SentMessageSize", float(size), "Bytes")
+        for size, times in Counter(o.sent).items() if len(o.sent) > 1 else ((o.sent[0], 1),):
+            o.count("SentMessageSize", float(size), "Bytes", times)
         o.sent = []
     raw = o.counts.pack()
     if raw != o.stored:
@@ -66,6 +68,16 @@ def watch(o: Open, at_ms: int, cursor: int = 0) -> None:
 
 
 def body_of(o: Open, seq: int, message: Message) -> str:
+    """A message's body, as receivers see it."""
+    body = kept_body(o, seq, message)
+    if message.finisher:
+        finished: str = o.ctx.call(message.finisher, "cumulet:Finish", {"Body": body})["Body"]
+        return finished
+    return body
+
+
+def kept_body(o: Open, seq: int, message: Message) -> str:
+    """A message's body as it is stored."""
     if message.body_in == 0:
         return message.body
     if message.body_in == ROW:

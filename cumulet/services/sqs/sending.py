@@ -122,11 +122,13 @@ def _trace_header(given: Mapping[str, Any]) -> str:
     return text
 
 
-def send(o: Open, draft: Draft) -> _Json:
+def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
     """Add the message, or recognise it as a duplicate; the answer of SendMessage."""
     ctx, queue = o.ctx, o.queue
     body = draft.body
-    answer: _Json = {"MD5OfMessageBody": md5(body.encode(), usedforsecurity=False).hexdigest()}
+    answer: _Json = {}
+    if not finisher:
+        answer["MD5OfMessageBody"] = md5(body.encode(), usedforsecurity=False).hexdigest()
     digest = ""
     if draft.attributes:
         answer["MD5OfMessageAttributes"] = digest = attributes.digest(draft.attributes)
@@ -153,7 +155,7 @@ def send(o: Open, draft: Draft) -> _Json:
         o.now_ms,
         _sender(ctx),
         o.trace,
-        answer["MD5OfMessageBody"] if where else "",
+        answer["MD5OfMessageBody"] if where and not finisher else "",
         draft.attributes,
         digest,
         draft.trace_header,
@@ -161,6 +163,7 @@ def send(o: Open, draft: Draft) -> _Json:
         draft.deduplication,
         sequence,
         delayed=draft.delay_s > 0,
+        finisher=finisher,
     )
     rows.add(o, message, draft.delay_s * 1000)
     if queue.fifo:

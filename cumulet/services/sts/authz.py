@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cumulet.aws.arn import Arn
-from cumulet.aws.policy.decisions import TRUST
-from cumulet.kernel.authority import Authz, Need
+from cumulet.aws.policy.kinds import TRUST
+from cumulet.kernel.authz import Authz, Need
 from cumulet.kernel.context import Context
 
 Json = dict[str, Any]
