@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 import zipfile
 from datetime import UTC, datetime
 from typing import Any
@@ -374,4 +378,38 @@ def test_the_clock_is_the_clouds(aws: Any, clock: Any) -> None:
     ada = Person(aws, "ada", allow("sqs:*", Condition={"DateLessThan": {"aws:CurrentTime": until}}))
     assert ada("sqs").list_queues()
     clock.advance(3601)
+    assert refusal(ada("sqs").list_queues)[0] == "AccessDenied"
+
+
+@pytest.mark.parametrize(("options", "environment"), [(("--iam", "enforce"), {}), ((), {"CUMULET_IAM": "enforce"})])
+def test_a_server_enforces_when_it_is_told_to_and_says_so(server_process: Any, options: Any, environment: Any) -> None:
+    server = server_process(*options, environment=environment).start()
+    shown = subprocess.run(
+        [sys.executable, "-m", "cumulet.cli.main", "status", "--endpoint-url", server.endpoint],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    assert "iam: enforce" in shown
+    request = urllib.request.Request(f"{server.endpoint}/", b"Action=ListUsers&Version=2010-05-08")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 403
+
+
+def test_enforcement_is_off_unless_it_is_asked_for(cloud: Any) -> None:
+    cloud.enforce_iam(False)
+    with urllib.request.urlopen(f"{cloud.endpoint}/_cumulet/health", timeout=60) as answer:
+        assert json.load(answer)["iam"] == "off"
+    cloud.enforce_iam(True)
+    with urllib.request.urlopen(f"{cloud.endpoint}/_cumulet/health", timeout=60) as answer:
+        assert json.load(answer)["iam"] == "enforce"
+
+
+def test_a_change_that_was_undone_leaves_nothing_behind(aws: Any) -> None:
+    """What is kept of a caller's policies belongs to one state of IAM's records."""
+    ada = Person(aws, "ada", allow("sqs:*"))
+    assert ada("sqs").list_queues()
+    with pytest.raises(ClientError):
+        aws("iam").put_user_policy(UserName="ada", PolicyName="own", PolicyDocument="{}")
+    assert ada("sqs").list_queues()
+    aws("iam").delete_user_policy(UserName="ada", PolicyName="own")
     assert refusal(ada("sqs").list_queues)[0] == "AccessDenied"

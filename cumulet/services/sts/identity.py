@@ -73,7 +73,7 @@ def role_credentials(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     """`cumulet:RoleCredentials`: credentials of RoleArn for RoleSessionName, valid for at least another hour.
 
     They last 12 h, and the same ones are answered until one hour is left. The role need not be on IAM's records:
-    nothing is enforced yet, and local set-ups often name a role that they never made.
+    local set-ups often name one that they never made. Where IAM is enforced such a role may do nothing.
     """
     name, arn = req["RoleSessionName"], Arn.parse(req["RoleArn"])
     at = current_key(arn.account, req["RoleArn"], name)
