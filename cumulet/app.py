@@ -7,8 +7,11 @@ import gc
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from cumulet import __version__
 from cumulet.engines.supervisor import Engines
@@ -18,7 +21,8 @@ from cumulet.kernel.clock import Clock
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.pipeline import Call, Pipeline
-from cumulet.kernel.service import Service
+from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import Manifest, Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
 from cumulet.keystore import MasterKey, rsa_pair
@@ -34,50 +38,44 @@ from cumulet.runtimes import (
 )
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.runtimes.sam import SamTransformer
-from cumulet.services import (
-    apigateway,
-    apigatewayv2,
-    cloudformation,
-    cloudwatch,
-    dynamodb,
-    dynamodbstreams,
-    events,
-    iam,
-    kms,
-    lambda_,
-    logs,
-    rds,
-    s3,
-    secretsmanager,
-    sns,
-    sqs,
-    ssm,
-    sts,
-)
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
 from cumulet.wire.inside import answer, form
 
-SERVICES: tuple[Service, ...] = (
-    apigateway.SERVICE,
-    apigatewayv2.SERVICE,
-    cloudformation.SERVICE,
-    cloudwatch.SERVICE,
-    dynamodb.SERVICE,
-    dynamodbstreams.SERVICE,
-    events.SERVICE,
-    iam.SERVICE,
-    kms.SERVICE,
-    lambda_.SERVICE,
-    logs.SERVICE,
-    rds.SERVICE,
-    s3.SERVICE,
-    secretsmanager.SERVICE,
-    sns.SERVICE,
-    sqs.SERVICE,
-    ssm.SERVICE,
-    sts.SERVICE,
+SERVICES = (
+    Manifest("apigateway", doors=("execute-api",)),
+    Manifest("apigatewayv2"),
+    Manifest("cloudformation", doors=("cloudformation-response",), types=("cdk",)),
+    Manifest("cloudwatch"),
+    Manifest("dynamodb"),
+    Manifest("dynamodbstreams"),
+    Manifest("events"),
+    Manifest("iam"),
+    Manifest("kms"),
+    Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
+    Manifest("logs"),
+    Manifest("rds"),
+    Manifest("s3", doors=("s3-website",)),
+    Manifest("secretsmanager"),
+    Manifest("sns", doors=("sns",)),
+    Manifest("sqs"),
+    Manifest("ssm"),
+    Manifest("sts"),
 )
+_PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") for manifest in SERVICES}
+
+
+def load(name: str) -> Service:
+    """Import a service. What it brings stays, so the garbage collector need not look at it, now or later."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        service: Service = import_module(f"cumulet.services.{_PACKAGES[name]}").SERVICE
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
+    return service
 
 
 _SESSIONS = 10_000
@@ -114,7 +112,7 @@ class Cloud:
         self.pipeline = Pipeline(
             self.store,
             Clock(virtual=config.virtual),
-            {service: self.models.names(service.name) for service in SERVICES},
+            Registry(SERVICES, load, self.models.names),
             check=self._check,
             coerce=partial(coerce, self.models),
             form=partial(form, self.models),
@@ -189,6 +187,7 @@ class Cloud:
     ) -> InvocationResult:
         """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
         span.name = f"invoke {spec.function_name}"
+        span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
         try:
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
@@ -207,6 +206,8 @@ class Cloud:
             raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
         cold = f", init {result.init_ms:.1f} ms" if result.init_ms is not None else ""
         span.detail = f"({result.duration_ms:.1f} ms{cold}, {result.status})"
+        if result.function_error is not None:
+            span.status, span.error = _said(result)
         return result
 
     async def _provision(
@@ -247,3 +248,14 @@ class Cloud:
                 self._sessions.clear()
             self._sessions[access_key] = (identity, found["Expiration"])
         return identity
+
+
+def _said(result: InvocationResult) -> tuple[str, str]:
+    """(code, message) of a function's error, for the trace."""
+    try:
+        said = msgspec.json.decode(result.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return str(result.function_error), ""
+    return str(said.get("errorType") or result.function_error)[:200], str(said.get("errorMessage", ""))[:1000]

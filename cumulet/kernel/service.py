@@ -16,11 +16,37 @@ if TYPE_CHECKING:
 Operation = Callable[["Context", Any], Any]
 Door = Callable[["Context", "HttpRequest"], Any]
 TimerHandler = Callable[["Context", "Key"], Any]
+SubjectOf = str | Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `app.py` says of a service before it is imported, beyond what follows from its name.
+
+    name     botocore's service name
+    package  its package in cumulet/services, where that is not the name (with "_" for "-")
+    doors    its doors
+    types    namespaces of its CloudFormation types (`X` of `AWS::X::Y`, in lower case) beside the name (without "-")
+    """
+
+    name: str
+    package: str = ""
+    doors: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return (self.name.replace("-", ""), *self.types)
+
+
+def owner_of_type(type_: str) -> str:
+    """The namespace of a CloudFormation type: "sqs" for `AWS::SQS::Queue`."""
+    return type_.removeprefix("AWS::").partition("::")[0].lower()
 
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """A service as `app.py` lists it.
+    """A service as its package gives it.
 
     name       botocore's service name ("dynamodb", "lambda", "apigatewayv2")
     modules    the modules of operations: every public function *defined* there is one, named in snake case
@@ -28,13 +54,16 @@ class Service:
                HttpResponse, an Effect or a Wait): "execute-api", "lambda-url"
     timers     handler name ("lambda.event") -> function of (ctx, key), for `ctx.tx.wake(at, name, key)`; it returns
                None, an Effect or a Wait
-    gauges     called at the end of a minute: meters the service's gauges of all accounts and regions (`ctx.at(...).meter`);
-               True asks for the next minute too, though nothing else may happen
+    gauges     called at the end of a minute, once the service is in use: meters its gauges of all accounts and regions
+               (`ctx.at(...).meter`); True asks for the next minute too, though nothing else may happen
     internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
                not on the wire. `cumulet:SendMessage`, named like an operation of AWS's, is our own form of it: traces show it as that
     inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
                other services may call them as well
     resources  CloudFormation types
+    subjects   the operations that use a resource for what it is there for (they send, read, invoke; not: describe), each with the
+               member of the request that names the resource, or a function of the request that finds its name or names: what
+               traces and the console's map show as a call of that resource
     """
 
     name: str
@@ -45,6 +74,7 @@ class Service:
     inspect: Mapping[str, Operation] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     gauges: Callable[[Context], bool] | None = None
+    subjects: Mapping[str, SubjectOf] = field(default_factory=dict)
 
     def functions(self) -> Iterable[tuple[str, Operation]]:
         """The public functions of the service's modules, as (snake-case name, function)."""
@@ -66,7 +96,7 @@ class MisnamedOperation(Exception):
 def operations_of(service: Service, names: Mapping[str, str]) -> dict[str, Operation]:
     """Operation name -> function. `names` maps the model's snake-case names to operation names ("put_item": "PutItem").
 
-    Raises: MisnamedOperation, which stops the start-up.
+    Raises: MisnamedOperation.
     """
     import difflib
 

@@ -22,6 +22,7 @@ from cumulet.services.dynamodb import (
     transactions,
 )
 from cumulet.services.dynamodb.cfn import RESOURCES
+from cumulet.services.dynamodb.subjects import SUBJECTS
 
 SERVICE = Service(
     "dynamodb",
@@ -46,4 +47,5 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
+    subjects=SUBJECTS,
 )

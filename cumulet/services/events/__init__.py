@@ -22,6 +22,7 @@ from cumulet.services.events import (
     targets,
 )
 from cumulet.services.events.cfn import RESOURCES
+from cumulet.services.events.subjects import SUBJECTS
 
 SERVICE = Service(
     "events",
@@ -35,5 +36,6 @@ SERVICE = Service(
         schedules.TIMER: schedules.fire,
     },
     resources=RESOURCES,
+    subjects=SUBJECTS,
     internals={"cumulet:Emit": emitting.emit, "cumulet:Forward": routing.forward},
 )

@@ -33,7 +33,8 @@ def send(ctx: Context, delivery: Delivery) -> Any:
         return ctx.call("events", "cumulet:Forward", asked, principal=PRINCIPAL, region=arn.region, account=arn.account)
     if kind == "logs":
         return _log(ctx, delivery, arn)
-    return ctx.deliver(target["Arn"], delivery.payload, principal=PRINCIPAL, extra=_extra(delivery, arn))
+    extra = _extra(delivery, arn)
+    return ctx.deliver(target["Arn"], delivery.payload, principal=PRINCIPAL, extra=extra, via=delivery.rule_arn)
 
 
 def _extra(delivery: Delivery, arn: Arn) -> Json:

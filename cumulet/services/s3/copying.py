@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
@@ -19,11 +20,13 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import InvalidArgument, InvalidRequest
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
 
 _LARGEST_COPY = 5 * 1024**3
+_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption"})
 
 
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
@@ -44,12 +47,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         )
     replaces = req.get("MetadataDirective") == "REPLACE"
     onto_itself = from_bucket.name == bucket.name and source.key == key and "?versionId=" not in req["CopySource"]
-    if (
-        onto_itself
-        and not replaces
-        and not {"StorageClass", "ServerSideEncryption"} & set(req)
-        and req.get("TaggingDirective") != "REPLACE"
-    ):
+    if onto_itself and not replaces and not _CHANGES.intersection(req) and req.get("TaggingDirective") != "REPLACE":
         raise InvalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
@@ -79,9 +77,10 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         checksum_type=checksum_type,
         **settings,
     )
-    _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), "Copy")
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
     result: dict[str, Any] = {"CopyObjectResult": copied, **_sealing.shown(version)}
+    result |= _expiration_header(bucket, version)
     if bucket.versioning:
         result["VersionId"] = version.version
     if from_bucket.versioning or source.version != NULL:

@@ -5,6 +5,9 @@
     s3 / current / bucket / key           a key's newest version, which may be a delete marker
     s3 / older / bucket / key / -sequence its other versions, newest first
     s3 / bytes / id                       a small body's bytes; larger ones are blobs
+    s3 / sequencer / bucket               the last number given to an event
+    s3 / notice / id                      an event's message that its destination refused
+    s3 / sweep / bucket                   where the lifecycle's sweep is, while one is under way
     s3 / upload / bucket / key / id       a multipart upload; s3 / part / id / number its parts
 
 Key order is the order of the UTF-8 bytes, which is S3's order.
@@ -36,6 +39,11 @@ class Bucket(Record):
     ownership: str | None = "BucketOwnerEnforced"
     encryption: list[dict[str, Any]] | None = None
     cors: list[dict[str, Any]] | None = None
+    notification: dict[str, Any] | None = None  # as GetBucketNotificationConfiguration answers
+    lifecycle: list[dict[str, Any]] | None = None
+    lifecycle_size: str = ""  # TransitionDefaultMinimumObjectSize
+    website: dict[str, Any] | None = None
+    accelerate: str = ""
 
     @property
     def default_encryption(self) -> str:
@@ -93,6 +101,7 @@ class Version(Record):
     checksum_type: str = ""
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""  # WebsiteRedirectLocation
     kms_key: str = ""
     bucket_key: bool = False
     parts: list[PartOf] = field(default_factory=list)
@@ -107,6 +116,7 @@ class Upload(Record):
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""
     kms_key: str = ""
     bucket_key: bool = False
     algorithm: str = ""

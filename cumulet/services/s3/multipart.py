@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import rules as _rules
 from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import check_acl as _check_acl
@@ -67,6 +69,7 @@ def create_multipart_upload(ctx: Context, req: api.CreateMultipartUploadRequest)
     if algorithm:
         result["ChecksumAlgorithm"] = algorithm
         result["ChecksumType"] = type_
+    result.update(_rules.abort_headers(bucket, upload))  # type: ignore[typeddict-item]
     return result
 
 
@@ -217,13 +220,15 @@ def complete_multipart_upload(
         tags=upload.tags,
         storage_class=upload.storage_class,
         encryption=upload.encryption,
+        redirect=upload.redirect,
         kms_key=upload.kms_key,
         bucket_key=upload.bucket_key,
         checksums={member: checksum},
         checksum_type=type_,
         parts=[PartOf(number=part.number, size=part.size, checksum=part.checksums[member]) for part in parts],
     )
-    _versions.add(ctx, bucket, version)
+    added = _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, added, "CompleteMultipartUpload")
     _forget(ctx, bucket, upload, {part.number for part in parts})
     result: dict[str, Any] = {
         "Location": f"{ctx.endpoint}/{bucket.name}/{quote(key)}",
@@ -233,6 +238,7 @@ def complete_multipart_upload(
         **_sealing.shown(version),
         member: checksum,
         "ChecksumType": type_,
+        **_rules.expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
@@ -19,6 +20,7 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import EntityTooLarge, MalformedXML, refused
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -27,7 +29,7 @@ _LARGEST_PUT = 5 * 1024**3
 _MOST_DELETES = 1000
 
 
-def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
+def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> api.PutObjectResult:
     """Store an object of up to 5 GiB; the newest write wins, a versioned bucket keeps the older ones.
 
     Content-MD5 and checksums are verified; without one a CRC64NVME is computed. If-None-Match: * writes only a new key.
@@ -69,12 +71,13 @@ def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
         checksum_type=_checksums.FULL_OBJECT,
         **settings,
     )
-    _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), how)
     result: dict[str, Any] = {
         "ETag": f'"{md5}"',
         **_sealing.shown(version),
         **found,
         "ChecksumType": _checksums.FULL_OBJECT,
+        **_expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version
@@ -97,6 +100,7 @@ def delete_object(ctx: Context, req: api.DeleteObjectRequest) -> api.DeleteObjec
 
 def _deleted(ctx: Context, bucket: Bucket, key: str, version: str | None) -> dict[str, Any]:
     removed, marker = _versions.remove(ctx, bucket, key, version)
+    _announcing.removed(ctx, bucket, removed, marker)
     if marker is not None:
         return {"DeleteMarker": True, "VersionId": marker.version}
     if version is None:
@@ -134,6 +138,7 @@ def put_object_tagging(ctx: Context, req: api.PutObjectTaggingRequest) -> api.Pu
     found = _versions.readable(ctx, bucket, req["Key"], req.get("VersionId"), "PUT")
     tags = _check_tags(req["Tagging"]["TagSet"], 10)
     _versions.replace_in_place(ctx, bucket, replace(found, tags=tags))
+    _announcing.tagged(ctx, bucket, found, "Put")
     return _version_of(bucket, found)  # type: ignore[return-value]
 
 
@@ -150,6 +155,7 @@ def delete_object_tagging(ctx: Context, req: api.DeleteObjectTaggingRequest) -> 
     bucket = _open_bucket(ctx, req)
     found = _versions.readable(ctx, bucket, req["Key"], req.get("VersionId"), "DELETE")
     _versions.replace_in_place(ctx, bucket, replace(found, tags={}))
+    _announcing.tagged(ctx, bucket, found, "Delete")
     return _version_of(bucket, found)  # type: ignore[return-value]
 
 

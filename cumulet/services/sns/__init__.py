@@ -14,4 +14,5 @@ SERVICE = Service(
     internals={"cumulet:Finish": signing.finish},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
+    subjects={"Publish": lambda req: req.get("TopicArn") or req.get("TargetArn"), "PublishBatch": "TopicArn"},
 )

@@ -87,7 +87,7 @@ def deliver(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(str(key[0])), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     if delivery.type == "Notification":
         current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
@@ -167,7 +167,7 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
 _decode_outgoing = msgspec.msgpack.Decoder(Outgoing).decode
 
 
-def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answer:
+def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: bool = False) -> Answer:
     _, _, _, region, account, name = arn.split(":", 5)
     request["QueueUrl"] = f"http://127.0.0.1/{account}/{name}"
     if delivery.group:
@@ -177,7 +177,7 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answ
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
-    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account)
+    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account, lost=lost)
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 
@@ -227,7 +227,7 @@ def _settle(ctx: Context, id_: str, outcome: HttpReply | EffectFailed) -> None:
     delivery = ctx.tx.get(delivery_key(id_), Delivery)
     if delivery is None:
         return
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
     if current is not None:
@@ -299,7 +299,7 @@ def _redrive(ctx: Context, delivery: Delivery, queue: str, failure: Failure) -> 
         attributes[name] = {"DataType": "String", "StringValue": value or "-"}
     request: Json = {"MessageBody": body.decode(), "MessageAttributes": attributes}
     try:
-        _to_queue(ctx, queue, request, delivery)
+        _to_queue(ctx, queue, request, delivery, lost=True)
     except AwsError:
         return False
     return True
