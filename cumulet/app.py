@@ -7,6 +7,7 @@ import gc
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from cumulet.kernel.clock import Clock
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.pipeline import Call, Pipeline
-from cumulet.kernel.service import Service
+from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import Manifest, Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
+from cumulet.keystore import MasterKey, rsa_pair
 from cumulet.outbound import Outbound
 from cumulet.runtimes import (
     FunctionSpec,
@@ -35,44 +38,44 @@ from cumulet.runtimes import (
 )
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.runtimes.sam import SamTransformer
-from cumulet.services import (
-    apigateway,
-    apigatewayv2,
-    cloudformation,
-    cloudwatch,
-    dynamodb,
-    dynamodbstreams,
-    events,
-    iam,
-    lambda_,
-    logs,
-    rds,
-    s3,
-    sns,
-    sqs,
-    sts,
-)
 from cumulet.wire import Models
 from cumulet.wire.coerce import coerce
 from cumulet.wire.inside import answer, form
 
-SERVICES: tuple[Service, ...] = (
-    apigateway.SERVICE,
-    apigatewayv2.SERVICE,
-    cloudformation.SERVICE,
-    cloudwatch.SERVICE,
-    dynamodb.SERVICE,
-    dynamodbstreams.SERVICE,
-    events.SERVICE,
-    iam.SERVICE,
-    lambda_.SERVICE,
-    logs.SERVICE,
-    rds.SERVICE,
-    s3.SERVICE,
-    sns.SERVICE,
-    sqs.SERVICE,
-    sts.SERVICE,
+SERVICES = (
+    Manifest("apigateway", doors=("execute-api",)),
+    Manifest("apigatewayv2"),
+    Manifest("cloudformation", doors=("cloudformation-response",), types=("cdk",)),
+    Manifest("cloudwatch"),
+    Manifest("dynamodb"),
+    Manifest("dynamodbstreams"),
+    Manifest("events"),
+    Manifest("iam"),
+    Manifest("kms"),
+    Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
+    Manifest("logs"),
+    Manifest("rds"),
+    Manifest("s3", doors=("s3-website",)),
+    Manifest("secretsmanager"),
+    Manifest("sns", doors=("sns",)),
+    Manifest("sqs"),
+    Manifest("ssm"),
+    Manifest("sts"),
 )
+_PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") for manifest in SERVICES}
+
+
+def load(name: str) -> Service:
+    """Import a service. What it brings stays, so the garbage collector need not look at it, now or later."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        service: Service = import_module(f"cumulet.services.{_PACKAGES[name]}").SERVICE
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
+    return service
 
 
 _SESSIONS = 10_000
@@ -104,11 +107,12 @@ class Cloud:
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.outbound = Outbound()
+        self.master_key = MasterKey(config.data)
         self.engines = Engines(folder / "engines", config.data is not None, self._engine_ended)
         self.pipeline = Pipeline(
             self.store,
             Clock(virtual=config.virtual),
-            {service: self.models.names(service.name) for service in SERVICES},
+            Registry(SERVICES, load, self.models.names),
             check=self._check,
             coerce=partial(coerce, self.models),
             form=partial(form, self.models),
@@ -118,11 +122,12 @@ class Cloud:
                 "provision": self._provision,
                 "sam.transform": self.sam.transform,
                 "http": self.outbound.perform,
+                "kms.pair": rsa_pair,
                 **self.engines.performers(),
             },
             metrics=("cloudwatch", "cumulet:Record"),
         )
-        self.pipeline.volatile["engines.running"] = self.engines.running
+        self._lend()
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
@@ -167,7 +172,12 @@ class Cloud:
         self.runtimes.give_up()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
+        self._lend()
+
+    def _lend(self) -> None:
+        """What services may ask of the machine."""
         self.pipeline.volatile["engines.running"] = self.engines.running
+        self.pipeline.volatile["kms.master"] = self.master_key.read
 
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def services():
-    from cumulet.app import SERVICES
+    from cumulet.app import SERVICES, load
 
-    return SERVICES
+    return [load(manifest.name) for manifest in SERVICES]
 
 
 def page_of(service):

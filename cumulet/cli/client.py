@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import click
+
+if TYPE_CHECKING:
+    import http.client
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4566"
 STATE_FILE = "server.json"
@@ -70,6 +72,8 @@ class Client:
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
         """One request on the kept connection. Raises: ClickException when nobody answers."""
+        import http.client
+
         for attempt in (1, 2):
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)

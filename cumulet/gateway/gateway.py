@@ -15,7 +15,7 @@ from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.console.site import Console
-from cumulet.gateway import admin, cors, doors, jsondoor, postform
+from cumulet.gateway import admin, bucketcors, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
@@ -69,10 +69,12 @@ class Gateway:
             if door is not None:
                 return self._door(*door, reply)
             if "origin" in request.headers:
-                if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-                    reply(cors.preflight(request))
+                asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+                found = bucketcors.verdict(self, request, asks=asks)
+                if asks:
+                    reply(bucketcors.preflight(self, request, found) if found else cors.preflight(request))
                     return None
-                reply = cors.allowing(request, reply)
+                reply = bucketcors.allowing(found, reply) if found else cors.allowing(request, reply)
             return self._operation(request, reply)
         except Exception as error:
             request_id = self.pipeline.ids.uuid()
@@ -139,7 +141,7 @@ class Gateway:
         try:
             caller = self.auth.caller(request, style(match.service, protocol), "unsigned" in operation.spec)
             call = self.call_of(request, match.service, match.operation, request_id, caller)
-            if (match.service, match.operation) in self.pipeline.operations:
+            if self.pipeline.services.operation(match.service, match.operation) is not None:
                 call.request = operation.parse(request, protocol, match.uri_params)
                 operation.check(call.request)
         except AwsError as error:
@@ -188,7 +190,7 @@ class Gateway:
     def _door(self, name: str, request: DoorRequest, reply: Reply) -> object:
         began = time.perf_counter() if self.access.isEnabledFor(logging.INFO) else 0.0
         request_id = self.pipeline.ids.uuid()
-        if name not in self.pipeline.doors:
+        if self.pipeline.services.door(name) is None:
             reply(wire.error(NotImplementedOnCumulet(f"There is no {name} on Cumulet."), request, request_id))
             return None
         try:
@@ -260,7 +262,7 @@ class Gateway:
             call.account = request.headers.get("x-cumulet-account", call.account)
             if operation is None:
                 call.request = _json(request)
-            elif (service, name) in self.pipeline.operations:
+            elif self.pipeline.services.operation(service, name) is not None:
                 call.request = jsondoor.request_of(operation, _json(request))
                 operation.check(call.request)
         except AwsError as error:

@@ -14,10 +14,8 @@ MAX_HEAD = 72 * 1024  # request line and headers together
 _PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F))
 
 _names: dict[bytes, tuple[str, str]] = {}  # header name as sent -> (as text, in lower case); bounded, from clients
-_status_lines = {
-    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else 'Unknown'}\r\n"
-    for status in range(100, 600)
-}
+_phrases = {status.value: status.phrase for status in HTTPStatus}
+_status_lines = {status: f"HTTP/1.1 {status} {_phrases.get(status, 'Unknown')}\r\n" for status in range(100, 600)}
 _NO_BODY = frozenset((204, 304))
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from cumulet.aws.http import Body, HttpRequest, HttpResponse
-from cumulet.gateway import http2
 from cumulet.gateway.head import MAX_HEAD, read_headers, render, split_target
 from cumulet.gateway.spool import BadBody, BodyReader
 from cumulet.gateway.stream import write_body
 
 if TYPE_CHECKING:
+    from cumulet.gateway import http2
     from cumulet.gateway.server import Server
 
 log = logging.getLogger("cumulet")
@@ -29,6 +29,7 @@ log = logging.getLogger("cumulet")
 _MAX_QUEUED = 32
 _LINGER_S = 2.0
 _EOF_LINGER_S = 900.0  # the longest answer: a function's timeout
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # how a client begins that speaks HTTP/2 at once
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODY, _QUEUE = 1, 2  # reasons to hold reading
 
@@ -192,10 +193,12 @@ class Connection(asyncio.Protocol):
 
     def _sniff(self, data: bytes) -> None:
         data = self._early + data
-        if data.startswith(http2.PREFACE):
+        if data.startswith(_PREFACE):
+            from cumulet.gateway import http2  # few clients speak it: what it needs is loaded for the first who does
+
             self._h2 = http2.Http2(self.server, self, self._source_ip)
             self._h2.receive(data)
-        elif http2.PREFACE.startswith(data):
+        elif _PREFACE.startswith(data):
             self._early = data
             return
         else:

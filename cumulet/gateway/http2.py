@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cumulet")
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _WINDOW = 1024 * 1024
 _CONNECTION_HEADERS = frozenset(("connection", "transfer-encoding", "keep-alive", "upgrade"))
 

@@ -85,11 +85,13 @@ class Meter:
     def _hand_on(self, ctx: Context, now: float) -> bool:
         """Whether somebody wants the next minute too."""
         more = False
-        for service in self._pipeline.services.values():
+        self._pipeline.load_stored()
+        services = self._pipeline.services
+        for service in services.in_use():
             if service.gauges is not None:
                 more = service.gauges(ctx) or more
         points = self._drain(now)
-        if self._sink is not None and self._sink in self._pipeline.operations:
+        if self._sink is not None and (services.loaded(self._sink[0]) or (points and self._sink[0] in services)):
             more = ctx.call(self._sink[0], self._sink[1], {"Points": points})["More"] or more
         return more
 

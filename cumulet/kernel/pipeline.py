@@ -16,7 +16,7 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.kernel import once, targets
+from cumulet.kernel import targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
 from cumulet.kernel.faults import Faults
@@ -24,7 +24,8 @@ from cumulet.kernel.ids import Ids
 from cumulet.kernel.keys import pack
 from cumulet.kernel.meter import Meter
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
-from cumulet.kernel.service import Door, Operation, Service, SubjectOf, operations_of
+from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import SubjectOf
 from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
@@ -89,7 +90,7 @@ class Pipeline:
         self,
         store: Store,
         clock: Clock,
-        services: Mapping[Service, Mapping[str, str]],
+        services: Registry,
         *,
         check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
         coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
@@ -105,53 +106,42 @@ class Pipeline:
         self.faults: Faults = store.faults
         self.tracer = Tracer()
         self.performers: dict[str, Performer] = dict(performers or {})
-        self.services = {service.name: service for service in services}
-        self.operations: dict[tuple[str, str], Operation] = {}
-        self.doors: dict[str, tuple[str, Door]] = {}
-        self._subjects: dict[tuple[str, str], SubjectOf] = {}
+        self.services = services
         self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
         self._check = check
         self.coerce = coerce
         self.form = form or _no_wire
         self.answer = answer or _no_wire
-        handlers: dict[str, Callable[[Context, Any], Any]] = {"kernel.forget": once.forget}
-        for service, names in services.items():
-            for name, function in operations_of(service, names).items():
-                self.operations[service.name, name] = function
-            for name, function in (*service.internals.items(), *service.inspect.items()):
-                self.operations[service.name, name] = function
-            for name, door in service.doors.items():
-                self.doors[name] = (service.name, door)
-            for name, subject in service.subjects.items():
-                self._subjects[service.name, name] = subject
-            handlers.update(service.timers)
-        self.timers = Timers(self, handlers)
+        self.timers = Timers(self, services.timer)
         self.meter = Meter(self, metrics)
         self.busy = 0
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
+        self._unloaded: list[str] = []  # services that something is stored of, still to be loaded
         store.on_commit = self._committed
 
     # entries
 
     def handle(self, call: Call, reply: Reply) -> None:
         """Run an operation; `reply` gets its result or an AwsError, after the commit."""
-        function = self.operations.get((call.service, call.operation))
+        function = self.services.operation(call.service, call.operation)
         if function is None:
             reply(_unknown(call.service, call.operation))
             return
         span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
-        subject = self._subjects.get((call.service, call.operation))
+        subject = self.services.subject(call.service, call.operation)
         if subject is not None:
             span.subject = (call.service, call.account, call.region, _named(subject, call.request))
         self._start(_Run(call, function, call.request, span, reply))
 
     def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
         """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
-        service, function = self.doors[door]
+        found = self.services.door(door)
+        assert found is not None, "the gateway asked before"
+        service, function = found
         span = self.tracer.begin(f"{service} {request.method} {request.path}", "request", self.clock.now(), call.trace)
         if isinstance(request, DoorRequest):
             span.subject = (door, call.account, call.region, request.target)
@@ -170,7 +160,10 @@ class Pipeline:
         """Run an operation that only reads, at once, for the gateway's own questions. Raises: AwsError."""
         tx = self.store.begin(TimerScope(account=call.account, region=call.region))
         span = self.tracer.begin(call.operation, "call", self.clock.now(), call.trace)
-        return self.operations[call.service, call.operation](self.context(call, tx, span), call.request)
+        function = self.services.operation(call.service, call.operation)
+        if function is None:
+            raise _unknown(call.service, call.operation)
+        return function(self.context(call, tx, span), call.request)
 
     # running
 
@@ -316,16 +309,16 @@ class Pipeline:
         via: str = "",
         lost: bool = False,
     ) -> Any:
-        function = self.operations.get((service, operation))
+        function = self.services.operation(service, operation)
         if function is None:
             raise _unknown(service, operation)
         if not operation.startswith(OWN):
             self._check(service, operation, request)
-        elif (service, operation[len(OWN) :]) in self.operations:  # our own form of AWS's operation, and shown as that
+        elif self.services.operation(service, operation[len(OWN) :]):  # our own form of AWS's operation, shown as that
             operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
         span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
-        subject = self._subjects.get((service, operation))
+        subject = self.services.subject(service, operation)
         if subject is not None:
             span.subject = (service, account or ctx.account, region or ctx.region, _named(subject, request))
             span.via, span.lost = via, lost
@@ -487,6 +480,19 @@ class Pipeline:
         """Take up what a crash or a stop left: effects that were running are due again."""
         await self.timers.recover()
         self.meter.arm()
+        self._unloaded = self.services.stored(self.store.begin(TimerScope(account="", region="")))
+        asyncio.get_running_loop().call_soon(self._load_next)
+
+    def _load_next(self) -> None:
+        """Load what is in use before somebody asks for it, one service a turn of the loop: requests go between."""
+        if self._unloaded and not self.timers.stopped:
+            asyncio.get_running_loop().call_soon(self._load_next)
+            self.services.get(self._unloaded.pop())
+
+    def load_stored(self) -> None:
+        """Load at once what is still to be loaded of the services in use."""
+        while self._unloaded:
+            self.services.get(self._unloaded.pop())
 
     async def reset(self) -> None:
         """Back to empty."""
@@ -495,6 +501,7 @@ class Pipeline:
                 self.unpark(parked)
         self.timers.forget()
         self.meter.clear()
+        self._unloaded.clear()
         await self.store.clear()
         self.generation += 1
         self.tracer.clear()

@@ -19,9 +19,34 @@ TimerHandler = Callable[["Context", "Key"], Any]
 SubjectOf = str | Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """What `app.py` says of a service before it is imported, beyond what follows from its name.
+
+    name     botocore's service name
+    package  its package in cumulet/services, where that is not the name (with "_" for "-")
+    doors    its doors
+    types    namespaces of its CloudFormation types (`X` of `AWS::X::Y`, in lower case) beside the name (without "-")
+    """
+
+    name: str
+    package: str = ""
+    doors: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return (self.name.replace("-", ""), *self.types)
+
+
+def owner_of_type(type_: str) -> str:
+    """The namespace of a CloudFormation type: "sqs" for `AWS::SQS::Queue`."""
+    return type_.removeprefix("AWS::").partition("::")[0].lower()
+
+
 @dataclass(frozen=True, eq=False)
 class Service:
-    """A service as `app.py` lists it.
+    """A service as its package gives it.
 
     name       botocore's service name ("dynamodb", "lambda", "apigatewayv2")
     modules    the modules of operations: every public function *defined* there is one, named in snake case
@@ -29,8 +54,8 @@ class Service:
                HttpResponse, an Effect or a Wait): "execute-api", "lambda-url"
     timers     handler name ("lambda.event") -> function of (ctx, key), for `ctx.tx.wake(at, name, key)`; it returns
                None, an Effect or a Wait
-    gauges     called at the end of a minute: meters the service's gauges of all accounts and regions (`ctx.at(...).meter`);
-               True asks for the next minute too, though nothing else may happen
+    gauges     called at the end of a minute, once the service is in use: meters its gauges of all accounts and regions
+               (`ctx.at(...).meter`); True asks for the next minute too, though nothing else may happen
     internals  operations of our own that only other services may call (`ctx.call("lambda", "cumulet:Run", ...)`);
                not on the wire. `cumulet:SendMessage`, named like an operation of AWS's, is our own form of it: traces show it as that
     inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
@@ -71,7 +96,7 @@ class MisnamedOperation(Exception):
 def operations_of(service: Service, names: Mapping[str, str]) -> dict[str, Operation]:
     """Operation name -> function. `names` maps the model's snake-case names to operation names ("put_item": "PutItem").
 
-    Raises: MisnamedOperation, which stops the start-up.
+    Raises: MisnamedOperation.
     """
     import difflib
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from cumulet.kernel.tx import TIMER, TimerScope, Tx
 
 if TYPE_CHECKING:
     from cumulet.kernel.pipeline import Parked, Pipeline
+    from cumulet.kernel.service import TimerHandler
 
 log = logging.getLogger("cumulet")
 
@@ -69,9 +70,9 @@ class _Turn:
 class Timers:
     """Fires due timers in the event loop."""
 
-    def __init__(self, pipeline: Pipeline, handlers: Mapping[str, Callable[[Context, Any], Any]]) -> None:
+    def __init__(self, pipeline: Pipeline, handler: Callable[[str], TimerHandler]) -> None:
         self._pipeline = pipeline
-        self._handlers = handlers
+        self._handler = handler
         self._handle: asyncio.TimerHandle | asyncio.Handle | None = None
         self._next: float | None = None
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
@@ -140,7 +141,7 @@ class Timers:
         pipeline.busy += 1
         self._take(tx, turn)  # before the handler, which may set the same timer again
         try:
-            outcome = self._handlers[turn.handler](self._context(tx, turn.scope, turn.span), turn.key)
+            outcome = self._handler(turn.handler)(self._context(tx, turn.scope, turn.span), turn.key)
         except Exception as error:
             tx.abandon()
             self._take(tx, turn)

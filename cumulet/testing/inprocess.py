@@ -14,6 +14,7 @@ from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.pipeline import Call, Performer, Pipeline
+from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 
@@ -55,6 +56,7 @@ def _wire() -> dict[str, Any]:
 class InProcess:
     """`async with InProcess([SERVICE]) as cloud: await cloud.call("sqs", "SendMessage", {...})`.
 
+    services    what there is; or a registry that loads them
     folder      a data directory; None keeps everything in memory
     performers  effect kind -> async function (span, *args)
     metrics     (service, operation) that takes what is counted
@@ -62,7 +64,7 @@ class InProcess:
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Sequence[Service] | Registry,
         performers: Mapping[str, Performer] | None = None,
         folder: Path | None = None,
         seed: int | None = None,
@@ -77,10 +79,13 @@ class InProcess:
 
     async def __aenter__(self) -> Self:
         self.store = Store(self._folder)
+        services = self._services
+        if not isinstance(services, Registry):
+            services = Registry.of({service: _names(service) for service in services})
         self.pipeline = Pipeline(
             self.store,
             self.clock,
-            {service: _names(service) for service in self._services},
+            services,
             performers=self._performers,
             ids=Ids(self._seed),
             metrics=self._metrics,
@@ -115,7 +120,9 @@ class InProcess:
     async def door(self, name: str, request: HttpRequest, **overrides: Any) -> HttpResponse:
         """A service's plain HTTP entry. Raises: AwsError."""
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        call = self._call(self.pipeline.doors[name][0], re.sub(r"\W", "", name), None, **overrides)
+        found = self.pipeline.services.door(name)
+        assert found is not None
+        call = self._call(found[0], re.sub(r"\W", "", name), None, **overrides)
         self.pipeline.handle_door(name, request, call, waiter.set_result)
         answer = await waiter
         if isinstance(answer, Exception):

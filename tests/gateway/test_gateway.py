@@ -28,6 +28,8 @@ from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Wait
 from cumulet.kernel.pipeline import Pipeline
+from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import Service
 from cumulet.kernel.store import Store
 from cumulet.wire import Models
 
@@ -50,7 +52,16 @@ class Cloud:
         hooks = Hooks(
             identify=lambda key: KNOWN if key == "AKIAADAADAADAADAADAA" else None, reset=self._reset, version="9.9"
         )
-        self._make = lambda: Pipeline(self.store, self.clock, {})
+        sqs = {"SendMessage": self._send, "ReceiveMessage": self._receive, "DeleteQueue": self._fail}
+        services = (
+            Service("sqs", internals=sqs),
+            Service("s3", internals={"PutObject": self._put, "GetObject": self._get}),
+            Service("sts", internals={"GetCallerIdentity": self._whoami}),
+            Service("lambda", internals={"Invoke": self._invoke}),
+            Service("cognito-idp", internals={"SignUp": self._sign_up}),
+            Service("apigateway", doors={"execute-api": self._door}),
+        )
+        self._make = lambda: Pipeline(self.store, self.clock, Registry.of({service: {} for service in services}))
         self.folder = folder
         self._host = host
         self._hooks = hooks
@@ -60,16 +71,6 @@ class Cloud:
 
     def start(self) -> None:
         self.pipeline = self._make()
-        operations: Any = self.pipeline.operations
-        operations["sqs", "SendMessage"] = self._send
-        operations["sqs", "ReceiveMessage"] = self._receive
-        operations["sqs", "DeleteQueue"] = self._fail
-        operations["s3", "PutObject"] = self._put
-        operations["s3", "GetObject"] = self._get
-        operations["sts", "GetCallerIdentity"] = self._whoami
-        operations["lambda", "Invoke"] = self._invoke
-        operations["cognito-idp", "SignUp"] = self._sign_up
-        self.pipeline.doors["execute-api"] = ("apigateway", self._door)
         self.gateway = Gateway(self.pipeline, self.models, self._hooks, host=self._host, account="000000000000")
         self.running = Running(self.gateway.handle, self.folder, screen=self.gateway.screen)
         self.url = f"http://127.0.0.1:{self.running.port}"
@@ -142,7 +143,7 @@ def open_cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -367,9 +368,9 @@ def test_a_client_that_leaves_a_long_poll_is_forgotten(cloud: Cloud, monkeypatch
         f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.ReceiveMessage\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     client.sendall(head.encode() + body)
-    assert cloud.parked.wait(10)
+    assert cloud.parked.wait(60)
     client.close()
-    assert cancelled.wait(10)
+    assert cancelled.wait(60)
     ((call, before),) = calls
     assert (before, call.cancelled) == (False, True)
     assert len(cloud.seen) == 1

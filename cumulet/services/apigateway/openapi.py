@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway.authorizer import check_authorizer
@@ -33,7 +31,6 @@ _STATUS = re.compile(r"[1-5]\d\d")
 _INTEGRATION = ("uri", "httpMethod", "credentials", "requestTemplates", "requestParameters", "contentHandling",
                 "timeoutInMillis", "cacheNamespace", "cacheKeyParameters", "connectionId", "connectionType", "tlsConfig",
                 "responseTransferMode")  # fmt: skip
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
@@ -56,8 +53,11 @@ class Imported:
 
 def load(body: bytes) -> Result:
     """The document in a JSON or YAML body. Raises: BadRequestException."""
+    import yaml  # late: most APIs come as JSON, or piece by piece
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = json.loads(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=_LOADER)
+        document = json.loads(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=loader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadRequestException("Unable to parse API definition because of a malformed document") from error
     if not isinstance(document, dict) or not ("swagger" in document or "openapi" in document):
@@ -236,18 +236,20 @@ class Importer:
         kind = operation.get("x-amazon-apigateway-auth", {}).get("type")
         if kind is not None:
             return {"authorizationType": str(kind).upper()}
+        found: Result = {}
         for requirement in operation.get("security") or []:
             for name in requirement:
                 scheme = schemes.get(name, {})
                 if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4":
-                    return {"authorizationType": "AWS_IAM"}
-                if "x-amazon-apigateway-authorizer" in scheme:
-                    return {"authorizationType": "CUSTOM", "authorizerId": self._authorizer(name, scheme)}
-                if name != "NONE":
-                    raise not_honoured(
-                        f"security {name} ({'an API key' if scheme.get('type') == 'apiKey' else 'a scheme'})"
-                    )
-        return {"authorizationType": "NONE"}
+                    found.setdefault("authorizationType", "AWS_IAM")
+                elif "x-amazon-apigateway-authorizer" in scheme:
+                    if "authorizationType" not in found:
+                        found.update(authorizationType="CUSTOM", authorizerId=self._authorizer(name, scheme))
+                elif scheme.get("type") == "apiKey" and str(scheme.get("name", "")).lower() == "x-api-key":
+                    found["apiKeyRequired"] = True
+                elif name != "NONE":
+                    raise not_honoured(f"security {name} (a scheme of type {scheme.get('type')})")
+        return {"authorizationType": "NONE", **found}
 
     def _authorizer(self, name: str, scheme: Result) -> str:
         """The id of a scheme's authorizer; a TOKEN authorizer's header is the scheme's where it names no source itself."""

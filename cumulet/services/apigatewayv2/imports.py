@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
-
 from cumulet.kernel.context import Context
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 _ANY = "x-amazon-apigateway-any-method"
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", _ANY)
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORS = {"allowOrigins": "AllowOrigins", "allowMethods": "AllowMethods", "allowHeaders": "AllowHeaders",
          "exposeHeaders": "ExposeHeaders", "maxAge": "MaxAge", "allowCredentials": "AllowCredentials"}  # fmt: skip
 _INTEGRATION = {"uri": "IntegrationUri", "credentials": "CredentialsArn",
@@ -103,8 +100,11 @@ def _read(ctx: Context, req: Mapping[str, Any]) -> _Imported:
 
 
 def _load(body: str) -> Result:
+    import yaml  # late: most APIs come as JSON, or piece by piece
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = json.loads(body) if body.lstrip()[:1] == "{" else yaml.load(body, Loader=_LOADER)
+        document = json.loads(body) if body.lstrip()[:1] == "{" else yaml.load(body, Loader=loader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadRequestException("Unable to parse API definition because of a malformed document") from error
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):

@@ -9,11 +9,10 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.context import Context
-from cumulet.kernel.resource import Resource
 from cumulet.services.cloudformation import intrinsics
 from cumulet.services.cloudformation.errors import ValidationError
 from cumulet.services.cloudformation.model import NAME, Export, Revision, Stack, StackResource, revision_of
-from cumulet.services.cloudformation.template import PSEUDO, Plan, plan_of, type_of
+from cumulet.services.cloudformation.template import PSEUDO, Plan, Types, plan_of, type_of
 
 _DYNAMIC = re.compile(r"\{\{resolve:([a-z-]+):([^{}]+)\}\}")
 _KEPT_PLANS = 64
@@ -24,13 +23,9 @@ class Unknown(Exception):
     """The value is not known before the change is executed."""
 
 
-def types_of(ctx: Context) -> dict[str, Resource]:
-    """Every CloudFormation type that a service gives."""
-    cached: dict[str, Resource] | None = ctx.pipeline.volatile.get("cloudformation.types")
-    if cached is None:
-        cached = {r.type: r for service in ctx.pipeline.services.values() for r in service.resources}
-        ctx.pipeline.volatile["cloudformation.types"] = cached
-    return cached
+def types_of(ctx: Context) -> Types:
+    """Every CloudFormation type that a service gives, by name."""
+    return ctx.pipeline.services.resource
 
 
 class StackEnvironment:
@@ -162,7 +157,7 @@ def check_dynamic(ctx: Context, value: Any) -> None:
     for service in sorted(dynamic_services(value)):
         if service not in needed:
             raise ValidationError(f"Template error: Unknown dynamic reference service {service}")
-        if needed[service] not in ctx.pipeline.operations:
+        if ctx.pipeline.services.operation(*needed[service]) is None:
             raise NotImplementedOnCumulet(
                 f"Dynamic references {{{{resolve:{service}:...}}}} need {'.'.join(needed[service])}, which is not implemented by Cumulet."
             )
@@ -187,7 +182,12 @@ def _dynamic(ctx: Context, service: str, rest: str) -> str:
     try:
         if service in ("ssm", "ssm-secure"):
             request = {"Name": rest, "WithDecryption": service == "ssm-secure"}
-            return str(ctx.call("ssm", "GetParameter", request)["Parameter"]["Value"])
+            parameter = ctx.call("ssm", "GetParameter", request)["Parameter"]
+            if service == "ssm" and parameter["Type"] == "SecureString":
+                raise ValidationError(
+                    f"SSM Secure reference is needed for the SecureString {rest}: {{{{resolve:ssm-secure:{rest}}}}}"
+                )
+            return str(parameter["Value"])
         return _secret(ctx, rest)
     except AwsError as error:
         raise ValidationError(f"Could not resolve {{{{resolve:{service}:{rest}}}}}: {error.message}") from error

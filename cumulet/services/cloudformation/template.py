@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ PSEUDO = {
 }  # fmt: skip
 _LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")
 Json = dict[str, Any]
+Types = Callable[[str], Resource | None]
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _unresolved_condition(name: str, section: str, text: str, path: Path) -> Val
     )
 
 
-def check_types(plan: Plan, types: Mapping[str, Resource], text: str) -> None:
+def check_types(plan: Plan, types: Types, text: str) -> None:
     """Every type is there and every property is honoured. Raises: ValidationError naming resource, property and line."""
     unknown = sorted({planned.type for planned in plan.resources.values() if type_of(types, planned.type) is None})
     if unknown:
@@ -203,11 +204,11 @@ def check_types(plan: Plan, types: Mapping[str, Resource], text: str) -> None:
             )
 
 
-def type_of(types: Mapping[str, Resource], name: str) -> Resource | None:
+def type_of(types: Types, name: str) -> Resource | None:
     """The Resource of a type name; `Custom::X` is a custom resource."""
     if name.startswith("Custom::"):
         name = "AWS::CloudFormation::CustomResource"
-    return types.get(name)
+    return types(name)
 
 
 def depends_on(body: Json) -> list[str]:

@@ -99,8 +99,9 @@ def check_target(ctx: Context, target: Json, bus_arn: str) -> None:
 
 def _is_there(ctx: Context, arn: Arn) -> bool:
     if arn.service == "execute-api":
-        return "execute-api" in ctx.pipeline.doors
-    return _DELIVERED_BY.get(arn.service) in ctx.pipeline.operations
+        return ctx.pipeline.services.door("execute-api") is not None
+    operation = _DELIVERED_BY.get(arn.service)
+    return operation is not None and ctx.pipeline.services.operation(*operation) is not None
 
 
 def _check_address(target: Json, arn: Arn, bus_arn: str) -> None:
