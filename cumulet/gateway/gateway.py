@@ -227,7 +227,10 @@ class Gateway:
         caller = Caller(self.account, DEFAULT_REGION, f"arn:aws:iam::{self.account}:root")
         if not doors.signed(request):
             return caller
-        signer = self.auth.caller(request, "json", unsigned=True)
+        try:
+            signer = self.auth.caller(request, "json", unsigned=True)
+        except AwsError as error:
+            raise GenericAwsError(error.wire_code, error.message, 403) from error
         caller.access_key, caller.principal = signer.access_key, signer.principal
         return caller
 
@@ -265,7 +268,7 @@ class Gateway:
                     operation = self.models.service(service).operation(name)
                 except KeyError:
                     raise wire.unknown_operation(name, service) from None
-            caller = self.auth.caller(request, "json")
+            caller = self.auth.caller(request, "json", unsigned=not self.auth.strict)
             call = self.call_of(request, service, name, request_id, caller)
             call.region = request.headers.get("x-cumulet-region", call.region)
             call.account = request.headers.get("x-cumulet-account", call.account)

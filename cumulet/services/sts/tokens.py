@@ -137,7 +137,7 @@ def _refuse_mfa(req: dict[str, object]) -> None:
 def _role(ctx: Context, arn: Arn, text: str) -> tuple[str, int]:
     """Id and MaxSessionDuration of an existing role."""
     try:
-        role = ctx.call("iam", "GetRole", {"RoleName": _role_name(arn)}, account=arn.account)["Role"]
+        role = ctx.call("iam", "GetRole", {"RoleName": _role_name(arn)}, principal="", account=arn.account)["Role"]
     except NotImplementedOnCumulet:
         raise
     except AwsError:
