@@ -158,7 +158,7 @@ def test_kill_9_at_random_moments_of_a_write_load_loses_nothing_acknowledged(ser
 @pytest.mark.parametrize("point", ["store.commit", "store.committed"])
 def test_a_crash_around_the_sync_of_a_commit_is_all_or_nothing(server_process, point):
     name = Ids().lower(8)
-    server = server_process(environment={"CUMULET_CRASH_AT": f"{point}:40"}).start()
+    server = server_process().start(crash_at=f"{point}:40")
     s3 = server.client("s3")
     s3.create_bucket(Bucket=name)
     acknowledged = []
@@ -168,7 +168,6 @@ def test_a_crash_around_the_sync_of_a_commit_is_all_or_nothing(server_process, p
             s3.put_object(Bucket=name, Key=f"{number:04d}", Body=body)
             acknowledged.append(f"{number:04d}")
     server.ended()
-    server.environment = {}
     server.start()
     found = [entry["Key"] for entry in s3.list_objects_v2(Bucket=name).get("Contents", [])]
     assert acknowledged == found[: len(acknowledged)]

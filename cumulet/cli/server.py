@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -35,10 +36,26 @@ _STOP_WITHIN_S = 15.0
 @click.option(
     "--account", default="000000000000", envvar="CUMULET_ACCOUNT", show_default=True, help="The default account."
 )
+@click.option(
+    "--iam",
+    type=click.Choice(["off", "enforce"]),
+    default="off",
+    envvar="CUMULET_IAM",
+    show_default=True,
+    help="Whether IAM policies are enforced.",
+)
 @click.option("--detach", is_flag=True, help="Start in the background.")
 @click.option("--verbose", is_flag=True, help="One line per request.")
 def up(
-    port: int, host: str, data: str | None, memory: bool, clock: str, account: str, detach: bool, verbose: bool
+    port: int,
+    host: str,
+    data: str | None,
+    memory: bool,
+    clock: str,
+    account: str,
+    iam: str,
+    detach: bool,
+    verbose: bool,
 ) -> None:
     """Start a cloud; Ctrl-C or `cumulet down` stops it."""
     if not (account.isdigit() and len(account) == 12):
@@ -56,6 +73,7 @@ def up(
         virtual=clock == "virtual",
         account=account,
         crash_at=os.environ.get("CUMULET_CRASH_AT"),
+        enforce=iam == "enforce",
     )
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -84,6 +102,7 @@ def _run(config: Config, folder: Path) -> None:
 
 async def _serve(config: Config, folder: Path) -> None:
     from cumulet.app import Cloud
+    from cumulet.gateway.server import is_loopback
 
     cloud = Cloud(config)
     stopped = asyncio.Event()
@@ -94,6 +113,8 @@ async def _serve(config: Config, folder: Path) -> None:
     state = _write_state(folder, cloud.endpoint)
     kept = "nothing is kept" if config.data is None else f"data in {folder}"
     click.echo(f"Cumulet {__version__} is up: {cloud.endpoint} ({kept})")
+    if is_loopback(config.host):  # elsewhere a browser would have to sign its requests
+        click.echo(f"  console  {cloud.endpoint}/_cumulet/console")
     click.echo(
         f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
     )
@@ -113,6 +134,8 @@ def _write_state(folder: Path, endpoint: str) -> Path:
 
 
 def _detach(folder: Path, arguments: list[str]) -> None:
+    from cumulet.gateway.server import is_loopback
+
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     command = [
@@ -131,6 +154,8 @@ def _detach(folder: Path, arguments: list[str]) -> None:
         state = read_state(folder)
         if state and state["pid"] == process.pid:
             click.echo(f"Cumulet is up: {state['endpoint']} (pid {process.pid}, log in {log})")
+            if is_loopback(urlsplit(state["endpoint"]).hostname or ""):
+                click.echo(f"  console  {state['endpoint']}/_cumulet/console")
             return
         if process.poll() is not None:
             said = log.read_bytes()[offset:].decode(errors="replace").strip()
@@ -181,6 +206,7 @@ def status(data: str | None, endpoint_url: str | None) -> None:
     health = client.get("/_cumulet/health")
     click.echo(f"Cumulet {health['version']} at {client.endpoint}: {health['status']}")
     click.echo("  services: " + ", ".join(sorted(health["services"])))
+    click.echo(f"  iam: {health['iam']}")
     stacks = client.call("cloudformation", "DescribeStacks").get("Stacks", [])
     for stack in stacks:
         click.echo(f"  stack {stack['StackName']}: {stack['StackStatus']}")

@@ -23,7 +23,7 @@ def verdict(gateway: Gateway, request: HttpRequest, *, asks: bool) -> Json | Non
     if "x-amz-target" in request.headers or gateway.router.scope(request) not in (None, "s3"):
         return None
     bucket = unquote(s3_path(request).lstrip("/").partition("/")[0])
-    if not bucket or ("s3", "cumulet:Cors") not in gateway.pipeline.operations:
+    if not bucket or gateway.pipeline.services.operation("s3", "cumulet:Cors") is None:
         return None
     asked = {"Bucket": bucket, "Origin": request.headers["origin"], "Method": request.method}
     if asks:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +20,9 @@ from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.wire import POST_OBJECT, Models, OperationModel, Router
+
+if TYPE_CHECKING:
+    from cumulet.console.site import Console
 
 __all__ = ["Gateway", "Hooks", "Identity"]
 
@@ -56,6 +60,13 @@ class Gateway:
         if self.access.level == logging.NOTSET:
             self.access.setLevel(logging.WARNING)
         self.tasks: set[asyncio.Task[Any]] = set()
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """Imported when somebody looks."""
+        from cumulet.console.site import Console
+
+        return Console(self.pipeline, self.account)
 
     def handle(self, request: HttpRequest, reply: Reply) -> object:
         """The server's handler: called at once for every complete request. Returns what to cancel, or None."""
@@ -216,7 +227,10 @@ class Gateway:
         caller = Caller(self.account, DEFAULT_REGION, f"arn:aws:iam::{self.account}:root")
         if not doors.signed(request):
             return caller
-        signer = self.auth.caller(request, "json", unsigned=True)
+        try:
+            signer = self.auth.caller(request, "json", unsigned=True)
+        except AwsError as error:
+            raise GenericAwsError(error.wire_code, error.message, 403) from error
         caller.access_key, caller.principal = signer.access_key, signer.principal
         return caller
 
@@ -226,6 +240,12 @@ class Gateway:
         """`/_cumulet/...`: not for pages of other sites, and off loopback for signed requests only, but for health."""
         if "origin" in request.headers and not cors.is_local(request):
             reply(admin.json_response({"message": "Pages of other sites may not steer this cloud."}, 403))
+            return None
+        if not self.auth.strict and not cors.names_us(request):
+            message = (
+                "Call this cloud's own paths by localhost or by its address: another name may be that of another site."
+            )
+            reply(admin.json_response({"message": message}, 403))
             return None
         if self.auth.strict and request.path != "/_cumulet/health":
             try:
@@ -248,7 +268,7 @@ class Gateway:
                     operation = self.models.service(service).operation(name)
                 except KeyError:
                     raise wire.unknown_operation(name, service) from None
-            caller = self.auth.caller(request, "json")
+            caller = self.auth.caller(request, "json", unsigned=not self.auth.strict)
             call = self.call_of(request, service, name, request_id, caller)
             call.region = request.headers.get("x-cumulet-region", call.region)
             call.account = request.headers.get("x-cumulet-account", call.account)

@@ -84,23 +84,46 @@ class Context:
         request: Result,
         *,
         principal: str | None = None,
+        source: str = "",
         region: str | None = None,
         account: str | None = None,
+        lost: bool = False,
     ) -> Any:
         """Run another service's operation in this transaction, as from outside: checked, authorized, traced.
 
+        `principal` is who asks: the caller of this operation unless told; a role's ARN for a service that acts with it; a
+        service's name, then with `source`, the ARN on whose behalf (aws:SourceArn); "" for what we need for ourselves.
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
         so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
         """
-        return self.pipeline.call_inside(self, service, operation, request, principal, region, account)
+        return self.pipeline.call_inside(
+            self, service, operation, request, principal, region, account, source=source, lost=lost
+        )
 
-    def deliver(self, arn: str, payload: bytes, *, principal: str | None = None, extra: Result | None = None) -> Any:
+    def deliver(
+        self,
+        arn: str,
+        payload: bytes,
+        *,
+        principal: str | None = None,
+        source: str = "",
+        extra: Result | None = None,
+        via: str = "",
+        lost: bool = False,
+    ) -> Any:
         """Give `payload` to any AWS "target" by its ARN (a function, a queue, a topic, ...), asynchronously.
 
-        `extra` goes into the target's request: {"MessageGroupId": "orders"} for a FIFO queue.
+        `extra` goes into the target's request: {"MessageGroupId": "orders"} for a FIFO queue. For the trace, `via` is the ARN of
+        who sends it where that is not the caller (a rule, an alarm), and `lost` says that it is what failed elsewhere.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
-        return self.pipeline.deliver(self, arn, payload, principal, extra or {})
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, source, via, lost)
+
+    def acting(self, principal: str, access_key: str = "") -> Context:
+        """The same surroundings for another principal."""
+        other = self.at(self.account, self.region)
+        other.principal, other.access_key = principal, access_key
+        return other
 
     def at(self, account: str, region: str) -> Context:
         """The same surroundings in another account and region, in the same transaction and span."""
@@ -109,12 +132,13 @@ class Context:
             self.request_id, self.endpoint, self.span, self.source_ip,
         )  # fmt: skip
 
-    def follow(self, traces: Sequence[str]) -> None:
+    def follow(self, traces: Sequence[str], at: str = "") -> None:
         """Go on with the traces (values of `ctx.trace`) of what is taken up here: messages, events, records.
 
         The step hangs under the first and is linked to the others; what it calls and sets from now on belongs to it.
+        `at` is the ARN of the resource that they are taken up at: the queue, the topic, the function whose event it is.
         """
-        self.span.follow([trace for trace in traces if trace])
+        self.span.follow([trace for trace in traces if trace], at)
         self.tx.scope = replace(self.tx.scope, trace=self.span.header())
         self.tx.origin = None
 

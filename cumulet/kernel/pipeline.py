@@ -12,10 +12,10 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
-from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel import targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
@@ -25,10 +25,15 @@ from cumulet.kernel.keys import pack
 from cumulet.kernel.meter import Meter
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
 from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import SubjectOf
 from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
 from cumulet.kernel.tx import TimerScope, Tx
+
+if TYPE_CHECKING:
+    from cumulet.kernel.authority import Authority
+    from cumulet.kernel.service import Operation
 
 log = logging.getLogger("cumulet")
 
@@ -114,6 +119,7 @@ class Pipeline:
         self.answer = answer or _no_wire
         self.timers = Timers(self, services.timer)
         self.meter = Meter(self, metrics)
+        self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
@@ -130,8 +136,21 @@ class Pipeline:
         if function is None:
             reply(_unknown(call.service, call.operation))
             return
+        if self.authority is not None:
+            function = self._authorized(self.authority, call, function)
         span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
+        subject = self.services.subject(call.service, call.operation)
+        if subject is not None:
+            span.subject = (call.service, call.account, call.region, _named(subject, call.request))
         self._start(_Run(call, function, call.request, span, reply))
+
+    @staticmethod
+    def _authorized(authority: Authority, call: Call, function: Operation) -> Operation:
+        def checked(ctx: Context, request: Any) -> Any:
+            authority.check(ctx, call.service, call.operation, request)
+            return function(ctx, request)
+
+        return checked
 
     def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
         """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
@@ -139,6 +158,8 @@ class Pipeline:
         assert found is not None, "the gateway asked before"
         service, function = found
         span = self.tracer.begin(f"{service} {request.method} {request.path}", "request", self.clock.now(), call.trace)
+        if isinstance(request, DoorRequest):
+            span.subject = (door, call.account, call.region, request.target)
         self._start(_Run(call, function, request, span, reply))
 
     async def call(self, call: Call) -> Any:
@@ -218,8 +239,12 @@ class Pipeline:
         self.store.finish(tx, done, durable)
 
     def _answer(self, run: _Run, outcome: Any) -> None:
-        failed = isinstance(outcome, AwsError)
-        self.tracer.end(run.span, outcome.wire_code if failed else "ok")
+        if isinstance(outcome, AwsError):
+            self.tracer.end(run.span, outcome.wire_code, outcome.message)
+        elif type(outcome) is HttpResponse and outcome.status >= 400:
+            self.tracer.end(run.span, str(outcome.status))
+        else:
+            self.tracer.end(run.span)
         self.settled()
         run.reply(outcome)
 
@@ -265,17 +290,17 @@ class Pipeline:
     async def perform(self, effect: Effect, parent: Span) -> Any:
         """What the performer returned, or the EffectFailed it raised."""
         self.faults.hit("effect.perform")
-        span = self.tracer.begin(effect.kind, "effect", self.clock.now(), parent.header())
+        span = self.tracer.below(parent, effect.kind, "effect", self.clock.now())
         try:
             outcome = await self.performers[effect.kind](span, *effect.args)
         except EffectFailed as failure:
-            self.tracer.end(span, failure.code)
+            self.tracer.end(span, failure.code, failure.message)
             return failure
         except Exception as error:
-            self.tracer.end(span, type(error).__name__)
+            self.tracer.end(span, type(error).__name__, str(error))
             log.exception("effect %s failed", effect.kind)
             return EffectFailed("InternalFailure", f"{type(error).__name__}: {error}")
-        self.tracer.end(span)
+        self.tracer.end(span, span.status)  # the performer's word
         self.faults.hit("effect.settle")
         return outcome
 
@@ -296,6 +321,9 @@ class Pipeline:
         principal: str | None,
         region: str | None,
         account: str | None,
+        source: str = "",
+        via: str = "",
+        lost: bool = False,
     ) -> Any:
         function = self.services.operation(service, operation)
         if function is None:
@@ -306,12 +334,18 @@ class Pipeline:
             operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
         span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
+        subject = self.services.subject(service, operation)
+        if subject is not None:
+            span.subject = (service, account or ctx.account, region or ctx.region, _named(subject, request))
+            span.via, span.lost = via, lost
         child = self._inner(ctx, span, principal, region, account)
         try:
+            if self.authority is not None:
+                self.authority.check(child, service, operation, request, source)
             outcome = function(child, request)
         except AwsError as error:
             ctx.tx.rollback(mark)
-            self.tracer.end(span, error.wire_code)
+            self.tracer.end(span, error.wire_code, error.message)
             raise
         self.tracer.end(span)
         if isinstance(outcome, Effect):
@@ -337,9 +371,19 @@ class Pipeline:
             ctx.source_ip,
         )
 
-    def deliver(self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result) -> Any:
+    def deliver(
+        self,
+        ctx: Context,
+        arn: str,
+        payload: bytes,
+        principal: str | None,
+        extra: Result,
+        source: str = "",
+        via: str = "",
+        lost: bool = False,
+    ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account)
+        return self.call_inside(ctx, service, operation, request, principal, region, account, source, via, lost)
 
     # waiting
 
@@ -501,6 +545,11 @@ class Pipeline:
                 await asyncio.wait(late)
         await self.store.settle()
         self.store.close()
+
+
+def _named(subject: SubjectOf, request: Any) -> Any:
+    """What a request says of the resource that it is for."""
+    return request.get(subject) if type(subject) is str else subject(request)  # type: ignore[operator]
 
 
 def _no_wire(*_: Any) -> Any:

@@ -52,8 +52,12 @@ class ServerProcess:
         self.log = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> ServerProcess:
-        """Start it and wait until it answers. Raises: AssertionError with its output."""
+    def start(self, crash_at: str | None = None) -> ServerProcess:
+        """Start it and wait until it answers. Raises: AssertionError with its output.
+
+        `crash_at` is a point of the kernel's faults and how often it is passed ("store.commit:30"): there it dies, which may
+        be before it answers, if there is work that is due.
+        """
         command = [
             *self.prefix,
             sys.executable,
@@ -66,8 +70,9 @@ class ServerProcess:
             str(self.folder),
             *self.options,
         ]
+        environment = {**os.environ, **self.environment, **({"CUMULET_CRASH_AT": crash_at} if crash_at else {})}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environment})
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + _START_WITHIN_S
         while time.monotonic() < deadline:
             with (
@@ -77,6 +82,8 @@ class ServerProcess:
                 if json.load(answer)["status"] == "running":
                     return self
             if self.process.poll() is not None:
+                if crash_at:
+                    return self
                 raise AssertionError(f"the server ended:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.005)  # another process: there is nothing to wait on but its port
         raise AssertionError("the server does not answer")

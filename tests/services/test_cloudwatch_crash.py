@@ -46,12 +46,10 @@ def test_a_notification_is_sent_exactly_once_wherever_the_server_dies(server_pro
     )  # fmt: skip
     cloudwatch.put_metric_data(Namespace="App", MetricData=[{"MetricName": "n", "Value": 11.0}])
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     with pytest.raises(OSError):
         server.advance(65)
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(65)
     assert state(server) == "ALARM"

@@ -46,7 +46,7 @@ def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> No
         pass
     server.stop()
     # the restore's own commit is the first; those of its steps follow
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 2}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 2}")
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
         cut.client("dynamodb").restore_table_from_backup(TargetTableName="again", BackupArn=arn)
         wait_until_active(cut.client("dynamodb"), "again")
@@ -84,7 +84,7 @@ def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits
             "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
         },
     }
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 1}")
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
         cut.client("dynamodb").import_table(**request)
         wait_until_active(cut.client("dynamodb"), "imported")
@@ -101,7 +101,7 @@ def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits
     )
     assert table["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == 35
     second.stop()
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 1}")
     export = {"TableArn": done["TableArn"], "S3Bucket": "data", "ClientToken": "once"}
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
         wait_until_exported(cut.client("dynamodb"), cut.client("dynamodb").export_table_to_point_in_time(**export))

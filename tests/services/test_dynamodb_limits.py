@@ -232,14 +232,16 @@ def test_the_documentations_item_has_23_bytes(table: Any) -> None:
 
 
 def test_an_item_and_its_rows_in_local_indexes_have_400_kb_together(db: Any, clock: Any) -> None:
-    make(db, also=["a"], LocalSecondaryIndexes=[index("all", pk="pk", sk="a"), index("one", "w", pk="pk", sk="a")])
+    keys_only = {**index("keys", pk="pk", sk="a"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    make(db, also=["a"], LocalSecondaryIndexes=[index("some", "v", pk="pk", sk="a"), keys_only])
     clock.quiet()
     keys = len("pkpsksaa")  # in the item and in each of its two rows
-    room = (400 * KB - 3 * keys) // 2 - len("v")
-    put(db, a={"S": "a"}, v={"S": "x" * room})
+    v = {"S": "x" * 100 * KB}  # in the item and in one row
+    room = 400 * KB - 3 * keys - 2 * (len("v") + 100 * KB) - len("w")
+    put(db, a={"S": "a"}, v=v, w={"S": "x" * room})
     message = "Item size has exceeded the maximum allowed size"
-    assert refused(put, db=db, a={"S": "a"}, v={"S": "x" * (room + 1)}) == message
-    put(db, v={"S": "x" * (room + 1)})  # without the index's key there is no row
+    assert refused(put, db=db, a={"S": "a"}, v=v, w={"S": "x" * (room + 1)}) == message
+    put(db, v=v, w={"S": "x" * (room + 1)})  # without the index's key there is no row
     grow = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
     assert refused(db.update_item, TableName="things", Key=key(), **grow) == message
 

@@ -73,13 +73,11 @@ def test_failures_are_buried_once_and_exactly_and_nothing_healthy_is(server_proc
     server.stop()
     acknowledged = set()
     for number, point in enumerate(points):
-        server.environment["CUMULET_CRASH_AT"] = point
-        server.start()
+        server.start(crash_at=point)
         acknowledged |= send(server, range(12 * number, 12 * number + 12))
         with contextlib.suppress(OSError, http.client.HTTPException):
             server.advance(70)  # should it still live, it dies of the rest of its work
         server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(1000)
     assert acknowledged <= set(said(server, "worker", r"event (\d+) ran"))
@@ -94,13 +92,11 @@ def test_a_chain_of_self_invocations_goes_on_after_a_kill(server_process):
     server = server_process("--clock", "virtual").start()
     create(server, "chain", CHAIN)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = "effect.settle:3"
-    server.start()
+    server.start(crash_at="effect.settle:3")
     server.client("lambda").invoke(FunctionName="chain", InvocationType="Event", Payload=b'{"n": 5}')
     with contextlib.suppress(OSError, http.client.HTTPException):
         server.advance(1)
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(1)
     assert set(said(server, "chain", r"link (\d+)")) == set(range(6))

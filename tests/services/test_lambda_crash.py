@@ -70,13 +70,11 @@ def test_events_run_wherever_the_server_dies(server_process, point):
     server = server_process("--clock", "virtual").start()
     create_function(server)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     acknowledged = send(server, range(EVENTS))
     with contextlib.suppress(OSError, http.client.HTTPException):
         server.advance(1)  # should it still live, it dies of the rest of its work
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(1)
     counts = ran(server)

@@ -78,14 +78,12 @@ def test_messages_run_wherever_the_server_dies(server_process, point):
     server = server_process("--clock", "virtual").start()
     bench = Bench(server)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     sent = set()
     bench.send(range(MESSAGES), sent)
     with contextlib.suppress(OSError, http.client.HTTPException):
         server.advance(1)  # should it still live, it dies of the rest of its work
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(1)  # far less than the visibility timeout: what ran is back at once
     ran = bench.ran()

@@ -95,7 +95,7 @@ class Bench:
             return []
 
     def got(self, name="f"):
-        """What each invocation printed, in order."""
+        """What each invocation printed, by the time at which it did, which goes on within an invocation alone."""
         self.clock.quiet()
         return [json.loads(line[4:]) for line in self.lines(name) if line.startswith("got ")]
 

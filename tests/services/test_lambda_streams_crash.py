@@ -88,13 +88,11 @@ def test_changes_reach_the_function_wherever_the_server_dies(server_process, poi
     server = server_process("--clock", "virtual").start()
     bench = Bench(server, ParallelizationFactor=2)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     bench.write(range(CHANGES))
     with contextlib.suppress(OSError, http.client.HTTPException):
         server.advance(1)  # should it still live, it dies of the rest of its work
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(600)
     found, first = bench.check()

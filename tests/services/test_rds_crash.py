@@ -118,10 +118,9 @@ def test_server_and_engine_killed_together_go_on_where_they_were(server_process)
 
 @pytest.mark.parametrize("point", ["effect.perform:1", "effect.perform:2", "effect.settle:1", "effect.settle:2"])
 def test_an_instance_that_was_being_created_is_created_wherever_the_server_dies(server_process, point):
-    server = server_process(environment={"CUMULET_CRASH_AT": point}).start()
+    server = server_process().start(crash_at=point)
     create(server)
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     with contextlib.closing(connect(available(server))) as connection:
         cursor = connection.cursor()

@@ -44,7 +44,7 @@ def ask(s3: Any, path: str, method: str = "OPTIONS", **headers: str) -> tuple[in
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(s3.meta.endpoint_url + path, headers=named, method=method)
     try:
-        answer = urllib.request.urlopen(request, timeout=30)
+        answer = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
         answer = error
     with answer:

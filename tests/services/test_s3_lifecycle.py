@@ -156,6 +156,19 @@ def test_the_newest_noncurrent_versions_are_kept(s3: Any, clock: Any) -> None:
     assert s3.get_object(Bucket="shop", Key="a")["Body"].read() == b"\x05"
 
 
+def test_a_version_is_noncurrent_since_the_next_one_came(s3: Any, clock: Any) -> None:
+    enable_versions(s3)
+    made = []
+    for _ in range(3):
+        made.append(put(s3, "a"))
+        clock.advance(2 * DAY)
+    rules(s3, {"NoncurrentVersionExpiration": {"NoncurrentDays": 4}})
+    clock.advance(DAY)  # the first is noncurrent for five days, the second for three
+    assert {version for _, version, _ in versions(s3)} == set(made[1:])
+    clock.advance(2 * DAY)
+    assert {version for _, version, _ in versions(s3)} == set(made[2:])
+
+
 def test_an_object_is_moved_to_other_storage_classes(s3: Any, clock: Any) -> None:
     enable_versions(s3)
     put(s3, "a", LARGE)

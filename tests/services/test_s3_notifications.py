@@ -110,7 +110,7 @@ def test_every_kind_of_write_has_its_event(told: Told) -> None:
         f"{fields}--{boundary}--\r\n".encode(),
         {"Content-Type": f"multipart/form-data; boundary={boundary}"},
     )
-    urllib.request.urlopen(request, timeout=30).close()
+    urllib.request.urlopen(request, timeout=60).close()
     s3.delete_object(Bucket="shop", Key="a")
     s3.delete_object(Bucket="shop", Key="a")  # nothing is there any more
     s3.delete_objects(Bucket="shop", Delete={"Objects": [{"Key": "b"}, {"Key": "none"}]})

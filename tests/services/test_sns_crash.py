@@ -52,12 +52,10 @@ def test_an_acknowledged_publish_is_in_all_queues_and_another_in_all_or_none(ser
     server = server_process("--clock", "virtual").start()
     topic = prepare(server)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     acknowledged = publish(server, topic, range(MESSAGES))
     server.ended()
     assert 0 < len(acknowledged) < MESSAGES
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     got = [received(server, name) for name in QUEUES]
     for bodies in got:
@@ -129,13 +127,11 @@ def test_an_endpoint_gets_every_acknowledged_message_wherever_the_server_dies(se
         sns.confirm_subscription(TopicArn=topic, Token=endpoint.next()[1]["Token"])
         server.advance(0)
         server.stop()
-        server.environment["CUMULET_CRASH_AT"] = point
-        server.start()
+        server.start(crash_at=point)
         acknowledged = publish(server, topic, range(10))
         with contextlib.suppress(OSError, http.client.HTTPException):
             server.advance(1)
         server.ended()
-        del server.environment["CUMULET_CRASH_AT"]
         server.start()
         server.advance(1)
         got = set()

@@ -148,13 +148,11 @@ def test_a_redrive_that_dies_on_its_way_loses_and_doubles_nothing(server_process
         entries = [{"Id": str(n), "MessageBody": str(batch * 10 + n)} for n in range(10)]
         sqs.send_message_batch(QueueUrl="dead", Entries=entries)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     sqs.start_message_move_task(SourceArn=f"{arn}:dead", DestinationArn=f"{arn}:other", MaxNumberOfMessagesPerSecond=20)
     with pytest.raises((OSError, http.client.HTTPException)):
         server.advance(3600)
     server.ended()
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     server.advance(60)
     found = drain(sqs, "other", server)

@@ -21,7 +21,9 @@ from cumulet.services.dynamodb import (
     tables,
     transactions,
 )
+from cumulet.services.dynamodb.authz import AUTHZ
 from cumulet.services.dynamodb.cfn import RESOURCES
+from cumulet.services.dynamodb.subjects import SUBJECTS
 
 SERVICE = Service(
     "dynamodb",
@@ -46,4 +48,6 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
+    subjects=SUBJECTS,
+    authz=AUTHZ,
 )

@@ -21,7 +21,9 @@ from cumulet.services.events import (
     tags,
     targets,
 )
+from cumulet.services.events.authz import AUTHZ
 from cumulet.services.events.cfn import RESOURCES
+from cumulet.services.events.subjects import SUBJECTS
 
 SERVICE = Service(
     "events",
@@ -35,5 +37,7 @@ SERVICE = Service(
         schedules.TIMER: schedules.fire,
     },
     resources=RESOURCES,
+    subjects=SUBJECTS,
     internals={"cumulet:Emit": emitting.emit, "cumulet:Forward": routing.forward},
+    authz=AUTHZ,
 )

@@ -53,7 +53,7 @@ def deliver_again(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(number), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.rule_arn)
     mark = ctx.tx.savepoint()
     try:
         outcome = send(ctx, delivery)
@@ -145,7 +145,15 @@ def _bury(ctx: Context, delivery: Delivery, code: str, message: str, condition: 
         attributes["EXHAUSTED_RETRY_CONDITION"] = _text(condition)
     queue = delivery.target["DeadLetterConfig"]["Arn"]
     try:
-        ctx.deliver(queue, delivery.event, principal=PRINCIPAL, extra={"MessageAttributes": attributes})
+        ctx.deliver(
+            queue,
+            delivery.event,
+            principal=PRINCIPAL,
+            source=delivery.rule_arn,
+            extra={"MessageAttributes": attributes},
+            via=delivery.rule_arn,
+            lost=True,
+        )
     except AwsError:
         _count(ctx, "InvocationsFailedToBeSentToDlq", delivery)
     else:

@@ -21,6 +21,7 @@ from cumulet.services.lambda_ import (
     urls,
     versions,
 )
+from cumulet.services.lambda_.authz import AUTHZ
 from cumulet.services.lambda_.cfn import RESOURCES
 from cumulet.services.lambda_.sources import mappings, progress, queues, readers, shards, states
 
@@ -51,6 +52,8 @@ SERVICE = Service(
         progress.SHARDS: shards.follow,
     },
     resources=RESOURCES,
+    subjects=dict.fromkeys(("Invoke", "InvokeAsync", "InvokeWithResponseStream"), "FunctionName"),
     gauges=pools.gauges,
     internals={"cumulet:DeadLetterSources": destinations.dead_letter_sources},
+    authz=AUTHZ,
 )

@@ -21,6 +21,7 @@ from cumulet.services.s3 import (
     uploads,
     website,
 )
+from cumulet.services.s3.authz import AUTHZ
 
 SERVICE = Service(
     "s3",
@@ -51,4 +52,24 @@ SERVICE = Service(
         sweeping.STEP: sweeping.step,
     },
     resources=cfn.RESOURCES,
+    subjects=dict.fromkeys(
+        (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetObject",
+            "HeadObject",
+            "ListObjects",
+            "ListObjectsV2",
+            "PostObject",
+            "PutObject",
+            "UploadPart",
+            "UploadPartCopy",
+        ),
+        "Bucket",
+    ),
+    authz=AUTHZ,
 )

@@ -25,8 +25,7 @@ _REFUSED = {
     "SSECustomerAlgorithm": "encryption with customer-provided keys (SSE-C)",
     "SSECustomerKey": "encryption with customer-provided keys (SSE-C)",
     "CopySourceSSECustomerAlgorithm": "encryption with customer-provided keys (SSE-C)",
-    "SSEKMSKeyId": "encryption with KMS keys",
-    "SSEKMSEncryptionContext": "encryption with KMS keys",
+    "SSEKMSEncryptionContext": "an encryption context",
     "ObjectLockMode": "Object Lock",
     "ObjectLockRetainUntilDate": "Object Lock",
     "ObjectLockEventHold": "Object Lock",
@@ -96,10 +95,20 @@ def object_settings(bucket: Bucket, req: Mapping[str, Any]) -> dict[str, Any]:
     storage_class = req.get("StorageClass", "STANDARD")
     if storage_class not in _STORAGE_CLASSES:
         raise refused(f"the storage class {storage_class}")
+    encryption = req.get("ServerSideEncryption", bucket.default_encryption)
+    by_default = "ServerSideEncryption" not in req
+    if "SSEKMSKeyId" in req and (by_default or encryption != "aws:kms"):
+        raise InvalidArgument(
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+            "x-amz-server-side-encryption",
+            req.get("ServerSideEncryption", ""),
+        )
     return {
         "headers": {name: req[name] for name in _HEADERS if name in req},
         "metadata": dict(metadata),
-        "encryption": req.get("ServerSideEncryption", bucket.default_encryption),
+        "encryption": encryption,
+        "kms_key": bucket.default_key if by_default else req.get("SSEKMSKeyId", ""),
+        "bucket_key": encryption == "aws:kms" and bool(req.get("BucketKeyEnabled", bucket.bucket_key)),
         "storage_class": storage_class,
         "tags": parse_tags(req["Tagging"]) if "Tagging" in req else {},
         "redirect": _redirect(req.get("WebsiteRedirectLocation", "")),

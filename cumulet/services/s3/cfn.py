@@ -70,6 +70,23 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketEncryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
         else:
             call("DeleteBucketEncryption", Bucket=name)
+    if changed("AccelerateConfiguration"):
+        status = p.get("AccelerateConfiguration", {}).get("AccelerationStatus", "Suspended")
+        call("PutBucketAccelerateConfiguration", Bucket=name, AccelerateConfiguration={"Status": status})
+    _configure_more(call, name, p, old)
+    tags = _tags(p, scope)
+    if tags:
+        call("PutBucketTagging", Bucket=name, Tagging={"TagSet": tags})
+    elif old:
+        call("DeleteBucketTagging", Bucket=name)
+
+
+def _configure_more(call: Call, name: str, p: Properties, old: Properties) -> None:
+    """The settings that can be taken away again; notifications come last, when all else holds."""
+
+    def changed(member: str) -> bool:
+        return bool(p.get(member) != old.get(member))
+
     if changed("CorsConfiguration"):
         if "CorsConfiguration" in p:
             call("PutBucketCors", Bucket=name, CORSConfiguration=_cfn.cors(p["CorsConfiguration"]))
@@ -92,11 +109,6 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
     if changed("NotificationConfiguration"):
         wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
         call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
-    tags = _tags(p, scope)
-    if tags:
-        call("PutBucketTagging", Bucket=name, Tagging={"TagSet": tags})
-    elif old:
-        call("DeleteBucketTagging", Bucket=name)
 
 
 def _created(call: Call, name: str, scope: Scope) -> Created:
@@ -166,6 +178,7 @@ BUCKET = Resource(
     service="s3",
     properties=frozenset(
         [
+            "AccelerateConfiguration",
             "AccessControl",
             "BucketEncryption",
             "BucketName",

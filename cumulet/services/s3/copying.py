@@ -11,6 +11,7 @@ from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import bucket_of as _bucket_of
 from cumulet.services.s3.access import check_acl as _check_acl
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from cumulet.services.s3 import api
 
 _LARGEST_COPY = 5 * 1024**3
-_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation"})
+_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption"})
 
 
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
     """Copy an object or version of up to 5 GiB, with its metadata and tags, or with new ones (REPLACE).
 
-    Large bodies are linked, not copied; a copy of a multipart object keeps its ETag. An object copied onto itself must
-    change something.
+    Large bodies are linked, not copied, unless their encryption changes; a copy of a multipart object keeps its ETag. An
+    object copied onto itself must change something.
     Raises: NoSuchBucket, NoSuchKey, PreconditionFailed, InvalidRequest, InvalidArgument.
     Source: S3 API_CopyObject (read 2026-11).
     """
@@ -52,12 +53,12 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     if not replaces:
         settings |= {"headers": source.headers, "metadata": source.metadata}
     if req.get("TaggingDirective") != "REPLACE":
         settings["tags"] = source.tags
-    segments = _bodies.copy(ctx, source.segments, 0, source.size)
+    segments = _bodies.copy(ctx, source.segments, 0, source.size, settings["kms_key"])
     checksums, checksum_type = source.checksums, source.checksum_type
     if "ChecksumAlgorithm" in req:
         _checksums.sent(req)
@@ -78,7 +79,7 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
     )
     _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), "Copy")
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
-    result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
+    result: dict[str, Any] = {"CopyObjectResult": copied, **_sealing.shown(version)}
     result |= _expiration_header(bucket, version)
     if bucket.versioning:
         result["VersionId"] = version.version

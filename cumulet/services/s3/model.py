@@ -47,9 +47,21 @@ class Bucket(Record):
 
     @property
     def default_encryption(self) -> str:
-        """What a new object gets: AES256 (SSE-S3), or aws:kms with the account's AWS managed key."""
-        rule = self.encryption[0] if self.encryption else {}
-        return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+        """What a new object gets: AES256 (SSE-S3) or aws:kms."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+
+    @property
+    def default_key(self) -> str:
+        """The KMS key of a new object; "": the AWS managed one."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", ""))
+
+    @property
+    def bucket_key(self) -> bool:
+        return bool(self._rule.get("BucketKeyEnabled", False))
+
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return self.encryption[0] if self.encryption else {}
 
 
 class Segment(Record):
@@ -59,6 +71,8 @@ class Segment(Record):
     row: str = ""
     blob: str = ""
     offset: int = 0
+    kms_key: str = ""  # the ARN of the KMS key that encrypts them; `offset` then counts what they are decrypted
+    data_key: bytes = b""  # encrypted by it
 
 
 class PartOf(Record):
@@ -88,6 +102,8 @@ class Version(Record):
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
     redirect: str = ""  # WebsiteRedirectLocation
+    kms_key: str = ""
+    bucket_key: bool = False
     parts: list[PartOf] = field(default_factory=list)
 
 
@@ -101,6 +117,8 @@ class Upload(Record):
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
     redirect: str = ""
+    kms_key: str = ""
+    bucket_key: bool = False
     algorithm: str = ""
     checksum_type: str = ""
 

@@ -11,6 +11,7 @@ from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_key as _check_key
@@ -33,13 +34,14 @@ def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> 
 
     Content-MD5 and checksums are verified; without one a CRC64NVME is computed. If-None-Match: * writes only a new key.
     Raises: NoSuchBucket, BadDigest, InvalidDigest, PreconditionFailed, KeyTooLongError, EntityTooLarge,
-    AccessControlListNotSupported, InvalidRequest; NotImplemented for SSE-C, KMS, Object Lock.
+    AccessControlListNotSupported, InvalidRequest, KMS.NotFoundException, KMS.DisabledException, KMS.KMSInvalidStateException;
+    NotImplemented for SSE-C, Object Lock.
     Source: S3 API_PutObject (read 2026-11).
     """
     bucket, key = _open_bucket(ctx, req), req["Key"]
     _check_acl(bucket, req)
     _check_key(key)
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     body = req.get("Body", b"")
     if isinstance(body, str):  # another service's call
         body = body.encode()
@@ -55,7 +57,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> 
         )
     _checksums.check_md5(req.get("ContentMD5"), md5)
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    segments = _bodies.store(ctx, body)
+    segments = _bodies.store(ctx, body, settings["kms_key"])
     found = _checksums.verified(req, _checksums.DEFAULT, _bodies.chunks(ctx, segments, 0, size))
     version = Version(
         key=key,
@@ -72,7 +74,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> 
     _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), how)
     result: dict[str, Any] = {
         "ETag": f'"{md5}"',
-        "ServerSideEncryption": version.encryption,
+        **_sealing.shown(version),
         **found,
         "ChecksumType": _checksums.FULL_OBJECT,
         **_expiration_header(bucket, version),

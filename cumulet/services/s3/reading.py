@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cumulet.kernel.context import Context
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import InvalidPartNumber, InvalidRequest
@@ -58,7 +59,7 @@ def _described(bucket: Bucket, found: Version, req: Mapping[str, Any]) -> tuple[
         "ContentLength": size,
         "ETag": f'"{found.etag}"',
         "ContentType": "binary/octet-stream",
-        "ServerSideEncryption": found.encryption,
+        **_sealing.shown(found),
         **found.headers,
     }
     if found.metadata:

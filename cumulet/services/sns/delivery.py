@@ -17,6 +17,7 @@ using CloudWatch" (read 2026-11).
 from __future__ import annotations
 
 import base64
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.kernel.record import replace
 from cumulet.kernel.tx import BLOB_OVER_BYTES
-from cumulet.services.sns import outbox, registry, retries
+from cumulet.services.sns import outbox, registry, retries, sealing
 from cumulet.services.sns.endpoints import credentials_of
 from cumulet.services.sns.messages import timestamp
 from cumulet.services.sns.model import Delivery, Outgoing, Topic, delivery_key, pace_key
@@ -87,7 +88,7 @@ def deliver(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(str(key[0])), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     if delivery.type == "Notification":
         current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
@@ -101,11 +102,18 @@ def deliver(ctx: Context, key: Key) -> Effect | None:
     policy = _policy(topic, delivery)
     if policy.per_second and delivery.type == "Notification" and not _has_slot(ctx, delivery, policy.per_second):
         return None
-    return Effect("http", (_post(ctx, delivery, policy),), lambda after, outcome: _settle(after, delivery.id, outcome))
+    try:
+        post = _post(ctx, delivery, policy)
+    except AwsError as error:  # the topic's key cannot be used any more
+        _failed(ctx, topic, delivery, Failure(error.wire_code, error.message, error.http_status, False))
+        return None
+    return Effect("http", (post,), lambda after, outcome: _settle(after, delivery.id, outcome))
 
 
 def _keep(ctx: Context, delivery: Delivery) -> None:
     """Write a delivery that has to wait; a large body goes to a file."""
+    if delivery.kms_key and not delivery.sealed:
+        delivery = sealing.sealed(ctx, delivery)
     if len(delivery.body) > BLOB_OVER_BYTES:
         delivery = replace(delivery, blob=ctx.tx.put_blob(delivery.body), body=b"")
     ctx.tx.put(delivery.key, delivery)
@@ -114,7 +122,13 @@ def _keep(ctx: Context, delivery: Delivery) -> None:
 
 
 def _body(ctx: Context, delivery: Delivery) -> bytes:
-    return ctx.tx.read_blob(delivery.blob) if delivery.blob else delivery.body
+    return _content(ctx, delivery)[0]
+
+
+def _content(ctx: Context, delivery: Delivery) -> tuple[bytes, dict[str, dict[str, Any]]]:
+    """(body, message attributes beside it). Raises: KMSDisabled, KMSInvalidState, KMSNotFound."""
+    body = ctx.tx.read_blob(delivery.blob) if delivery.blob else delivery.body
+    return sealing.opened(ctx, delivery, body) if delivery.sealed else (body, delivery.attributes)
 
 
 def _attempt(ctx: Context, topic: Topic | None, delivery: Delivery) -> None:
@@ -133,9 +147,10 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
     """Give the body to a queue, a function or the outbox. Raises: the target's AwsErrors."""
     subscription = delivery.subscription
     if subscription.protocol == "sqs":
-        request: Json = {"MessageBody": _body(ctx, delivery).decode()}
-        if delivery.attributes:
-            request["MessageAttributes"] = delivery.attributes
+        body, attributes = _content(ctx, delivery)
+        request: Json = {"MessageBody": body.decode()}
+        if attributes:
+            request["MessageAttributes"] = attributes
         return _to_queue(ctx, subscription.endpoint, request, delivery)
     if subscription.protocol == "lambda":
         _, _, _, region, account, _ = subscription.endpoint.split(":", 5)
@@ -144,7 +159,15 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
             "InvocationType": "Event",
             "Payload": _body(ctx, delivery),
         }
-        ctx.call("lambda", "Invoke", invocation, principal=PRINCIPAL, region=region, account=account)
+        ctx.call(
+            "lambda",
+            "Invoke",
+            invocation,
+            principal=PRINCIPAL,
+            source=subscription.topic_arn,
+            region=region,
+            account=account,
+        )
         return Answer(202, _encode({"lambdaRequestId": ctx.request_id}).decode())
     outbox.keep(ctx, subscription.topic_account, subscription.region, _decode_outgoing(_body(ctx, delivery)))
     return Answer(200)
@@ -153,7 +176,7 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
 _decode_outgoing = msgspec.msgpack.Decoder(Outgoing).decode
 
 
-def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answer:
+def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: bool = False) -> Answer:
     _, _, _, region, account, name = arn.split(":", 5)
     request["QueueUrl"] = f"http://127.0.0.1/{account}/{name}"
     if delivery.group:
@@ -163,7 +186,16 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answ
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
-    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account)
+    sent = ctx.call(
+        "sqs",
+        operation,
+        request,
+        principal=PRINCIPAL,
+        source=delivery.subscription.topic_arn,
+        region=region,
+        account=account,
+        lost=lost,
+    )
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 
@@ -213,7 +245,7 @@ def _settle(ctx: Context, id_: str, outcome: HttpReply | EffectFailed) -> None:
     delivery = ctx.tx.get(delivery_key(id_), Delivery)
     if delivery is None:
         return
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
     if current is not None:
@@ -276,12 +308,16 @@ def _give_up(ctx: Context, topic: Topic | None, delivery: Delivery, failure: Fai
 
 
 def _redrive(ctx: Context, delivery: Delivery, queue: str, failure: Failure) -> bool:
-    attributes: dict[str, Any] = dict(delivery.attributes) if len(delivery.attributes) <= 7 else {}
+    try:
+        body, given = _content(ctx, delivery)
+    except AwsError:
+        return False
+    attributes: dict[str, Any] = dict(given) if len(given) <= 7 else {}
     for name, value in (("RequestID", ctx.request_id), ("ErrorCode", failure.code), ("ErrorMessage", failure.message)):
         attributes[name] = {"DataType": "String", "StringValue": value or "-"}
-    request: Json = {"MessageBody": _body(ctx, delivery).decode(), "MessageAttributes": attributes}
+    request: Json = {"MessageBody": body.decode(), "MessageAttributes": attributes}
     try:
-        _to_queue(ctx, queue, request, delivery)
+        _to_queue(ctx, queue, request, delivery, lost=True)
     except AwsError:
         return False
     return True
@@ -308,7 +344,8 @@ def _log(ctx: Context, topic: Topic, delivery: Delivery, answer: Answer, status:
     if protocol is None:
         return
     succeeded = status == "SUCCESS"
-    if f"{protocol}{'Success' if succeeded else 'Failure'}FeedbackRoleArn" not in topic.attributes:
+    role = topic.attributes.get(f"{protocol}{'Success' if succeeded else 'Failure'}FeedbackRoleArn")
+    if role is None:
         return
     rate = int(topic.attributes.get(f"{protocol}SuccessFeedbackSampleRate", 100))
     if succeeded and int(ctx.ids.hex(8), 16) % 100 >= rate:
@@ -338,4 +375,6 @@ def _log(ctx: Context, topic: Topic, delivery: Delivery, answer: Answer, status:
         "logStreamName": topic.id,
         "events": [(ctx.now, _encode(entry).decode())],
     }
-    ctx.call("logs", "cumulet:Append", request, principal=PRINCIPAL, region=topic.region, account=topic.account)
+    principal = PRINCIPAL if ctx.pipeline.authority is None else role
+    with contextlib.suppress(AwsError):  # its role may not write there
+        ctx.call("logs", "cumulet:Append", request, principal=principal, region=topic.region, account=topic.account)

@@ -15,6 +15,7 @@ from cumulet.services.sqs import (
     tags,
     tasks,
 )
+from cumulet.services.sqs.authz import AUTHZ
 from cumulet.services.sqs.cfn import RESOURCES
 
 SERVICE = Service(
@@ -40,4 +41,21 @@ SERVICE = Service(
     inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
+    subjects={
+        "cumulet:Bury": lambda req: req["Shelf"].queue.dead_letter_arn,
+        "cumulet:Redrive": lambda req: req["Target"].arn,
+        **dict.fromkeys(
+            (
+                "SendMessage",
+                "SendMessageBatch",
+                "ReceiveMessage",
+                "DeleteMessage",
+                "DeleteMessageBatch",
+                "ChangeMessageVisibility",
+                "ChangeMessageVisibilityBatch",
+            ),
+            "QueueUrl",
+        ),
+    },
+    authz=AUTHZ,
 )
