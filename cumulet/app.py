@@ -84,7 +84,8 @@ _DRAIN_S = 2.0
 
 @dataclass(frozen=True)
 class Config:
-    """What `cumulet up` is told. `data` None keeps nothing; `port` 0 takes a free one; `crash_at` is for crash tests."""
+    """What `cumulet up` is told. `data` None keeps nothing; `port` 0 takes a free one; `enforce`: IAM's policies hold;
+    `crash_at` is for crash tests."""
 
     data: Path | None
     host: str = "127.0.0.1"
@@ -92,6 +93,7 @@ class Config:
     virtual: bool = False
     account: str = "000000000000"
     crash_at: str | None = None
+    enforce: bool = False
 
 
 class Cloud:
@@ -133,6 +135,16 @@ class Cloud:
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
         self.server = Server(self.gateway.handle, self.store.blobs.tmp, screen=self.gateway.screen)
         self.endpoint = ""
+        self.enforce(config.enforce)
+
+    def enforce(self, on: bool) -> None:
+        """Hold every request against IAM's policies from now on, or not."""
+        self.gateway.auth.enforcing = on
+        self.pipeline.authority = None
+        if on:
+            from cumulet.kernel.authority import Authority  # few need it
+
+            self.pipeline.authority = Authority(self.pipeline.services)
 
     async def start(self) -> None:
         """Raises: PortInUse, RuntimeStartError."""
@@ -242,7 +254,7 @@ class Cloud:
         found = self.pipeline.ask(call)
         if not found:
             return None
-        identity = Identity(found["AccountId"], found["Arn"], found["SecretAccessKey"])
+        identity = Identity(found["AccountId"], found["Arn"], found["SecretAccessKey"], found.get("SessionToken", ""))
         if "Expiration" in found:
             if len(self._sessions) > _SESSIONS:
                 self._sessions.clear()

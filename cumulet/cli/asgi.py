@@ -14,7 +14,7 @@ _DEFAULT_HOST = "127.0.0.1"
 
 def application() -> Asgi:
     """An application as the environment says: CUMULET_DATA, CUMULET_MEMORY, CUMULET_HOST, CUMULET_ACCOUNT, CUMULET_CLOCK,
-    CUMULET_ENDPOINT."""
+    CUMULET_IAM, CUMULET_ENDPOINT."""
     environment = os.environ
     host = environment.get("CUMULET_HOST", _DEFAULT_HOST)
     config = Config(
@@ -22,6 +22,7 @@ def application() -> Asgi:
         host=host,
         virtual=environment.get("CUMULET_CLOCK") == "virtual",
         account=environment.get("CUMULET_ACCOUNT", "000000000000"),
+        enforce=environment.get("CUMULET_IAM") == "enforce",
     )
     return Asgi(lambda: Cloud(config), verifies=not is_loopback(host), endpoint=environment.get("CUMULET_ENDPOINT", ""))
 

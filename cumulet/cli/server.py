@@ -36,10 +36,26 @@ _STOP_WITHIN_S = 15.0
 @click.option(
     "--account", default="000000000000", envvar="CUMULET_ACCOUNT", show_default=True, help="The default account."
 )
+@click.option(
+    "--iam",
+    type=click.Choice(["off", "enforce"]),
+    default="off",
+    envvar="CUMULET_IAM",
+    show_default=True,
+    help="Whether IAM policies are enforced.",
+)
 @click.option("--detach", is_flag=True, help="Start in the background.")
 @click.option("--verbose", is_flag=True, help="One line per request.")
 def up(
-    port: int, host: str, data: str | None, memory: bool, clock: str, account: str, detach: bool, verbose: bool
+    port: int,
+    host: str,
+    data: str | None,
+    memory: bool,
+    clock: str,
+    account: str,
+    iam: str,
+    detach: bool,
+    verbose: bool,
 ) -> None:
     """Start a cloud; Ctrl-C or `cumulet down` stops it."""
     if not (account.isdigit() and len(account) == 12):
@@ -57,6 +73,7 @@ def up(
         virtual=clock == "virtual",
         account=account,
         crash_at=os.environ.get("CUMULET_CRASH_AT"),
+        enforce=iam == "enforce",
     )
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -189,6 +206,7 @@ def status(data: str | None, endpoint_url: str | None) -> None:
     health = client.get("/_cumulet/health")
     click.echo(f"Cumulet {health['version']} at {client.endpoint}: {health['status']}")
     click.echo("  services: " + ", ".join(sorted(health["services"])))
+    click.echo(f"  iam: {health['iam']}")
     stacks = client.call("cloudformation", "DescribeStacks").get("Stacks", [])
     for stack in stacks:
         click.echo(f"  stack {stack['StackName']}: {stack['StackStatus']}")

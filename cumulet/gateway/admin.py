@@ -36,7 +36,9 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
     path = request.path
     if path == "/_cumulet/health":
         services = dict.fromkeys(gateway.pipeline.services, "running")
-        reply(json_response({"status": "running", "version": gateway.hooks.version, "services": services}))
+        iam = "off" if gateway.pipeline.authority is None else "enforce"
+        health = {"status": "running", "version": gateway.hooks.version, "services": services, "iam": iam}
+        reply(json_response(health))
     elif path in ("/_cumulet/reset", "/moto-api/reset"):
         if request.method != "POST":
             reply(_refused(405, "Reset with POST."))
@@ -48,7 +50,7 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
         reply(_trace(gateway, request))
     elif path == "/_cumulet/outbox":
         reply(_outbox(gateway, request))
-    elif gateway.console.serves(path):
+    elif path.startswith(("/_cumulet/console", "/_cumulet/map")):
         reply(gateway.console.answer(request))
     elif path.startswith("/_cumulet/call/"):
         return gateway.json_door(request, reply)

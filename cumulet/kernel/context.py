@@ -84,16 +84,21 @@ class Context:
         request: Result,
         *,
         principal: str | None = None,
+        source: str = "",
         region: str | None = None,
         account: str | None = None,
         lost: bool = False,
     ) -> Any:
         """Run another service's operation in this transaction, as from outside: checked, authorized, traced.
 
+        `principal` is who asks: the caller of this operation unless told; a role's ARN for a service that acts with it; a
+        service's name, then with `source`, the ARN on whose behalf (aws:SourceArn); "" for what we need for ourselves.
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
         so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
         """
-        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, lost=lost)
+        return self.pipeline.call_inside(
+            self, service, operation, request, principal, region, account, source=source, lost=lost
+        )
 
     def deliver(
         self,
@@ -101,6 +106,7 @@ class Context:
         payload: bytes,
         *,
         principal: str | None = None,
+        source: str = "",
         extra: Result | None = None,
         via: str = "",
         lost: bool = False,
@@ -111,7 +117,13 @@ class Context:
         who sends it where that is not the caller (a rule, an alarm), and `lost` says that it is what failed elsewhere.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
-        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, via, lost)
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, source, via, lost)
+
+    def acting(self, principal: str, access_key: str = "") -> Context:
+        """The same surroundings for another principal."""
+        other = self.at(self.account, self.region)
+        other.principal, other.access_key = principal, access_key
+        return other
 
     def at(self, account: str, region: str) -> Context:
         """The same surroundings in another account and region, in the same transaction and span."""

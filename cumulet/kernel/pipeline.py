@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
@@ -30,6 +30,10 @@ from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
 from cumulet.kernel.tx import TimerScope, Tx
+
+if TYPE_CHECKING:
+    from cumulet.kernel.authority import Authority
+    from cumulet.kernel.service import Operation
 
 log = logging.getLogger("cumulet")
 
@@ -115,6 +119,7 @@ class Pipeline:
         self.answer = answer or _no_wire
         self.timers = Timers(self, services.timer)
         self.meter = Meter(self, metrics)
+        self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
@@ -131,11 +136,21 @@ class Pipeline:
         if function is None:
             reply(_unknown(call.service, call.operation))
             return
+        if self.authority is not None:
+            function = self._authorized(self.authority, call, function)
         span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
         subject = self.services.subject(call.service, call.operation)
         if subject is not None:
             span.subject = (call.service, call.account, call.region, _named(subject, call.request))
         self._start(_Run(call, function, call.request, span, reply))
+
+    @staticmethod
+    def _authorized(authority: Authority, call: Call, function: Operation) -> Operation:
+        def checked(ctx: Context, request: Any) -> Any:
+            authority.check(ctx, call.service, call.operation, request)
+            return function(ctx, request)
+
+        return checked
 
     def handle_door(self, door: str, request: HttpRequest, call: Call, reply: Reply) -> None:
         """Run a service's plain HTTP entry; `reply` gets its HttpResponse or an AwsError."""
@@ -306,6 +321,7 @@ class Pipeline:
         principal: str | None,
         region: str | None,
         account: str | None,
+        source: str = "",
         via: str = "",
         lost: bool = False,
     ) -> Any:
@@ -324,6 +340,8 @@ class Pipeline:
             span.via, span.lost = via, lost
         child = self._inner(ctx, span, principal, region, account)
         try:
+            if self.authority is not None:
+                self.authority.check(child, service, operation, request, source)
             outcome = function(child, request)
         except AwsError as error:
             ctx.tx.rollback(mark)
@@ -354,10 +372,18 @@ class Pipeline:
         )
 
     def deliver(
-        self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, via: str, lost: bool
+        self,
+        ctx: Context,
+        arn: str,
+        payload: bytes,
+        principal: str | None,
+        extra: Result,
+        source: str = "",
+        via: str = "",
+        lost: bool = False,
     ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account, via, lost)
+        return self.call_inside(ctx, service, operation, request, principal, region, account, source, via, lost)
 
     # waiting
 

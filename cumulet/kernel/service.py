@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cumulet.aws.http import HttpRequest
+    from cumulet.kernel.authz import Authz
     from cumulet.kernel.context import Context
     from cumulet.kernel.keys import Key
     from cumulet.kernel.resource import Resource
@@ -64,6 +65,7 @@ class Service:
     subjects   the operations that use a resource for what it is there for (they send, read, invoke; not: describe), each with the
                member of the request that names the resource, or a function of the request that finds its name or names: what
                traces and the console's map show as a call of that resource
+    authz      which actions and resources its operations need, for IAM's enforcement
     """
 
     name: str
@@ -75,6 +77,7 @@ class Service:
     resources: tuple[Resource, ...] = ()
     gauges: Callable[[Context], bool] | None = None
     subjects: Mapping[str, SubjectOf] = field(default_factory=dict)
+    authz: Authz | None = None
 
     def functions(self) -> Iterable[tuple[str, Operation]]:
         """The public functions of the service's modules, as (snake-case name, function)."""

@@ -5,6 +5,7 @@
         clock.advance(3600)
 
 Fixtures: `server` (one per session), `cloud` (the server, emptied, on virtual time), `aws` (boto3 clients), `clock`, `faults`,
+`iam_enforced` (policies hold during the test; an IAM user's keys go to `aws("sqs", aws_access_key_id=...)`),
 and `server_process` for servers in processes of their own.
 """
 
@@ -78,6 +79,14 @@ class CloudThread:
 
     def reset(self) -> None:
         self.run(self.cloud.reset())
+
+    def enforce_iam(self, on: bool) -> None:
+        """Hold every request against IAM's policies from now on, or not, as `cumulet up --iam enforce` does."""
+
+        async def switch() -> None:
+            self.cloud.enforce(on)
+
+        self.run(switch())
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -155,6 +164,14 @@ def faults(cloud: CloudThread) -> Iterator[Faults]:
     """Makes the platform fail at named points; disarmed after the test."""
     yield cloud.cloud.pipeline.faults
     cloud.cloud.pipeline.faults.disarm()
+
+
+@pytest.fixture
+def iam_enforced(cloud: CloudThread) -> Iterator[CloudThread]:
+    """The session's cloud, emptied, with IAM's policies enforced during the test."""
+    cloud.enforce_iam(True)
+    yield cloud
+    cloud.enforce_iam(False)
 
 
 def client_maker(endpoint: str, session: Any) -> Callable[..., Any]:

@@ -4,7 +4,9 @@ import json
 import urllib.error
 import urllib.request
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from cumulet.testing.deployment import FunctionFailed
 
@@ -41,6 +43,32 @@ def test_the_functions_error_is_the_callers_to_handle(pattern, cloud):
         service.invoke("Checkout", {"lines": [{"sku": "nothing", "count": 1}]})
     error = json.loads(str(failure.value))
     assert (error["errorType"], error["errorMessage"]) == ("PricingFailed", "UnknownArticle: nothing")
+
+
+def test_iam_denies_a_caller_without_the_permission(pattern, iam_enforced):
+    """B4.3: IAM denies a caller lacking lambda:InvokeFunction when enforcement is on; the functions' own roles suffice."""
+    service = pattern.deploy(iam_enforced.endpoint)
+    pattern.drive(service)
+    iam, name = service.client("iam"), service.outputs["Pricing"]
+    arn = iam.create_user(UserName="stranger")["User"]["Arn"]
+    key = iam.create_access_key(UserName="stranger")["AccessKey"]
+    stranger = boto3.client(
+        "lambda", endpoint_url=service.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    with pytest.raises(ClientError) as denied:
+        stranger.invoke(FunctionName=name, Payload=b'{"operation": "get", "sku": "bread"}')
+    assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert (
+        f"User: {arn} is not authorized to perform: lambda:InvokeFunction" in denied.value.response["Error"]["Message"]
+    )
+    resource = service.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    policy = {"Statement": {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": resource}}
+    iam.put_user_policy(UserName="stranger", PolicyName="calls", PolicyDocument=json.dumps(policy))
+    answer = stranger.invoke(FunctionName=name, Payload=b'{"operation": "get", "sku": "bread"}')
+    assert json.load(answer["Payload"]) == {"sku": "bread", "cents": 350}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stranger.invoke(FunctionName=service.outputs["Checkout"])
 
 
 def test_it_cannot_be_reached_over_plain_http(pattern, cloud):

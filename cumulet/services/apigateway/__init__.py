@@ -21,6 +21,7 @@ from cumulet.services.apigateway import (
     tags,
     trials,
 )
+from cumulet.services.apigateway.authz import AUTHZ
 
 SERVICE = Service(
     "apigateway",
@@ -56,4 +57,5 @@ SERVICE = Service(
         cfn_plans.USAGE_PLAN,
         cfn_plans.USAGE_PLAN_KEY,
     ),
+    authz=AUTHZ,
 )

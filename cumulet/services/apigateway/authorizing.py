@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.invokepolicy import decision
+from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway import proxy
@@ -23,6 +24,7 @@ from cumulet.services.apigateway.routing import with_variables
 from cumulet.services.apigateway.settling import PRINCIPAL, settled
 
 _CACHED = 10_000
+_INVOKE = "execute-api:Invoke"
 Serve = Callable[[Context, Exchange], Any]
 Kept = dict[tuple[str, ...], tuple[float, Result]]
 
@@ -82,6 +84,7 @@ def ask(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[str
     request = {"FunctionName": with_variables(function_name(authorizer), stage.variables),
                "InvocationType": "RequestResponse", "Payload": payload}  # fmt: skip
     principal = authorizer.get("authorizerCredentials") or PRINCIPAL
+    source = f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/authorizers/{authorizer['id']}"
 
     def done(c: Context, result: Result) -> Any:
         answer = _decoded(result.get("Payload") or b"null")
@@ -96,7 +99,9 @@ def ask(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[str
 
     return settled(
         ctx,
-        lambda: ctx.call("lambda", "Invoke", request, principal=principal, region=stage.region, account=stage.account),
+        lambda: ctx.call(
+            "lambda", "Invoke", request, principal=principal, source=source, region=stage.region, account=stage.account
+        ),
         done,
         lambda error: refuse(exchange, "AUTHORIZER_CONFIGURATION_ERROR", None),
     )
@@ -108,6 +113,20 @@ def method_arn(exchange: Exchange) -> str:
     return (
         f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/{stage.name}/{exchange.http.method}/{path}"
     )
+
+
+def denied(ctx: Context, exchange: Exchange) -> str | None:
+    """Why the signer of a request may not execute-api:Invoke the method, where IAM is enforced; None when he may."""
+    authority = ctx.pipeline.authority
+    if authority is None:
+        return None
+    account, arn = exchange.deployed.stage.account, method_arn(exchange)
+    decision = authority.decide(ctx, Need(_INVOKE, arn, account))
+    if decision.allowed:
+        return None
+    hidden = arn.replace(f":{account}:", f":********{account[-4:]}:")
+    who = authority.caller(ctx).arn
+    return f"User: {who} is not authorized to perform: {_INVOKE} on resource: {hidden} {decision.why(_INVOKE)}"
 
 
 def _decoded(payload: bytes) -> Any:
@@ -132,7 +151,7 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
     exchange.authorizer = {**given, "principalId": answer["principalId"]}
     if answer.get("usageIdentifierKey"):
         exchange.usage_key = str(answer["usageIdentifierKey"])
-    verdict = decision(answer["policyDocument"], method_arn(exchange))
+    verdict = decision(answer["policyDocument"], method_arn(exchange), surroundings(ctx))
     if verdict == "Allow":
         exchange.notes.append("Successfully completed authorizer execution")
         return serve(ctx, exchange)

@@ -21,7 +21,7 @@ from cumulet.services.apigateway.checks import service_of
 from cumulet.services.apigateway.exchange import Exchange, Leg
 from cumulet.services.apigateway.integration import Answered, error_backend
 from cumulet.services.apigateway.mapping import Backend
-from cumulet.services.apigateway.settling import PRINCIPAL, invoke, settled
+from cumulet.services.apigateway.settling import invoke, principal_of, settled, source_of
 
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch", "streams.dynamodb": "dynamodbstreams"}
 _TARGET = re.compile(r"[A-Za-z0-9_]+\.([A-Za-z0-9]+)")
@@ -66,7 +66,7 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
             typed = ctx.pipeline.coerce(service, operation, arguments)
         except (KeyError, OSError) as error:
             raise NotImplementedOnCumulet(f"{service}.{operation} is no operation that Cumulet knows.") from error
-        return ctx.call(service, operation, typed, principal=credentials or PRINCIPAL, region=stage.region,
+        return ctx.call(service, operation, typed, principal=principal_of(credentials), source=source_of(exchange), region=stage.region,
                         account=stage.account)  # fmt: skip
 
     outcome = settled(

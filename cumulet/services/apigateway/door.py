@@ -64,6 +64,10 @@ def _routed(ctx: Context, exchange: Exchange) -> Any:
     exchange.method = methods[exchange.method_name]
     if exchange.method.get("authorizationType") == "AWS_IAM" and not _signed(exchange):
         return refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
+    if exchange.method.get("authorizationType") == "AWS_IAM":
+        denied = authorizing.denied(ctx, exchange)
+        if denied is not None:
+            return refuse(exchange, "ACCESS_DENIED", denied)
     if exchange.method.get("authorizationType") == "CUSTOM":
         return authorizing.authorized(ctx, exchange, _admitted)
     return _admitted(ctx, exchange)

@@ -12,6 +12,7 @@ from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.exchange import Exchange, Leg
 
 PRINCIPAL = "apigateway.amazonaws.com"
+CALLER = "arn:aws:iam::*:user/*"  # an integration's credentials: the caller's
 After = Callable[[Context, Any], Any]
 
 
@@ -29,10 +30,14 @@ def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After, kind:
         return after(c, result)
 
     stage = exchange.deployed.stage
+    principal = principal_of(exchange.integration.get("credentials"))
+    source = source_of(exchange)
     request = {"FunctionName": arn, "InvocationType": kind, "Payload": payload}
     outcome = settled(
         ctx,
-        lambda: ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account),
+        lambda: ctx.call(
+            "lambda", "Invoke", request, principal=principal, source=source, region=stage.region, account=stage.account
+        ),
         done,
         lambda error: refuse(exchange, "API_CONFIGURATION_ERROR", "Internal server error"),
     )
@@ -40,6 +45,19 @@ def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After, kind:
         outcome.limit_s = limit_s
         outcome.late = lambda: refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
     return outcome
+
+
+def principal_of(credentials: str | None) -> str | None:
+    """As whom API Gateway calls a backend: itself, with a role, or (None) with its caller's own permissions."""
+    if credentials == CALLER:
+        return None
+    return credentials or PRINCIPAL
+
+
+def source_of(exchange: Exchange) -> str:
+    """What permissions name as aws:SourceArn: the method of the resource in the stage."""
+    stage, path = exchange.deployed.stage, exchange.endpoint.path if exchange.endpoint is not None else "/"
+    return f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/{stage.name}/{exchange.http.method}/{path[1:]}"
 
 
 def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callable[[AwsError], Any]) -> Any:

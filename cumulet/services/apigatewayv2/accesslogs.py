@@ -31,7 +31,7 @@ def write(ctx: Context, exchange: Exchange, response: HttpResponse) -> None:
     line = _VARIABLE.sub(lambda match: _text(looked_up(values, match.group(1)[1:])), log["Format"])
     stage = exchange.api.stage
     request = {"logGroupName": name, "logStreamName": f"{stage.api_id}/{stage.name}", "events": [(exchange.at, line)]}
-    ctx.call("logs", "cumulet:Append", request, principal=PRINCIPAL, region=region, account=account)
+    ctx.call("logs", "cumulet:Append", request, principal="", region=region, account=account)
 
 
 def _values(ctx: Context, exchange: Exchange, response: HttpResponse) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import msgspec
 
 from cumulet.aws.http import HttpResponse
 from cumulet.aws.invokepolicy import decision
+from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Result
 from cumulet.services.apigatewayv2.backends import PRINCIPAL, settled
@@ -64,6 +65,9 @@ def _asked(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[
     uri = with_variables(authorizer["AuthorizerUri"], exchange.api.variables)
     payload = authorizer_event(exchange, authorizer["AuthorizerPayloadFormatVersion"], route_arn(exchange), identity)
     principal = authorizer.get("AuthorizerCredentialsArn") or PRINCIPAL
+    source = (
+        f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/authorizers/{authorizer['AuthorizerId']}"
+    )
     request = {"FunctionName": function_of(uri) or uri, "InvocationType": "RequestResponse", "Payload": payload}
 
     def failed(reason: str) -> HttpResponse:
@@ -72,7 +76,9 @@ def _asked(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[
 
     outcome = settled(
         ctx,
-        lambda: ctx.call("lambda", "Invoke", request, principal=principal, region=stage.region, account=stage.account),
+        lambda: ctx.call(
+            "lambda", "Invoke", request, principal=principal, source=source, region=stage.region, account=stage.account
+        ),
         done,
         lambda error: failed(error.message),
     )
@@ -80,6 +86,13 @@ def _asked(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[
         outcome.limit_s = TIMEOUT_S
         outcome.late = lambda: failed("The Lambda authorizer timed out.")
     return outcome
+
+
+def denied(ctx: Context, exchange: Exchange) -> bool:
+    """Whether the signer of a request may not execute-api:Invoke the route, where IAM is enforced."""
+    authority = ctx.pipeline.authority
+    need = Need("execute-api:Invoke", route_arn(exchange), exchange.api.stage.account)
+    return authority is not None and not authority.decide(ctx, need).allowed
 
 
 def route_arn(exchange: Exchange) -> str:
@@ -112,7 +125,7 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
     if "principalId" in answer:
         exchange.authorizer["principalId"] = answer["principalId"]
     if "policyDocument" in answer and "isAuthorized" not in answer:
-        allowed = decision(answer["policyDocument"], route_arn(exchange)) == "Allow"
+        allowed = decision(answer["policyDocument"], route_arn(exchange), surroundings(ctx)) == "Allow"
     else:
         allowed = answer["isAuthorized"]
     if not allowed:

@@ -70,13 +70,23 @@ def invoke(ctx: Context, exchange: Exchange, request: Result, done: Callable[[Co
         return _failed(exchange, 503 if error.http_status == 429 else 500, error.message)
 
     def start() -> Any:
-        return ctx.call("lambda", "Invoke", request, principal=PRINCIPAL, region=stage.region, account=stage.account)
+        principal = exchange.target.integration.get("CredentialsArn") or PRINCIPAL
+        return ctx.call("lambda", "Invoke", request, principal=principal, source=source_of(exchange), region=stage.region,
+                        account=stage.account)  # fmt: skip
 
     outcome = settled(ctx, start, done, failed)
     if isinstance(outcome, Effect):
         outcome.limit_s = exchange.target.timeout_s
         outcome.late = lambda: unavailable(exchange, "Endpoint request timed out")
     return outcome
+
+
+def source_of(exchange: Exchange) -> str:
+    """What permissions name as aws:SourceArn: the route in the stage."""
+    stage, key = exchange.api.stage, exchange.target.key
+    method, _, path = key.partition(" ")
+    route = f"{exchange.http.method if method == 'ANY' else method}{path}" if path else key
+    return f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/{stage.name}/{route}"
 
 
 def _mapped(exchange: Exchange) -> Exchange:
@@ -192,7 +202,7 @@ def _service(ctx: Context, exchange: Exchange) -> Any:
             typed = ctx.pipeline.coerce(service, operation, request)
         except (KeyError, OSError) as error:
             raise NotImplementedOnCumulet(f"{service}.{operation} is no operation that Cumulet knows.") from error
-        return ctx.call(service, operation, typed, principal=integration["CredentialsArn"],
+        return ctx.call(service, operation, typed, principal=integration["CredentialsArn"], source=source_of(exchange),
                         region=region or stage.region, account=stage.account)  # fmt: skip
 
     outcome = settled(ctx, start, lambda c, result: on_the_wire(result), on_the_wire)

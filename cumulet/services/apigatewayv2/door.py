@@ -75,7 +75,7 @@ def _logged(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any
 
 def _routed(ctx: Context, exchange: Exchange) -> Any:
     request, target = exchange.http, exchange.target
-    if target.signed and not _signed(exchange):
+    if target.signed and (not _signed(exchange) or authorizing.denied(ctx, exchange)):
         return failure(403, "Forbidden", ctx.request_id)
     body = request.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:

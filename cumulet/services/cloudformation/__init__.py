@@ -12,6 +12,7 @@ from cumulet.services.cloudformation import (
     steps,
     templates,
 )
+from cumulet.services.cloudformation.authz import AUTHZ
 
 SERVICE = Service(
     "cloudformation",
@@ -25,4 +26,5 @@ SERVICE = Service(
     },
     internals={**nested.INTERNALS, **custom.INTERNALS},
     resources=(nested.NESTED_STACK, custom.CUSTOM_RESOURCE, custom.WAIT_HANDLE, custom.CDK_METADATA),
+    authz=AUTHZ,
 )

@@ -17,6 +17,7 @@ from cumulet.services.cloudwatch import (
     storing,
     tags,
 )
+from cumulet.services.cloudwatch.authz import AUTHZ
 from cumulet.services.cloudwatch.cfn import RESOURCES
 
 SERVICE = Service(
@@ -25,4 +26,5 @@ SERVICE = Service(
     timers={"cloudwatch.evaluate": evaluation.evaluate, "cloudwatch.roll": retention.roll},
     internals={"cumulet:Embedded": embedded.embedded, "cumulet:Record": storing.record},
     resources=RESOURCES,
+    authz=AUTHZ,
 )

@@ -21,6 +21,7 @@ from cumulet.services.dynamodb import (
     tables,
     transactions,
 )
+from cumulet.services.dynamodb.authz import AUTHZ
 from cumulet.services.dynamodb.cfn import RESOURCES
 from cumulet.services.dynamodb.subjects import SUBJECTS
 
@@ -48,4 +49,5 @@ SERVICE = Service(
     },
     resources=RESOURCES,
     subjects=SUBJECTS,
+    authz=AUTHZ,
 )

@@ -1,6 +1,6 @@
 """Resource policies of tables, evaluated: other accounts need an Allow, and a Deny holds for everybody.
 
-Identity-based policies are not evaluated here. `Condition` and `NotPrincipal` are refused when a policy is put.
+Identity-based policies are not evaluated here, but where IAM is enforced (`authz`). `Condition` and `NotPrincipal` are refused when a policy is put.
 Source: developer guide, "Using resource-based policies for DynamoDB"; IAM user guide, "Policy evaluation logic" (read 2026-11).
 """
 
@@ -11,6 +11,8 @@ import re
 from typing import Any
 
 from cumulet.aws.errors import NotImplementedOnCumulet
+from cumulet.aws.policy.documents import parse
+from cumulet.aws.policy.facts import Facts
 from cumulet.kernel.context import Context
 from cumulet.services.dynamodb.errors import AccessDeniedException, ValidationException
 from cumulet.services.dynamodb.model import Table
@@ -25,8 +27,10 @@ def authorize(ctx: Context, table: Table) -> None:
     """Whether the operation that runs may touch a table. Raises: AccessDeniedException."""
     if not ctx.span.name.startswith(_SERVICE):
         return  # our own timers
+    if ctx.pipeline.authority is not None and not ctx.principal.endswith(":root"):
+        return  # IAM is enforced: this was decided before, with the caller's own policies
     action = "dynamodb:" + ctx.span.name[len(_SERVICE) :]
-    allowed, denied = decide(statements(table.policy), ctx.principal, ctx.account, action, table.arn)
+    allowed, denied = decide(table.policy, ctx.principal, ctx.account, action, table.arn)
     if denied:
         raise _refused(ctx, action, table, "with an explicit deny in a resource-based policy")
     if not allowed and table.account != ctx.account:
@@ -39,51 +43,29 @@ def _refused(ctx: Context, action: str, table: Table, why: str) -> AccessDeniedE
     )
 
 
-def statements(policy: str) -> list[Json]:
+def decide(policy: str, principal: str, account: str, action: str, arn: str) -> tuple[bool, bool]:
+    """(whether a statement of a policy allows, whether one denies) a principal of an account an action on a table."""
     if not policy:
-        return []
-    found = json.loads(policy).get("Statement", [])
-    return found if isinstance(found, list) else [found]
+        return False, False
+    document, names, nothing = parse(policy), _names(principal, account), Facts()
+    touched = (arn, f"{arn}/index/*")
+    allowed = any(document.grants(action, each, nothing, names) for each in touched)
+    return allowed, any(document.denies(action, each, nothing, names) for each in touched)
 
 
-def decide(found: list[Json], principal: str, account: str, action: str, arn: str) -> tuple[bool, bool]:
-    """(whether a statement allows, whether one denies)."""
-    fitting = [
-        statement["Effect"]
-        for statement in found
-        if _is_principal(statement.get("Principal"), principal, account)
-        and _named(statement, "Action", action, re.IGNORECASE)
-        and any(_named(statement, "Resource", each) for each in (arn, f"{arn}/index/*"))
-    ]
-    return "Allow" in fitting, "Deny" in fitting
+def _names(principal: str, account: str) -> dict[str, str]:
+    """What policies call a principal."""
+    if principal.endswith(".amazonaws.com"):
+        return {f"Service:{principal}": "direct"}
+    known = [principal, account, f"arn:aws:iam::{account}:root"]
+    role = _ROLE(principal)
+    if role is not None:
+        known.append(f"arn:aws:iam::{role[1]}:role/{role[2]}")
+    return {f"AWS:{name}": "direct" for name in known}
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _is_principal(given: Any, principal: str, account: str) -> bool:
-    if given == "*":
-        return True
-    if not isinstance(given, dict):
-        return False
-    known = {principal, account, f"arn:aws:iam::{account}:root", "*"}
-    role = _ROLE(principal)
-    if role is not None:
-        known.add(f"arn:aws:iam::{role[1]}:role/{role[2]}")
-    kinds = ("Service",) if principal.endswith(".amazonaws.com") else ("AWS",)
-    return any(name in known for kind in kinds if kind in given for name in _listed(given[kind]))
-
-
-def _named(statement: Json, member: str, value: str, flags: int = 0) -> bool:
-    if f"Not{member}" in statement:
-        return not any(_matches(pattern, value, flags) for pattern in _listed(statement[f"Not{member}"]))
-    return any(_matches(pattern, value, flags) for pattern in _listed(statement.get(member, [])))
-
-
-def _matches(pattern: Any, value: str, flags: int) -> bool:
-    parts = (".*" if letter == "*" else "." if letter == "?" else re.escape(letter) for letter in str(pattern))
-    return re.fullmatch("".join(parts), value, flags | re.DOTALL) is not None
 
 
 def check_policy(policy: str) -> None:

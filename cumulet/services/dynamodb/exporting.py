@@ -25,7 +25,7 @@ from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.past import Moment, release, rows_at
 from cumulet.services.dynamodb.quotas import end_job
 
-_PRINCIPAL = "dynamodb.amazonaws.com"
+_PRINCIPAL = ""  # what the caller may do in the bucket was asked when he asked for this
 
 
 class Export(Record):

@@ -26,7 +26,7 @@ from cumulet.services.dynamodb.quotas import end_job, keep
 from cumulet.services.dynamodb.rows import put_item_row
 from cumulet.services.dynamodb.values import MAX_ITEM_BYTES, measured
 
-_PRINCIPAL = "dynamodb.amazonaws.com"
+_PRINCIPAL = ""  # what the caller may do in the bucket was asked when he asked for this
 _PLACE = "dynamodb.import"
 _LINES_A_STEP = 1000
 _BYTES_A_STEP = 4 * 1024 * 1024

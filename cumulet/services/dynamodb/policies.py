@@ -8,7 +8,7 @@ from typing import Any
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.dynamodb.access import check_policy, decide, statements
+from cumulet.services.dynamodb.access import check_policy, decide
 from cumulet.services.dynamodb.errors import PolicyNotFoundException, ResourceNotFoundException, ValidationException
 from cumulet.services.dynamodb.layout import find_layout
 from cumulet.services.dynamodb.model import Table
@@ -49,7 +49,7 @@ def put_resource_policy(ctx: Context, req: Json) -> Json:
     _expect(table, req)
     policy = req["Policy"]
     check_policy(policy)
-    _, denied = decide(statements(policy), ctx.principal, ctx.account, "dynamodb:PutResourcePolicy", table.arn)
+    _, denied = decide(policy, ctx.principal, ctx.account, "dynamodb:PutResourcePolicy", table.arn)
     if denied and not req.get("ConfirmRemoveSelfResourceAccess"):
         raise ValidationException(
             "The new resource policy would not allow you to change the policy any more; set ConfirmRemoveSelfResourceAccess."

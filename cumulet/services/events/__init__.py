@@ -21,6 +21,7 @@ from cumulet.services.events import (
     tags,
     targets,
 )
+from cumulet.services.events.authz import AUTHZ
 from cumulet.services.events.cfn import RESOURCES
 from cumulet.services.events.subjects import SUBJECTS
 
@@ -38,4 +39,5 @@ SERVICE = Service(
     resources=RESOURCES,
     subjects=SUBJECTS,
     internals={"cumulet:Emit": emitting.emit, "cumulet:Forward": routing.forward},
+    authz=AUTHZ,
 )

@@ -1,22 +1,23 @@
 """Event buses' resource policies: their form, and what they permit to other accounts.
 
-A statement counts for PutEvents from another account. Of conditions, StringEquals and StringLike (and their IfExists and
-ForAny/ForAllValues forms) on events:source, events:detail-type and aws:PrincipalAccount are known; an Allow with any other
-condition permits nothing, a Deny with one denies.
+A statement counts for PutEvents from another account. Conditions on events:source, events:detail-type and
+aws:PrincipalAccount are known; an Allow with any other condition permits nothing, a Deny with one denies.
 """
 
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
+from cumulet.aws.policy.documents import Document
+from cumulet.aws.policy.facts import Facts
 from cumulet.services.events.errors import ValidationException
 from cumulet.services.events.model import Bus
 
 Json = dict[str, Any]
+_PUT = "events:PutEvents"
 
 
 def policy_of(bus: Bus) -> str:
@@ -71,39 +72,10 @@ def statements_in(text: str) -> list[Json]:
 
 def permits(bus: Bus, account: str, source: str, detail_type: str) -> bool:
     """Whether another account may put such an event on the bus."""
-    facts = {"events:source": source, "events:detail-type": detail_type, "aws:PrincipalAccount": account}
-    allowed = False
-    for each in bus.statements:
-        concerned = _is_principal(each["Principal"], account) and _is_action(each["Action"])
-        if concerned and each["Effect"] == "Deny" and _holds(each.get("Condition", {}), facts) is not False:
-            return False
-        if concerned and each["Effect"] == "Allow" and _holds(each.get("Condition", {}), facts) is True:
-            allowed = True
-    return allowed
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _is_principal(principal: Any, account: str) -> bool:
-    named = _listed(principal.get("AWS", [])) if isinstance(principal, dict) else _listed(principal)
-    return any(each in ("*", account, f"arn:aws:iam::{account}:root") for each in named)
-
-
-def _is_action(action: Any) -> bool:
-    return any(fnmatchcase("events:PutEvents", str(each)) for each in _listed(action))
-
-
-def _holds(conditions: Json, facts: dict[str, str]) -> bool | None:
-    """Whether all conditions hold; None where one is not known."""
-    for operator, wanted in conditions.items():
-        plain = operator.rpartition(":")[2].removesuffix("IfExists")
-        for key, values in wanted.items():
-            if plain not in ("StringEquals", "StringLike") or key not in facts:
-                return None
-            fact = facts[key]
-            same = fnmatchcase if plain == "StringLike" else str.__eq__
-            if not any(same(fact, str(value)) for value in _listed(values)):
-                return False
-    return True
+    facts = {"events:source": source, "events:detail-type": detail_type, "aws:principalaccount": account}
+    names = dict.fromkeys((f"AWS:{account}", f"AWS:arn:aws:iam::{account}:root"), "direct")
+    document = Document({"Version": "2012-10-17", "Statement": bus.statements}, known=facts)
+    context = Facts(facts)
+    if document.denies(_PUT, bus.arn, context, names):
+        return False
+    return document.grants(_PUT, bus.arn, context, names) != ""

@@ -30,11 +30,25 @@ def send(ctx: Context, delivery: Delivery) -> Any:
         return invoke(ctx, delivery, arn)
     if kind == "bus":
         asked = {"Bus": target["Arn"], "Event": delivery.event, "Hops": delivery.hops, "From": delivery.account}
-        return ctx.call("events", "cumulet:Forward", asked, principal=PRINCIPAL, region=arn.region, account=arn.account)
+        return ctx.call(
+            "events",
+            "cumulet:Forward",
+            asked,
+            principal=target.get("RoleArn", PRINCIPAL),
+            source=delivery.rule_arn,
+            region=arn.region,
+            account=arn.account,
+        )
     if kind == "logs":
         return _log(ctx, delivery, arn)
-    extra = _extra(delivery, arn)
-    return ctx.deliver(target["Arn"], delivery.payload, principal=PRINCIPAL, extra=extra, via=delivery.rule_arn)
+    return ctx.deliver(
+        target["Arn"],
+        delivery.payload,
+        principal=target.get("RoleArn", PRINCIPAL),
+        source=delivery.rule_arn,
+        extra=_extra(delivery, arn),
+        via=delivery.rule_arn,
+    )
 
 
 def _extra(delivery: Delivery, arn: Arn) -> Json:
@@ -62,7 +76,7 @@ def _log(ctx: Context, delivery: Delivery, arn: Arn) -> Json:
             text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
             at = shaped["timestamp"] if isinstance(shaped.get("timestamp"), int) else at
     stream = ctx.ids.uuid()
-    where: dict[str, Any] = {"principal": PRINCIPAL, "region": arn.region, "account": arn.account}
+    where: dict[str, Any] = {"principal": "", "region": arn.region, "account": arn.account}
     ctx.call("logs", "CreateLogStream", {"logGroupName": group, "logStreamName": stream}, **where)
     line = {"timestamp": at, "message": text}
     ctx.call("logs", "PutLogEvents", {"logGroupName": group, "logStreamName": stream, "logEvents": [line]}, **where)

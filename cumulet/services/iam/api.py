@@ -941,6 +941,114 @@ class SetDefaultPolicyVersionResult(TypedDict):
     pass
 
 
+class SimulateCustomPolicyRequest(TypedDict):
+    PolicyInputList: list[str]
+    PermissionsBoundaryPolicyInputList: NotRequired[list[str]]
+    OrderedOrganizationPolicyInputList: NotRequired[list[OrderedOrganizationPolicyType]]
+    ActionNames: list[str]
+    ResourceArns: NotRequired[list[str]]
+    ResourcePolicy: NotRequired[str]
+    ResourceOwner: NotRequired[str]
+    CallerArn: NotRequired[str]
+    ContextEntries: NotRequired[list[ContextEntry]]
+    ResourceHandlingOption: NotRequired[str]
+    MaxItems: NotRequired[int]
+    Marker: NotRequired[str]
+
+
+class OrderedOrganizationPolicyType(TypedDict):
+    ServiceControlPolicyInputList: NotRequired[list[str]]
+
+
+class ContextEntry(TypedDict):
+    ContextKeyName: NotRequired[str]
+    ContextKeyValues: NotRequired[list[str]]
+    ContextKeyType: NotRequired[str]
+
+
+class SimulateCustomPolicyResult(TypedDict):
+    EvaluationResults: NotRequired[list[EvaluationResult]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+EvaluationResult = TypedDict(
+    "EvaluationResult",
+    {
+        "EvalActionName": "str",
+        "EvalResourceName": "NotRequired[str]",
+        "EvalDecision": "str",
+        "MatchedStatements": "NotRequired[list[Statement]]",
+        "MissingContextValues": "NotRequired[list[str]]",
+        "OrganizationsDecisionDetail": "NotRequired[OrganizationsDecisionDetail]",
+        "PermissionsBoundaryDecisionDetail": "NotRequired[PermissionsBoundaryDecisionDetail]",
+        "EvalDecisionDetails": "NotRequired[dict[str, str]]",
+        "ResourceSpecificResults": "NotRequired[list[ResourceSpecificResult]]",
+    },
+)
+
+
+class Statement(TypedDict):
+    SourcePolicyId: NotRequired[str]
+    SourcePolicyType: NotRequired[str]
+    StartPosition: NotRequired[Position]
+    EndPosition: NotRequired[Position]
+
+
+class Position(TypedDict):
+    Line: NotRequired[int]
+    Column: NotRequired[int]
+
+
+class OrganizationsDecisionDetail(TypedDict):
+    AllowedByOrganizations: NotRequired[bool]
+
+
+class PermissionsBoundaryDecisionDetail(TypedDict):
+    AllowedByPermissionsBoundary: NotRequired[bool]
+
+
+ResourceSpecificResult = TypedDict(
+    "ResourceSpecificResult",
+    {
+        "EvalResourceName": "str",
+        "EvalResourceDecision": "str",
+        "MatchedStatements": "NotRequired[list[Statement]]",
+        "MissingContextValues": "NotRequired[list[str]]",
+        "EvalDecisionDetails": "NotRequired[dict[str, str]]",
+        "PermissionsBoundaryDecisionDetail": "NotRequired[PermissionsBoundaryDecisionDetail]",
+    },
+)
+
+
+class SimulatePrincipalPolicyRequest(TypedDict):
+    PolicySourceArn: str
+    PolicyInputList: NotRequired[list[str]]
+    PermissionsBoundaryPolicyInputList: NotRequired[list[str]]
+    PolicyExclusionList: NotRequired[list[PolicyIdentifier]]
+    ActionNames: list[str]
+    ResourceArns: NotRequired[list[str]]
+    ResourcePolicy: NotRequired[str]
+    ResourceOwner: NotRequired[str]
+    CallerArn: NotRequired[str]
+    ContextEntries: NotRequired[list[ContextEntry]]
+    ResourceHandlingOption: NotRequired[str]
+    MaxItems: NotRequired[int]
+    Marker: NotRequired[str]
+
+
+class PolicyIdentifier(TypedDict):
+    PolicyType: NotRequired[str]
+    PolicyArn: NotRequired[str]
+    InlinePolicyIdentifier: NotRequired[InlinePolicyIdentifierType]
+
+
+class InlinePolicyIdentifierType(TypedDict):
+    PolicyName: str
+    AttachmentType: str
+    AttachmentName: str
+
+
 class TagInstanceProfileRequest(TypedDict):
     InstanceProfileName: str
     Tags: list[Tag]
@@ -1073,3 +1181,6 @@ class UpdateUserRequest(TypedDict):
 
 class UpdateUserResult(TypedDict):
     pass
+
+
+SimulatePrincipalPolicyResult = SimulateCustomPolicyResult

@@ -1,4 +1,4 @@
-"""Operations that attach managed policies to roles, users and groups. Kept, not enforced yet.
+"""Operations that attach managed policies to roles, users and groups.
 
 Any well-formed ARN of an AWS managed policy can be attached, since Cumulet does not carry AWS's list of them.
 """

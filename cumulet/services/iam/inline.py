@@ -1,4 +1,4 @@
-"""Operations on inline policies of roles, users and groups: put, get, list, delete. Checked and kept, not enforced yet."""
+"""Operations on inline policies of roles, users and groups: put, get, list, delete."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _TRUST_MAX = 2048
 
 
 def create_role(ctx: Context, req: api.CreateRoleRequest) -> api.CreateRoleResult:
-    """Make a role that the principals of its trust policy may assume. The policy is checked and kept, not enforced yet.
+    """Make a role that the principals of its trust policy may assume. The policy is checked and kept.
 
     Raises: EntityAlreadyExists, MalformedPolicyDocument, LimitExceeded, InvalidInput, NoSuchEntity (boundary).
     Source: IAM API_CreateRole (read 2026-11).
@@ -163,7 +163,7 @@ def list_role_tags(ctx: Context, req: api.ListRoleTagsRequest) -> api.ListRoleTa
 def put_role_permissions_boundary(
     ctx: Context, req: api.PutRolePermissionsBoundaryRequest
 ) -> api.PutRolePermissionsBoundaryResult:
-    """Name the managed policy that bounds the role; kept, not enforced yet.
+    """Name the managed policy that bounds the role.
 
     Raises: NoSuchEntity, UnmodifiableEntity. Source: IAM API_PutRolePermissionsBoundary (read 2026-11).
     """

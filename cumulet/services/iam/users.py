@@ -163,7 +163,7 @@ def list_user_tags(ctx: Context, req: api.ListUserTagsRequest) -> api.ListUserTa
 def put_user_permissions_boundary(
     ctx: Context, req: api.PutUserPermissionsBoundaryRequest
 ) -> api.PutUserPermissionsBoundaryResult:
-    """Name the managed policy that bounds the user; kept, not enforced yet.
+    """Name the managed policy that bounds the user.
 
     Raises: NoSuchEntity. Source: IAM API_PutUserPermissionsBoundary (read 2026-11).
     """

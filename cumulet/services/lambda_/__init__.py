@@ -21,6 +21,7 @@ from cumulet.services.lambda_ import (
     urls,
     versions,
 )
+from cumulet.services.lambda_.authz import AUTHZ
 from cumulet.services.lambda_.cfn import RESOURCES
 from cumulet.services.lambda_.sources import mappings, progress, queues, readers, shards, states
 
@@ -54,4 +55,5 @@ SERVICE = Service(
     subjects=dict.fromkeys(("Invoke", "InvokeAsync", "InvokeWithResponseStream"), "FunctionName"),
     gauges=pools.gauges,
     internals={"cumulet:DeadLetterSources": destinations.dead_letter_sources},
+    authz=AUTHZ,
 )

@@ -19,10 +19,10 @@ from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_ import metering
+from cumulet.services.lambda_.acting import acting
 from cumulet.services.lambda_.model import LATEST, ROOT, Version
 from cumulet.services.lambda_.names import Ref
 
-SENDER = "lambda.amazonaws.com"
 _SNS_LIMIT_BYTES = 262_144
 # what SQS and SNS take: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF
 _NOT_IN_A_MESSAGE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,7 +67,8 @@ def bury(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
         attributes["ErrorMessage"] = {"DataType": "String", "StringValue": error}
     try:
         extra = {"MessageAttributes": attributes}
-        ctx.deliver(target, ending.payload, principal=SENDER, extra=extra, via=_function_arn(where), lost=True)
+        role = acting(ctx, where)
+        ctx.deliver(target, ending.payload, principal=role, extra=extra, via=_function_arn(where), lost=True)
     except AwsError as refusal:
         log.warning("event %s for %s is lost: its dead-letter queue %s refused it: %s: %s",
                     ending.request_id, where.arn, target, refusal.wire_code, refusal.message)  # fmt: skip
@@ -92,7 +93,7 @@ def _deliver(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
     if arn.service == "s3":
         ctx.call("s3", "PutObject", {"Bucket": arn.resource, "Key": _object_key(ctx, where), "Body": record,
                                      "ContentType": "application/json"},
-                 principal=SENDER, account=where.account, region=where.region)  # fmt: skip
+                 principal=acting(ctx, where), account=where.account, region=where.region)  # fmt: skip
         return
     extra: dict[str, Any] = {}
     if arn.service == "events":
@@ -103,7 +104,8 @@ def _deliver(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
             "Resources": [target, _function_arn(where)],
         }
     lost = ending.condition != "Success"
-    ctx.deliver(target, record, principal=SENDER, extra=extra, via=_function_arn(where), lost=lost)
+    role = acting(ctx, where)
+    ctx.deliver(target, record, principal=role, extra=extra, via=_function_arn(where), lost=lost)
 
 
 def _function_arn(where: Ref) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.kernel.authz import ANONYMOUS
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import cors, packages
+from cumulet.services.lambda_.authz import url_invocation
 from cumulet.services.lambda_.errors import (
     RequestTooLargeException,
     ResourceNotFoundException,
@@ -23,6 +25,10 @@ from cumulet.services.lambda_.running import Run, begin, chosen, invocation_of
 
 _SYNC_LIMIT_BYTES = 6_291_456
 _encode = msgspec.json.Encoder().encode
+_FORBIDDEN = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
 
 
 def function_url(ctx: Context, request: HttpRequest) -> HttpResponse | Effect:
@@ -41,6 +47,8 @@ def function_url(ctx: Context, request: HttpRequest) -> HttpResponse | Effect:
         return HttpResponse(200, cors.preflight_headers(url.cors, request))
     if url.auth == "AWS_IAM" and not ctx.access_key:
         return _message(403, "Forbidden")
+    if not _permitted(ctx, where, url.auth):
+        return _message(403, _FORBIDDEN)
     try:
         return _invoked(ctx, request, url, where, rest)
     except TooManyRequestsException as error:
@@ -49,6 +57,16 @@ def function_url(ctx: Context, request: HttpRequest) -> HttpResponse | Effect:
         return _message(413, error.message)
     except ResourceNotFoundException:
         return _message(403, "Forbidden")
+
+
+def _permitted(ctx: Context, where: Ref, auth: str) -> bool:
+    """Whether the caller, anybody for a URL without authorization, may invoke: as far as IAM is enforced."""
+    authority = ctx.pipeline.authority
+    if authority is None:
+        return True
+    who = ctx if auth == "AWS_IAM" else ctx.acting(ANONYMOUS)
+    need = url_invocation(ctx, where.account, where.region, where.name, where.qualifier, auth)
+    return authority.decide(who, need).allowed
 
 
 def _invoked(ctx: Context, request: HttpRequest, url: Url, where: Ref, rest: str) -> Effect:

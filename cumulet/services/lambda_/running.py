@@ -7,15 +7,18 @@ close, a queued event is performed again by its timer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.runtimes.model import FunctionSpec, Invocation, InvocationResult
 from cumulet.services.lambda_ import capacity, lanes, metering, pools
+from cumulet.services.lambda_.acting import SERVICE_PRINCIPAL, session_of
 from cumulet.services.lambda_.errors import InvalidRuntimeException, ServiceException, TooManyRequestsException
 from cumulet.services.lambda_.model import Function, Version, version_key
 from cumulet.services.lambda_.names import Ref
@@ -23,6 +26,8 @@ from cumulet.services.lambda_.packages import zip_path
 from cumulet.services.lambda_.pools import Runnable
 from cumulet.services.lambda_.settings import log_group
 from cumulet.services.lambda_.sources import turns
+
+log = logging.getLogger("cumulet")
 
 _CREDENTIALS_LEFT_S = 3600.0
 _KEPT_SPECS = 4096
@@ -127,12 +132,19 @@ def answered(outcome: InvocationResult | EffectFailed) -> InvocationResult:
 
 
 def write_log(ctx: Context, version: Version, outcome: InvocationResult) -> None:
-    """What an environment printed, into the function's log group."""
-    ctx.call(
-        "logs", "cumulet:Append",
-        {"logGroupName": log_group(version), "logStreamName": outcome.log_stream, "events": outcome.log},
-        region=version.region, account=version.account, principal="lambda.amazonaws.com",
-    )  # fmt: skip
+    """What an environment printed, into the function's log group; lost where its role may not write there."""
+    enforced = ctx.pipeline.authority is not None
+    try:
+        ctx.call(
+            "logs", "cumulet:Append",
+            {"logGroupName": log_group(version), "logStreamName": outcome.log_stream, "events": outcome.log},
+            region=version.region, account=version.account,
+            principal=session_of(version) if enforced else SERVICE_PRINCIPAL,
+        )  # fmt: skip
+    except AwsError as error:
+        if not enforced:
+            raise
+        log.warning("the log lines of %s are lost: %s", version.arn, error.message)
 
 
 def _specs(ctx: Context) -> dict[tuple[str, str], Runnable]:

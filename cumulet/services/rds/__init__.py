@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cumulet.kernel.service import Service
 from cumulet.services.rds import catalogue, groups, instances, keeper, snapshots, subnets, tags
+from cumulet.services.rds.authz import AUTHZ
 from cumulet.services.rds.cfn import RESOURCES
 
 SERVICE = Service(
@@ -13,4 +14,5 @@ SERVICE = Service(
     internals={"cumulet:EngineEnded": keeper.engine_ended},
     resources=RESOURCES,
     gauges=keeper.gauges,
+    authz=AUTHZ,
 )

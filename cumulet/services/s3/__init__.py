@@ -21,6 +21,7 @@ from cumulet.services.s3 import (
     uploads,
     website,
 )
+from cumulet.services.s3.authz import AUTHZ
 
 SERVICE = Service(
     "s3",
@@ -70,4 +71,5 @@ SERVICE = Service(
         ),
         "Bucket",
     ),
+    authz=AUTHZ,
 )

@@ -168,7 +168,7 @@ def deliver_again(ctx: Context, key: Key) -> None:
     notice = ctx.tx.get(at, Notice)
     if notice is None or notice.due > ctx.now:
         return
-    ctx.follow([notice.trace])
+    ctx.follow([notice.trace], at=f"arn:aws:s3:::{notice.bucket}")
     bucket = ctx.tx.get(bucket_key(notice.bucket), Bucket)
     still = bucket is not None and any(arn == notice.arn for arn, _ in configurations(bucket.notification or {}))
     if still:

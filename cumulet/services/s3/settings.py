@@ -72,7 +72,7 @@ def delete_bucket_tagging(ctx: Context, req: api.DeleteBucketTaggingRequest) -> 
 
 
 def put_bucket_policy(ctx: Context, req: api.PutBucketPolicyRequest) -> api.PutBucketPolicyResult:
-    """Keep a bucket policy, checked; like all of IAM it is not enforced yet. A public one is refused while
+    """Keep a bucket policy, checked; it decides where IAM is enforced. A public one is refused while
     BlockPublicPolicy holds.
 
     Raises: NoSuchBucket, MalformedPolicy, AccessDenied. Source: S3 API_PutBucketPolicy (read 2026-11).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cumulet.kernel.service import Service
 from cumulet.services.sns import confirming, delivery, doors, outbox, publishing, signing, subscriptions, tags, topics
+from cumulet.services.sns.authz import AUTHZ
 from cumulet.services.sns.cfn import RESOURCES
 
 SERVICE = Service(
@@ -15,4 +16,5 @@ SERVICE = Service(
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
     subjects={"Publish": lambda req: req.get("TopicArn") or req.get("TargetArn"), "PublishBatch": "TopicArn"},
+    authz=AUTHZ,
 )

@@ -1,6 +1,6 @@
 """Topics' access policies: the default one, checks of those that are set, statements of AddPermission.
 
-They are kept and shown; who may do what is not decided by them yet.
+They decide where IAM is enforced (`authz`).
 Source: SNS developer guide, "Identity and access management in Amazon SNS"; quotas page (read 2026-11).
 """
 

@@ -17,6 +17,7 @@ using CloudWatch" (read 2026-11).
 from __future__ import annotations
 
 import base64
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,7 +159,15 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
             "InvocationType": "Event",
             "Payload": _body(ctx, delivery),
         }
-        ctx.call("lambda", "Invoke", invocation, principal=PRINCIPAL, region=region, account=account)
+        ctx.call(
+            "lambda",
+            "Invoke",
+            invocation,
+            principal=PRINCIPAL,
+            source=subscription.topic_arn,
+            region=region,
+            account=account,
+        )
         return Answer(202, _encode({"lambdaRequestId": ctx.request_id}).decode())
     outbox.keep(ctx, subscription.topic_account, subscription.region, _decode_outgoing(_body(ctx, delivery)))
     return Answer(200)
@@ -177,7 +186,16 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: b
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
-    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account, lost=lost)
+    sent = ctx.call(
+        "sqs",
+        operation,
+        request,
+        principal=PRINCIPAL,
+        source=delivery.subscription.topic_arn,
+        region=region,
+        account=account,
+        lost=lost,
+    )
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 
@@ -326,7 +344,8 @@ def _log(ctx: Context, topic: Topic, delivery: Delivery, answer: Answer, status:
     if protocol is None:
         return
     succeeded = status == "SUCCESS"
-    if f"{protocol}{'Success' if succeeded else 'Failure'}FeedbackRoleArn" not in topic.attributes:
+    role = topic.attributes.get(f"{protocol}{'Success' if succeeded else 'Failure'}FeedbackRoleArn")
+    if role is None:
         return
     rate = int(topic.attributes.get(f"{protocol}SuccessFeedbackSampleRate", 100))
     if succeeded and int(ctx.ids.hex(8), 16) % 100 >= rate:
@@ -356,4 +375,6 @@ def _log(ctx: Context, topic: Topic, delivery: Delivery, answer: Answer, status:
         "logStreamName": topic.id,
         "events": [(ctx.now, _encode(entry).decode())],
     }
-    ctx.call("logs", "cumulet:Append", request, principal=PRINCIPAL, region=topic.region, account=topic.account)
+    principal = PRINCIPAL if ctx.pipeline.authority is None else role
+    with contextlib.suppress(AwsError):  # its role may not write there
+        ctx.call("logs", "cumulet:Append", request, principal=principal, region=topic.region, account=topic.account)

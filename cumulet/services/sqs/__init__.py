@@ -15,6 +15,7 @@ from cumulet.services.sqs import (
     tags,
     tasks,
 )
+from cumulet.services.sqs.authz import AUTHZ
 from cumulet.services.sqs.cfn import RESOURCES
 
 SERVICE = Service(
@@ -56,4 +57,5 @@ SERVICE = Service(
             "QueueUrl",
         ),
     },
+    authz=AUTHZ,
 )

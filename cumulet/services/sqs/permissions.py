@@ -1,6 +1,6 @@
 """Operations on a queue's permissions: statements of its policy with a label.
 
-The policy is kept and given back; nothing is allowed or denied by it yet.
+The policy decides where IAM is enforced (`authz`).
 """
 
 from __future__ import annotations

@@ -48,17 +48,32 @@ def identity(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         }
     if not access_key.startswith("AKIA"):
         return {}
-    key: dict[str, Any] = ctx.call("iam", "cumulet:AccessKey", dict(req))
+    key: dict[str, Any] = ctx.call("iam", "cumulet:AccessKey", dict(req), principal="")
     if key and key["Status"] != "Active":
         raise InvalidClientTokenId()
     return {name: key[name] for name in ("AccountId", "Arn", "UserId", "SecretAccessKey")} if key else {}
+
+
+def session(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+    """`cumulet:Session`: Arn, Tags, SourceIdentity and Policies (documents, None where it has no session policies) of temporary
+    credentials; {} for unknown ones.
+    """
+    found = ctx.tx.get(session_key(req["AccessKeyId"]), Session)
+    if found is None:
+        return {}
+    policies: list[str] | None = None
+    if found.policies or found.policy_arns:
+        asked = {"PolicyArns": found.policy_arns}
+        documents = ctx.call("iam", "cumulet:Documents", asked, principal="", account=found.account)["Documents"]
+        policies = [*found.policies, *documents]
+    return {"Arn": found.arn, "Tags": found.tags, "SourceIdentity": found.source_identity, "Policies": policies}
 
 
 def role_credentials(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     """`cumulet:RoleCredentials`: credentials of RoleArn for RoleSessionName, valid for at least another hour.
 
     They last 12 h, and the same ones are answered until one hour is left. The role need not be on IAM's records:
-    nothing is enforced yet, and local set-ups often name a role that they never made.
+    local set-ups often name one that they never made. Where IAM is enforced such a role may do nothing.
     """
     name, arn = req["RoleSessionName"], Arn.parse(req["RoleArn"])
     at = current_key(arn.account, req["RoleArn"], name)
@@ -75,7 +90,9 @@ def role_credentials(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
 
 def _role_id(ctx: Context, arn: Arn) -> str:
     try:
-        found: str = ctx.call("iam", "GetRole", {"RoleName": role_name(arn)}, account=arn.account)["Role"]["RoleId"]
+        found: str = ctx.call("iam", "GetRole", {"RoleName": role_name(arn)}, principal="", account=arn.account)[
+            "Role"
+        ]["RoleId"]
     except AwsError:
         return id_of_unknown_role(str(arn))
     return found

@@ -78,8 +78,8 @@ def get_session_token(ctx: Context, req: GetSessionTokenRequest) -> GetSessionTo
 def assume_role(ctx: Context, req: AssumeRoleRequest) -> AssumeRoleResult:
     """Temporary credentials of a role: 900 s up to the role's MaxSessionDuration, 1 h by default and when chained.
 
-    The role must exist; its trust policy, session policies, tags, ExternalId and SourceIdentity are kept with the
-    session and not enforced, as IAM as a whole is not enforced yet.
+    The role must exist; session policies, tags and SourceIdentity are kept with the session, and count, as the trust
+    policy does, where IAM is enforced.
     Raises: AccessDenied (no such role), ValidationError, MalformedPolicyDocument; NotImplemented for MFA and
     ProvidedContexts.
     Source: STS API_AssumeRole; IAM user guide, "Methods to assume a role" (read 2026-11).
@@ -137,7 +137,7 @@ def _refuse_mfa(req: dict[str, object]) -> None:
 def _role(ctx: Context, arn: Arn, text: str) -> tuple[str, int]:
     """Id and MaxSessionDuration of an existing role."""
     try:
-        role = ctx.call("iam", "GetRole", {"RoleName": _role_name(arn)}, account=arn.account)["Role"]
+        role = ctx.call("iam", "GetRole", {"RoleName": _role_name(arn)}, principal="", account=arn.account)["Role"]
     except NotImplementedOnCumulet:
         raise
     except AwsError:

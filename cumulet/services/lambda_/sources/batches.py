@@ -15,6 +15,7 @@ from cumulet.kernel.record import replace
 from cumulet.kernel.store import Fate
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import capacity, pools
+from cumulet.services.lambda_.acting import SERVICE_PRINCIPAL, acting
 from cumulet.services.lambda_.model import Function, Version
 from cumulet.services.lambda_.running import Run, begin, chosen, invocation_of
 from cumulet.services.lambda_.sources import turns
@@ -41,9 +42,14 @@ class Batch:
     partial: bool
 
 
-def ask(ctx: Context, operation: str, queue_arn: str, **request: Any) -> Any:
+def ask(ctx: Context, operation: str, mapping: Mapping, **request: Any) -> Any:
+    """Ask SQS about a mapping's queue. Raises: its AwsErrors."""
+    return told(ctx, operation, mapping.source_arn, acting(ctx, mapping.function), **request)
+
+
+def told(ctx: Context, operation: str, queue_arn: str, principal: str = SERVICE_PRINCIPAL, **request: Any) -> Any:
     """Ask SQS about a queue. Raises: its AwsErrors."""
-    return ctx.call("sqs", operation, {"QueueArn": queue_arn, **request}, principal="lambda.amazonaws.com")
+    return ctx.call("sqs", operation, {"QueueArn": queue_arn, **request}, principal=principal)
 
 
 def take(ctx: Context, mapping: Mapping, number: int, after: After) -> Effect | Wait | None:
@@ -54,14 +60,14 @@ def take(ctx: Context, mapping: Mapping, number: int, after: After) -> Effect | 
     """
     function, version = mapping.function.function(ctx), chosen(ctx, mapping.function)
     if not _slot_is_free(ctx, mapping, function, version):
-        backlog = ask(ctx, "cumulet:Backlog", mapping.source_arn)
+        backlog = ask(ctx, "cumulet:Backlog", mapping)
         if not backlog["Visible"]:
             wait: Wait = backlog["Wait"]
             return wait
         # The key is signalled when an invocation ends, and written when the reservation changes.
         return Wait(function.key, ctx.now + (_ACCOUNT_FULL_S if function.reserved is None else _SLOT_LOST_S))
     for rounds in range(_ROUNDS):
-        got = ask(ctx, "cumulet:Poll", mapping.source_arn, MaxNumberOfMessages=mapping.batch_size,
+        got = ask(ctx, "cumulet:Poll", mapping, MaxNumberOfMessages=mapping.batch_size,
                   MaxBytes=PAYLOAD_LIMIT_BYTES)  # fmt: skip
         if "Wait" in got:
             return got["Wait"] if rounds == 0 else None
@@ -101,7 +107,7 @@ def _filtered(ctx: Context, mapping: Mapping, received: list[Json]) -> tuple[lis
         else:
             unwanted.append(message["ReceiptHandle"])
     if unwanted:
-        ask(ctx, "cumulet:Delete", mapping.source_arn, ReceiptHandles=unwanted)
+        ask(ctx, "cumulet:Delete", mapping, ReceiptHandles=unwanted)
     count(ctx, mapping, "PolledEventCount", len(received))
     count(ctx, mapping, "FilteredOutEventCount", len(unwanted))
     count(ctx, mapping, "DeletedEventCount", len(unwanted))
@@ -114,7 +120,7 @@ def _run(
     payload, fitting = payload_of(records)
     assert fitting, "a message of 1 MiB in JSON is shorter than a payload"
     if fitting < len(messages):
-        ask(ctx, "cumulet:Return", mapping.source_arn, ReceiptHandles=_handles(messages[fitting:]))
+        ask(ctx, "cumulet:Return", mapping, ReceiptHandles=_handles(messages[fitting:]))
     batch = Batch(mapping.place, number, mapping.source_arn, tuple(messages[:fitting]), mapping.partial)
     ctx.follow([message["Trace"] for message in batch.messages], at=mapping.source_arn)
     invocation = invocation_of(ctx, mapping.function, payload, ctx.request_id)
@@ -138,7 +144,7 @@ def _settled(ctx: Context, batch: Batch, outcome: InvocationResult | EffectFaile
     mapping = ctx.tx.get(mapping_key(*(str(part) for part in batch.place)), Mapping)
     with contextlib.suppress(AwsError):  # the queue is gone, and its messages with it
         if isinstance(outcome, EffectFailed) and outcome.code == "RuntimesClosed":
-            ask(ctx, "cumulet:Return", batch.queue_arn, ReceiptHandles=_handles(batch.messages))
+            told(ctx, "cumulet:Return", batch.queue_arn, ReceiptHandles=_handles(batch.messages))
         else:
             _end(ctx, batch, mapping, outcome)
     after(ctx, mapping, batch.place, batch.number)
@@ -153,7 +159,8 @@ def _end(ctx: Context, batch: Batch, mapping: Mapping | None, outcome: Invocatio
         failed = failed_of(outcome.payload, identifiers) if batch.partial else set()
     done = [message for message in batch.messages if message["MessageId"] not in failed]
     if done:
-        ask(ctx, "cumulet:Delete", batch.queue_arn, ReceiptHandles=_handles(done))
+        principal = acting(ctx, mapping.function) if mapping is not None else ""
+        told(ctx, "cumulet:Delete", batch.queue_arn, principal, ReceiptHandles=_handles(done))
     if mapping is not None:
         note(ctx, mapping, FAILED if failed == identifiers else OK)
         count(ctx, mapping, "FailedInvokeEventCount", len(failed))
@@ -167,7 +174,7 @@ def give_back(ctx: Context, place: Key, number: int) -> None:
     if taken is not None:
         ctx.tx.delete(key)
         with contextlib.suppress(AwsError):
-            ask(ctx, "cumulet:Return", taken.queue_arn, ReceiptHandles=list(taken.handles))
+            told(ctx, "cumulet:Return", taken.queue_arn, ReceiptHandles=list(taken.handles))
 
 
 def is_running(ctx: Context, place: Key, number: int) -> bool:

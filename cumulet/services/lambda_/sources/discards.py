@@ -17,13 +17,13 @@ from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_ import metering
+from cumulet.services.lambda_.acting import acting
 from cumulet.services.lambda_.sources.batches import count
 from cumulet.services.lambda_.sources.feeds import FEEDS
 from cumulet.services.lambda_.sources.model import Mapping
 from cumulet.services.lambda_.sources.progress import Part
 
 EXHAUSTED, TOO_OLD = "RetryAttemptsExhausted", "RecordAgeExceeded"
-SENDER = "lambda.amazonaws.com"
 _encode = msgspec.json.Encoder().encode
 
 log = logging.getLogger("cumulet")
@@ -50,13 +50,14 @@ def report(ctx: Context, mapping: Mapping, shard: str, part: Part, condition: st
 def _send(ctx: Context, mapping: Mapping, shard: str, record: dict[str, Any], payload: bytes) -> None:
     arn = Arn.parse(mapping.on_failure)
     if arn.service != "s3":
-        ctx.deliver(mapping.on_failure, _encode(record), principal=SENDER, via=mapping.function.arn, lost=True)
+        role = acting(ctx, mapping.function)
+        ctx.deliver(mapping.on_failure, _encode(record), principal=role, via=mapping.function.arn, lost=True)
         return
     at = datetime.fromtimestamp(ctx.now, UTC)
     key = f"aws/lambda/{mapping.uuid}/{shard}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{ctx.ids.uuid()}"
     body = _encode({**record, "payload": payload.decode()})
     ctx.call("s3", "PutObject", {"Bucket": arn.resource, "Key": key, "Body": body, "ContentType": "application/json"},
-             principal=SENDER, account=mapping.account, region=mapping.region)  # fmt: skip
+             principal=acting(ctx, mapping.function), account=mapping.account, region=mapping.region)  # fmt: skip
 
 
 def _record(ctx: Context, mapping: Mapping, shard: str, part: Part, condition: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from zlib import crc32
 import msgspec
 
 from cumulet.kernel.context import Context
+from cumulet.services.lambda_.acting import acting
 from cumulet.services.lambda_.sources.model import Mapping
 
 GONE = "ResourceNotFoundException"  # of a stream or shard: it expired, and its records with it
@@ -63,7 +64,7 @@ def ask(ctx: Context, mapping: Mapping, operation: str, **request: Any) -> Any:
     """Ask about the mapping's stream. Raises: its AwsErrors (ResourceNotFoundException: the stream or the shard is gone)."""
     return ctx.call(
         FEEDS[mapping.kind].service, operation, {"StreamArn": mapping.source_arn, **request},
-        principal="lambda.amazonaws.com", account=mapping.account, region=mapping.region,
+        principal=acting(ctx, mapping.function), account=mapping.account, region=mapping.region,
     )  # fmt: skip
 
 

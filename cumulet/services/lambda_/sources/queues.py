@@ -121,7 +121,7 @@ def _after(ctx: Context, mapping: Mapping | None, place: Key, number: int) -> No
 
 def _visible(ctx: Context, mapping: Mapping) -> int:
     try:
-        return int(batches.ask(ctx, "cumulet:Backlog", mapping.source_arn)["Visible"])
+        return int(batches.ask(ctx, "cumulet:Backlog", mapping)["Visible"])
     except AwsError:
         return 0
 
@@ -179,7 +179,7 @@ def _gather(ctx: Context, mapping: Mapping) -> Wait | None:
     if mapping.window_s == 0:
         return None
     began = _gathering(ctx)
-    backlog = batches.ask(ctx, "cumulet:Backlog", mapping.source_arn)
+    backlog = batches.ask(ctx, "cumulet:Backlog", mapping)
     if 0 < backlog["Visible"] < mapping.batch_size:
         over = began.setdefault(mapping.place, ctx.now) + mapping.window_s
         if ctx.now < over:

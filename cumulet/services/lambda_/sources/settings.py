@@ -7,6 +7,7 @@ from typing import Any
 from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.context import Context
+from cumulet.services.lambda_.acting import acting
 from cumulet.services.lambda_.errors import InvalidParameterValueException, ResourceNotFoundException
 from cumulet.services.lambda_.names import Ref, ref
 from cumulet.services.lambda_.sources import streamsettings
@@ -150,7 +151,7 @@ def check(ctx: Context, mapping: Mapping) -> None:
         raise InvalidParameterValueException(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
         )
-    visible_s = _visibility(ctx, mapping.source_arn)
+    visible_s = _visibility(ctx, mapping)
     timeout_s = mapping.function.version(ctx).timeout_s
     if visible_s < timeout_s:
         raise InvalidParameterValueException(
@@ -158,9 +159,11 @@ def check(ctx: Context, mapping: Mapping) -> None:
         )
 
 
-def _visibility(ctx: Context, queue: str) -> int:
+def _visibility(ctx: Context, mapping: Mapping) -> int:
     try:
-        backlog = ctx.call("sqs", "cumulet:Backlog", {"QueueArn": queue}, principal="lambda.amazonaws.com")
+        backlog = ctx.call(
+            "sqs", "cumulet:Backlog", {"QueueArn": mapping.source_arn}, principal=acting(ctx, mapping.function)
+        )
     except AwsError as error:
         raise InvalidParameterValueException(
             f"Error occurred while ReceiveMessage. SQS Error Code: {_OLD_CODES.get(error.wire_code, error.wire_code)}. "
