@@ -1,8 +1,9 @@
-"""Cumulet beside moto's server and MiniStack, in one run; writes docs/benchmarks.md.
+"""Cumulet beside moto's server, MiniStack and, for DynamoDB, dynalite, in one run; writes docs/benchmarks.md.
 
-    .venv/bin/python bench/compare.py [--rounds 3] [--only cumulet] [--peers DIR]
+    .venv/bin/python bench/compare.py [--rounds 3] [--only cumulet] [--tables] [--peers DIR]
 
-The peers are installed from PyPI into a virtual environment of their own (`.packages/peers`). The server runs on one core and the load
+The peers are installed from PyPI into a virtual environment of their own (`.packages/peers`), dynalite from npm, where that is
+there. The server runs on one core and the load
 on the other. Every figure is the median of the rounds; rounds of the servers alternate.
 """
 
@@ -24,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import boto3
@@ -299,14 +300,16 @@ def more_table_figures(server: Server, scale: float) -> dict[str, float]:
     return figures
 
 
-def one_round(server: Server, scale: float) -> dict[str, float]:
+def one_round(server: Server, scale: float, tables: bool = False) -> dict[str, float]:
     figures = {"start_s": server.start()}
     os.sched_setaffinity(0, {1 % (os.cpu_count() or 1)})
     try:
         time.sleep(2)
         figures["idle_mb"] = pss_mb(server.process.pid)
-        # moto runs functions in Docker alone, and its queues take 50 messages a second: those figures are left out
-        parts = (table_figures,) if server.name == "moto" else (table_figures, message_figures, lambda_figures)
+        # moto runs functions in Docker alone, and its queues take 50 messages a second: those figures are left out; dynalite is
+        # a DynamoDB and nothing else
+        few = tables or server.name in ("moto", "dynalite")
+        parts = (table_figures,) if few else (table_figures, message_figures, lambda_figures)
         for part in parts:
             try:
                 figures |= part(server, scale)
@@ -327,19 +330,36 @@ def peers(folder: Path) -> Path:
     return folder / "bin"
 
 
-def versions(binaries: Path) -> dict[str, str]:
+def dynalite(folder: Path) -> Path | None:
+    """Where dynalite is, or None without npm."""
+    npm = shutil.which("npm")
+    where = folder / "npm/node_modules/dynalite"
+    if not where.exists() and npm is not None:
+        print("installing dynalite ...")
+        command = [npm, "install", "--prefix", str(folder / "npm"), "--silent", "--no-audit", "--no-fund", "dynalite"]
+        subprocess.run(command, check=True)
+    return where if where.exists() and shutil.which("node") else None
+
+
+def versions(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    found = dynalite(folder)
+    known = {"dynalite": json.loads((found / "package.json").read_text())["version"]} if found else {}
+    if not set(names) & {"ministack", "moto"}:
+        return known
+    binaries = peers(folder)
     listed = json.loads(
         subprocess.run([str(binaries / "pip"), "list", "--format", "json"], capture_output=True, check=True).stdout
     )
-    return {row["name"].lower(): row["version"] for row in listed}
+    return known | {row["name"].lower(): row["version"] for row in listed}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["cumulet", "ministack", "moto"])
+    parser.add_argument("--only", nargs="*", default=["cumulet", "ministack", "moto", "dynalite"])
     parser.add_argument("--peers", type=Path, default=ROOT / ".packages/peers")
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the requests, for a quick look")
+    parser.add_argument("--tables", action="store_true", help="DynamoDB's figures alone")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     commands: dict[str, tuple[list[str], dict[str, str], str, float]] = {
@@ -350,7 +370,15 @@ def main() -> None:
             1.0,
         ),
     }
-    if set(options.only) - {"cumulet"}:
+    found = dynalite(options.peers) if "dynalite" in options.only else None
+    if found is not None:
+        # its store is in memory without --path; its tables are there at once, as ours
+        quick = ["--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0"]
+        command = ["node", str(found / "cli.js"), "--host", "127.0.0.1", "--port", "{port}", *quick]
+        commands["dynalite"] = (command, {}, "/", 0.15)
+    elif "dynalite" in options.only:
+        print("dynalite is left out: there is no npm")
+    if set(options.only) & {"ministack", "moto"}:
         binaries = peers(options.peers)
         commands["ministack"] = (
             [str(binaries / "ministack")],
@@ -363,13 +391,13 @@ def main() -> None:
     for number in range(options.rounds):
         for name, rounds in everything.items():
             command, environment, health, share = commands[name]
-            figures = one_round(Server(name, command, environment, health), options.scale * share)
+            figures = one_round(Server(name, command, environment, health), options.scale * share, options.tables)
             rounds.append(figures)
             print(
                 f"round {number + 1} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()),
                 flush=True,
             )
-    lines = report(everything, {"cumulet": "0.1.0", **(versions(peers(options.peers)) if len(everything) > 1 else {})})
+    lines = report(everything, {"cumulet": "0.1.0", **versions(options.peers, list(everything))})
     print("\n".join(lines))
     if options.write:
         page = ROOT / "docs/benchmarks.md"

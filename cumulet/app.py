@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cumulet import __version__
 from cumulet.engines.supervisor import Engines
 from cumulet.gateway.gateway import Gateway, Hooks, Identity
@@ -23,6 +25,7 @@ from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Manifest, Service
 from cumulet.kernel.store import Store
 from cumulet.kernel.trace import Span
+from cumulet.keystore import MasterKey, rsa_pair
 from cumulet.outbound import Outbound
 from cumulet.runtimes import (
     FunctionSpec,
@@ -48,12 +51,15 @@ SERVICES = (
     Manifest("dynamodbstreams"),
     Manifest("events"),
     Manifest("iam"),
+    Manifest("kms"),
     Manifest("lambda", package="lambda_", doors=("lambda-url", "lambda-code")),
     Manifest("logs"),
     Manifest("rds"),
-    Manifest("s3"),
+    Manifest("s3", doors=("s3-website",)),
+    Manifest("secretsmanager"),
     Manifest("sns", doors=("sns",)),
     Manifest("sqs"),
+    Manifest("ssm"),
     Manifest("sts"),
 )
 _PACKAGES = {manifest.name: manifest.package or manifest.name.replace("-", "_") for manifest in SERVICES}
@@ -103,6 +109,7 @@ class Cloud:
         self.packages = Packages(folder / "functions")
         self.sam = SamTransformer()
         self.outbound = Outbound()
+        self.master_key = MasterKey(config.data)
         self.engines = Engines(folder / "engines", config.data is not None, self._engine_ended)
         self.pipeline = Pipeline(
             self.store,
@@ -117,11 +124,12 @@ class Cloud:
                 "provision": self._provision,
                 "sam.transform": self.sam.transform,
                 "http": self.outbound.perform,
+                "kms.pair": rsa_pair,
                 **self.engines.performers(),
             },
             metrics=("cloudwatch", "cumulet:Record"),
         )
-        self.pipeline.volatile["engines.running"] = self.engines.running
+        self._lend()
         self._sessions: dict[str, tuple[Identity, float]] = {}  # access key -> identity, until
         hooks = Hooks(identify=self._identify, reset=self.reset, version=__version__)
         self.gateway = Gateway(self.pipeline, self.models, hooks, host=config.host, account=config.account)
@@ -176,7 +184,12 @@ class Cloud:
         self.runtimes.give_up()
         for key in list(self.pipeline.volatile):
             del self.pipeline.volatile[key]
+        self._lend()
+
+    def _lend(self) -> None:
+        """What services may ask of the machine."""
         self.pipeline.volatile["engines.running"] = self.engines.running
+        self.pipeline.volatile["kms.master"] = self.master_key.read
 
     def _check(self, service: str, operation: str, request: Any) -> None:
         self.models.service(service).operation(operation).check(request)
@@ -186,6 +199,7 @@ class Cloud:
     ) -> InvocationResult:
         """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
         span.name = f"invoke {spec.function_name}"
+        span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
         try:
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
@@ -204,6 +218,8 @@ class Cloud:
             raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
         cold = f", init {result.init_ms:.1f} ms" if result.init_ms is not None else ""
         span.detail = f"({result.duration_ms:.1f} ms{cold}, {result.status})"
+        if result.function_error is not None:
+            span.status, span.error = _said(result)
         return result
 
     async def _provision(
@@ -244,3 +260,14 @@ class Cloud:
                 self._sessions.clear()
             self._sessions[access_key] = (identity, found["Expiration"])
         return identity
+
+
+def _said(result: InvocationResult) -> tuple[str, str]:
+    """(code, message) of a function's error, for the trace."""
+    try:
+        said = msgspec.json.decode(result.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return str(result.function_error), ""
+    return str(said.get("errorType") or result.function_error)[:200], str(said.get("errorMessage", ""))[:1000]

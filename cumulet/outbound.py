@@ -28,6 +28,7 @@ class Outbound:
     async def perform(self, span: Span, call: HttpCall) -> HttpReply:
         """Raises: EffectFailed with code Timeout, ConnectionFailed, InvalidUrl or ResponseTooLarge."""
         span.name = f"http {call.method} {call.url.partition('?')[0]}"
+        span.subject = ("http", "", "", call.url)
         session = self._session or await self._open()
         import aiohttp
         from yarl import URL
@@ -56,6 +57,8 @@ class Outbound:
         if len(body) > _LONGEST_BODY:
             raise EffectFailed("ResponseTooLarge", f"{call.url} answered with more than {_LONGEST_BODY} bytes.")
         span.detail = str(status)
+        if status >= 400:
+            span.status = str(status)
         return HttpReply(status, headers, bytes(body), cookies)
 
     async def _open(self) -> aiohttp.ClientSession:

@@ -16,7 +16,7 @@ ROLE = "arn:aws:iam::000000000000:role/r"
 
 def ask(cloud, method, path, body=b"", **headers):
     parts = urlsplit(cloud.endpoint)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     raw = answer.read()
@@ -98,7 +98,7 @@ def test_no_authorization_is_the_default_account_on_loopback(cloud):
 
 def test_a_half_closed_connection_still_gets_its_answer(cloud):
     parts = urlsplit(cloud.endpoint)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as client:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as client:
         client.sendall(b"GET /_cumulet/health HTTP/1.1\r\nhost: x\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
         received = b""

@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from cumulet.cli.urls import local_url
+from cumulet.testing.process import ServerProcess
 
 HANDLER = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'one'}\n"
 TEMPLATE = """\
@@ -44,6 +45,21 @@ def cumulet(*arguments, status=0, **options):
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A server on the real clock for all tests that need no other."""
+    started = ServerProcess(tmp_path_factory.mktemp("cli") / "data").start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def server(running):
+    """The module's server, emptied."""
+    urllib.request.urlopen(f"{running.endpoint}/_cumulet/reset", b"", timeout=60).close()
+    return running
+
+
 @pytest.fixture
 def app(tmp_path):
     folder = tmp_path / "app"
@@ -54,7 +70,7 @@ def app(tmp_path):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -81,8 +97,7 @@ def test_a_command_without_a_server_says_how_to_start_one(tmp_path):
     assert "cumulet up" in said
 
 
-def test_deploy_creates_then_updates_only_what_changed(server_process, app):
-    server = server_process().start()
+def test_deploy_creates_then_updates_only_what_changed(server, app):
     options = ("--stack", "greeter", "--endpoint-url", server.endpoint)
     said = cumulet("deploy", app / "template.yaml", *options)
     assert "CREATE_COMPLETE  Greeter" in said
@@ -103,7 +118,7 @@ def test_deploy_creates_then_updates_only_what_changed(server_process, app):
     assert "invoke greeter" in cumulet("trace", trace, "--endpoint-url", server.endpoint)
 
 
-def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server_process, tmp_path):
+def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server, tmp_path):
     (tmp_path / "asset.1f").mkdir()
     (tmp_path / "asset.1f/app.py").write_text(HANDLER)
     bucket, role = "AssetParameters1fS3Bucket", "arn:aws:iam::000000000000:role/any"
@@ -124,7 +139,6 @@ def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server_proc
         "Parameters": {bucket: {"Type": "String"}},
     }
     (tmp_path / "template.json").write_text(json.dumps(template))
-    server = server_process().start()
     said = cumulet("deploy", tmp_path / "template.json", "--stack", "cdk", "--endpoint-url", server.endpoint)
     assert "CREATE_COMPLETE  F " in said
     functions = boto3.client(
@@ -138,7 +152,7 @@ def test_a_template_that_cdk_synthesized_is_deployed_with_its_assets(server_proc
     assert "REPORT RequestId" in cumulet("logs", "cdk", "--endpoint-url", server.endpoint)
 
 
-def test_requirements_are_installed_into_the_package(server_process, app, tmp_path):
+def test_requirements_are_installed_into_the_package(server, app, tmp_path):
     wheel = tmp_path / "cirrus-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("cirrus.py", "HEIGHT = 6000\n")
@@ -150,7 +164,6 @@ def test_requirements_are_installed_into_the_package(server_process, app, tmp_pa
         archive.writestr("cirrus-1.0.dist-info/RECORD", "")
     (app / "src/requirements.txt").write_text(f"{wheel}\n")
     (app / "src/app.py").write_text("import cirrus\n" + HANDLER.replace("'one'", "str(cirrus.HEIGHT)"))
-    server = server_process().start()
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     said = cumulet("deploy", app / "template.yaml", "--stack", "r", "--endpoint-url", server.endpoint, env=environment)
     url = next(word for word in said.split() if word.startswith(server.endpoint))
@@ -166,8 +179,7 @@ def test_requirements_are_installed_into_the_package(server_process, app, tmp_pa
         ("CodeUri: src/", "CodeUri: nowhere/", None, "nowhere"),
     ],
 )
-def test_a_bad_template_says_where_and_changes_nothing(server_process, app, old, new, line, words):
-    server = server_process().start()
+def test_a_bad_template_says_where_and_changes_nothing(server, app, old, new, line, words):
     (app / "template.yaml").write_text(TEMPLATE.partition("Outputs:")[0].replace(old, new))
     said = cumulet("deploy", app / "template.yaml", "--stack", "bad", "--endpoint-url", server.endpoint, status=1)
     assert words in said
@@ -176,14 +188,12 @@ def test_a_bad_template_says_where_and_changes_nothing(server_process, app, old,
     assert "stack bad: CREATE" not in cumulet("status", "--endpoint-url", server.endpoint)
 
 
-def test_clock_moves_a_virtual_clock_and_explains_a_real_one(server_process):
-    server = server_process("--clock", "virtual").start()
-    at = ("--endpoint-url", server.endpoint)
+def test_clock_moves_a_virtual_clock_and_explains_a_real_one(server, server_process):
+    at = ("--endpoint-url", server_process("--clock", "virtual").start().endpoint)
     before = cumulet("clock", *at)
     after = cumulet("clock", "advance", 3600, *at)
     assert before != after
-    real = server_process(name="real").start()
-    assert "clock is real" in cumulet("clock", "advance", 1, "--endpoint-url", real.endpoint, status=1)
+    assert "clock is real" in cumulet("clock", "advance", 1, "--endpoint-url", server.endpoint, status=1)
 
 
 def test_patterns_are_listed_shown_and_copied(tmp_path):
@@ -314,8 +324,7 @@ def test_a_dead_letter_queue_of_a_queue_and_a_function_gives_each_what_was_its(t
     assert (again.count("  a task\n"), again.count('  {"id": "e1"}\n')) == (3, 1)
 
 
-def test_a_message_that_cannot_be_given_back_stays_visible(server_process):
-    server = server_process().start()
+def test_a_message_that_cannot_be_given_back_stays_visible(server):
     here = ("--endpoint-url", server.endpoint)
     sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
     url = sqs.create_queue(QueueName="held")["QueueUrl"]
@@ -324,8 +333,7 @@ def test_a_message_that_cannot_be_given_back_stays_visible(server_process):
     assert "visible" in cumulet("dlq", "show", "held", *here)
 
 
-def test_a_redrive_that_could_go_several_ways_asks_where(server_process):
-    server = server_process().start()
+def test_a_redrive_that_could_go_several_ways_asks_where(server):
     here = ("--endpoint-url", server.endpoint)
     sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
     sqs.send_message(QueueUrl=sqs.create_queue(QueueName="stray")["QueueUrl"], MessageBody="x")

@@ -54,5 +54,5 @@ def test_an_included_file_is_uploaded_and_its_references_are_the_templates(serve
     assert done.returncode == 0, done.stdout + done.stderr
     api = done.stdout.partition("Id = ")[2].split()[0]
     request = urllib.request.Request(f"{server.endpoint}/_aws/execute-api/{api}/send", b"hi", method="POST")
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert b"<MD5OfMessageBody>49f68a5c8493ec2c0bf489821c21fc3b</MD5OfMessageBody>" in answer.read()

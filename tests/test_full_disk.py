@@ -13,9 +13,7 @@ import subprocess
 import threading
 import zipfile
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cumulet.aws.errors import InternalFailure
@@ -107,12 +105,6 @@ def server(disk, server_process):
     disk.server.kill()  # before the disk goes
 
 
-def client_of(server, service):
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30,
-                    s3={"addressing_style": "path"}, max_pool_connections=WRITERS)  # fmt: skip
-    return boto3.client(service, endpoint_url=server.endpoint, config=config)
-
-
 def refusal(call, **request):
     """The error of a write that the disk does not take."""
     with pytest.raises(ClientError) as caught:
@@ -124,13 +116,15 @@ def refusal(call, **request):
 
 
 def create_table(server):
-    client_of(server, "dynamodb").create_table(
+    server.client("dynamodb").create_table(
         TableName="pairs",
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
-    client_of(server, "dynamodb").get_waiter("table_exists").wait(TableName="pairs", WaiterConfig={"Delay": 1})
+    server.client("dynamodb").get_waiter("table_exists").wait(
+        TableName="pairs", WaiterConfig={"Delay": 0, "MaxAttempts": 100_000}
+    )
 
 
 def put_pair(dynamodb, name):
@@ -147,7 +141,7 @@ def write_until_refused(server):
     acknowledged, errors = set(), []
 
     def work(writer):
-        dynamodb = client_of(server, "dynamodb")
+        dynamodb = server.client("dynamodb")
         for number in range(4000):
             name = f"{writer}-{number}"
             try:
@@ -170,7 +164,7 @@ def write_until_refused(server):
 
 def pairs(server):
     """The names whose both halves are there; no half is there alone."""
-    pages = client_of(server, "dynamodb").get_paginator("scan").paginate(TableName="pairs")
+    pages = server.client("dynamodb").get_paginator("scan").paginate(TableName="pairs")
     found = {side: set() for side in "ab"}
     for page in pages:
         for item in page["Items"]:
@@ -186,7 +180,7 @@ def temporary(disk, server):
 
 def test_writes_are_refused_then_go_on_and_a_kill_loses_nothing(disk, server):
     create_table(server)
-    dynamodb = client_of(server, "dynamodb")
+    dynamodb = server.client("dynamodb")
     put_pair(dynamodb, "before")
     disk.fill()
     acknowledged = write_until_refused(server) | {"before"}
@@ -210,15 +204,15 @@ def test_a_server_killed_on_a_full_disk_starts_and_reads_before_there_is_space(d
     assert pairs(server) == acknowledged
     with pytest.raises(ClientError):
         for number in range(1000):
-            put_pair(client_of(server, "dynamodb"), f"more-{number}")
+            put_pair(server.client("dynamodb"), f"more-{number}")
             acknowledged.add(f"more-{number}")
     disk.free()
-    put_pair(client_of(server, "dynamodb"), "after")
+    put_pair(server.client("dynamodb"), "after")
     assert pairs(server) == acknowledged | {"after"}
 
 
 def test_large_bodies_are_refused_leave_no_file_and_do_not_touch_what_is_there(disk, server):
-    s3 = client_of(server, "s3")
+    s3 = server.client("s3")
     s3.create_bucket(Bucket="bodies")
     kept = random.Random(1).randbytes(300 * KIB)
     s3.put_object(Bucket="bodies", Key="kept", Body=kept)
@@ -227,7 +221,7 @@ def test_large_bodies_are_refused_leave_no_file_and_do_not_touch_what_is_there(d
         refusal(s3.put_object, Bucket="bodies", Key="refused", Body=b"r" * size)
         refusal(s3.put_object, Bucket="bodies", Key="kept", Body=b"r" * size)
     code = {"ZipFile": archive("def handler(event, context): pass\n", random.Random(2).randbytes(400 * KIB))}
-    refusal(client_of(server, "lambda").create_function, **function("large", code))
+    refusal(server.client("lambda").create_function, **function("large", code))
     assert s3.get_object(Bucket="bodies", Key="kept")["Body"].read() == kept
     assert temporary(disk, server) == []  # asked after one more answer: a file goes after its request's
     disk.free()
@@ -290,7 +284,7 @@ def archive(code, ballast=b""):
 def function(name, code):
     return {
         "FunctionName": name, "Runtime": "python3.12", "Role": "arn:aws:iam::000000000000:role/worker",
-        "Handler": "index.handler", "Timeout": 60, "Code": code,
+        "Handler": "index.handler", "Timeout": 300, "Code": code,
     }  # fmt: skip
 
 
@@ -302,7 +296,7 @@ def home():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             called.put(self.path.strip("/"))
-            go.wait(60)
+            go.wait(300)
             with contextlib.suppress(OSError):
                 self.send_response(204)
                 self.end_headers()
@@ -322,7 +316,7 @@ def home():
 
 def test_a_queued_event_whose_outcome_cannot_be_written_runs_again_when_there_is_space(disk, server, home):
     address, called, go = home
-    lambda_ = client_of(server, "lambda")
+    lambda_ = server.client("lambda")
     code = (
         f"import urllib.request\ndef handler(event, context):\n    urllib.request.urlopen('{address}/' + event['n'])\n"
     )
@@ -331,7 +325,7 @@ def test_a_queued_event_whose_outcome_cannot_be_written_runs_again_when_there_is
     create_table(server)
     for n in ("first", "second"):
         lambda_.invoke(FunctionName="caller", InvocationType="Event", Payload=json.dumps({"n": n}))
-    running = called.get(timeout=30)
+    running = called.get(timeout=60)
     disk.fill(room=0)
     acknowledged = write_until_refused(server)
     go.set()  # the first event ends, and its outcome finds no space
@@ -344,6 +338,6 @@ def test_a_queued_event_whose_outcome_cannot_be_written_runs_again_when_there_is
     disk.free()
     seen = {running}
     while seen != {"first", "second"}:
-        seen.add(called.get(timeout=30))
-    put_pair(client_of(server, "dynamodb"), "after")
+        seen.add(called.get(timeout=60))
+    put_pair(server.client("dynamodb"), "after")
     assert pairs(server) == acknowledged | {"after"}

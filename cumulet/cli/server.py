@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -101,6 +102,7 @@ def _run(config: Config, folder: Path) -> None:
 
 async def _serve(config: Config, folder: Path) -> None:
     from cumulet.app import Cloud
+    from cumulet.gateway.server import is_loopback
 
     cloud = Cloud(config)
     stopped = asyncio.Event()
@@ -111,6 +113,8 @@ async def _serve(config: Config, folder: Path) -> None:
     state = _write_state(folder, cloud.endpoint)
     kept = "nothing is kept" if config.data is None else f"data in {folder}"
     click.echo(f"Cumulet {__version__} is up: {cloud.endpoint} ({kept})")
+    if is_loopback(config.host):  # elsewhere a browser would have to sign its requests
+        click.echo(f"  console  {cloud.endpoint}/_cumulet/console")
     click.echo(
         f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
     )
@@ -130,6 +134,8 @@ def _write_state(folder: Path, endpoint: str) -> Path:
 
 
 def _detach(folder: Path, arguments: list[str]) -> None:
+    from cumulet.gateway.server import is_loopback
+
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     command = [
@@ -148,6 +154,8 @@ def _detach(folder: Path, arguments: list[str]) -> None:
         state = read_state(folder)
         if state and state["pid"] == process.pid:
             click.echo(f"Cumulet is up: {state['endpoint']} (pid {process.pid}, log in {log})")
+            if is_loopback(urlsplit(state["endpoint"]).hostname or ""):
+                click.echo(f"  console  {state['endpoint']}/_cumulet/console")
             return
         if process.poll() is not None:
             said = log.read_bytes()[offset:].decode(errors="replace").strip()

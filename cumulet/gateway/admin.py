@@ -50,10 +50,12 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
         reply(_trace(gateway, request))
     elif path == "/_cumulet/outbox":
         reply(_outbox(gateway, request))
+    elif gateway.console.serves(path):
+        reply(gateway.console.answer(request))
     elif path.startswith("/_cumulet/call/"):
         return gateway.json_door(request, reply)
     else:
-        known = "/_cumulet/health, reset, clock, trace, outbox and call/SERVICE/OPERATION"
+        known = "/_cumulet/health, reset, clock, trace, outbox, map, console and call/SERVICE/OPERATION"
         reply(_refused(404, f"There is no {path}. There are {known}."))
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -51,3 +52,22 @@ def is_local(request: HttpRequest) -> bool:
     except ValueError:
         return False
     return is_loopback(host) or host.endswith(".localhost") or (host == own and is_loopback(own))
+
+
+def names_us(request: HttpRequest) -> bool:
+    """Whether the Host is this machine's by an address or a local name.
+
+    A page of another site can have its own name resolved to 127.0.0.1 (DNS rebinding); to the browser it is then of one origin with us,
+    and its requests carry no Origin. They still carry that name.
+    """
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    if not host or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

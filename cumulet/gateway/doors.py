@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from cumulet.aws.http import DoorRequest, HttpRequest
 
 _BY_HOST = frozenset(("execute-api", "lambda-url", "cloudfront"))
+_WEBSITE = re.compile(r"^(.+)\.s3-website[.-][^/]+$")
 
 
 def find(request: HttpRequest) -> tuple[str, DoorRequest] | None:
@@ -13,7 +16,12 @@ def find(request: HttpRequest) -> tuple[str, DoorRequest] | None:
         door, _, after = request.path[6:].partition("/")
         target, slash, rest = after.partition("/")
         return (door, _door_request(request, target, slash + rest)) if door and target else None
-    target, dot, domain = request.headers.get("host", "").partition(".")
+    host = request.headers.get("host", "")
+    if ".s3-website" in host:
+        found = _WEBSITE.match(host.lower())
+        if found is not None:  # a bucket's name may have dots
+            return "s3-website", _door_request(request, found[1], request.path)
+    target, dot, domain = host.partition(".")
     if not dot or not target or target.isdigit():
         return None
     door = domain.partition(".")[0].partition(":")[0].lower()

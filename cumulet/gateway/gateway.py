@@ -14,7 +14,8 @@ import msgspec
 from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.gateway import admin, cors, doors, jsondoor, postform
+from cumulet.console.site import Console
+from cumulet.gateway import admin, bucketcors, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
@@ -51,6 +52,7 @@ class Gateway:
             account=account,
             strict=not is_loopback(host),
         )
+        self.console = Console(pipeline, account)
         self.log = logging.getLogger("cumulet")
         self.access = logging.getLogger("cumulet.access")
         if self.access.level == logging.NOTSET:
@@ -67,10 +69,12 @@ class Gateway:
             if door is not None:
                 return self._door(*door, reply)
             if "origin" in request.headers:
-                if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-                    reply(cors.preflight(request))
+                asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+                found = bucketcors.verdict(self, request, asks=asks)
+                if asks:
+                    reply(bucketcors.preflight(self, request, found) if found else cors.preflight(request))
                     return None
-                reply = cors.allowing(request, reply)
+                reply = bucketcors.allowing(found, reply) if found else cors.allowing(request, reply)
             return self._operation(request, reply)
         except Exception as error:
             request_id = self.pipeline.ids.uuid()
@@ -227,6 +231,12 @@ class Gateway:
         """`/_cumulet/...`: not for pages of other sites, and off loopback for signed requests only, but for health."""
         if "origin" in request.headers and not cors.is_local(request):
             reply(admin.json_response({"message": "Pages of other sites may not steer this cloud."}, 403))
+            return None
+        if not self.auth.strict and not cors.names_us(request):
+            message = (
+                "Call this cloud's own paths by localhost or by its address: another name may be that of another site."
+            )
+            reply(admin.json_response({"message": message}, 403))
             return None
         if self.auth.strict and request.path != "/_cumulet/health":
             try:

@@ -42,12 +42,16 @@ class Blobs:
     def _final(self, blob_id: str) -> Path:
         return self.folder / blob_id[:2] / blob_id
 
-    def write(self, data: bytes) -> str:
-        """A new unsettled blob with these bytes. Raises: InternalFailure (a full disk)."""
+    def write(self, data: bytes | Iterable[bytes]) -> str:
+        """A new unsettled blob with these bytes, or with those of pieces. Raises: InternalFailure (a full disk)."""
         blob_id = uuid.uuid4().hex
         path = self.tmp / blob_id
         try:
-            path.write_bytes(data)
+            if isinstance(data, bytes):
+                path.write_bytes(data)
+            else:
+                with path.open("wb") as file:
+                    file.writelines(data)
         except OSError as error:
             path.unlink(missing_ok=True)  # half of it may be there
             raise InternalFailure(not_written(error.strerror)) from error

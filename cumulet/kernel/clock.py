@@ -3,14 +3,21 @@
 import time
 
 
+def _minute() -> float:
+    return time.time() // 60 * 60
+
+
 class Clock:
-    """`now()` in epoch seconds. Virtual time never goes back, except when the cloud is emptied."""
+    """`now()` in epoch seconds. Virtual time never goes back, except when the cloud is emptied.
+
+    Without a `start` it begins with the present minute, so that a story which is told again crosses the same ends of minutes.
+    """
 
     def __init__(self, virtual: bool = False, start: float | None = None) -> None:
         self.virtual = virtual
         self.jumping = False
         self._start = start
-        self._now = time.time() if start is None else start
+        self._now = _minute() if start is None else start
 
     def now(self) -> float:
         return self._now if self.virtual else time.time()
@@ -27,8 +34,8 @@ class Clock:
         self.virtual = self.jumping = False
 
     def restart(self) -> None:
-        """A virtual clock begins anew, at its start or the real time: clients outside sign requests in real time."""
-        self._now = time.time() if self._start is None else self._start
+        """A virtual clock begins anew, at its start or the present minute: clients outside sign requests in real time."""
+        self._now = _minute() if self._start is None else self._start
 
     def set(self, at: float) -> None:
         """Raises: ValueError on a real clock."""

@@ -87,6 +87,7 @@ class Context:
         source: str = "",
         region: str | None = None,
         account: str | None = None,
+        lost: bool = False,
     ) -> Any:
         """Run another service's operation in this transaction, as from outside: checked, authorized, traced.
 
@@ -95,16 +96,32 @@ class Context:
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
         so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
         """
+<<<<<<< HEAD
         return self.pipeline.call_inside(self, service, operation, request, principal, region, account, source)
 
     def deliver(
         self, arn: str, payload: bytes, *, principal: str | None = None, source: str = "", extra: Result | None = None
+=======
+        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, lost=lost)
+
+    def deliver(
+        self,
+        arn: str,
+        payload: bytes,
+        *,
+        principal: str | None = None,
+        extra: Result | None = None,
+        via: str = "",
+        lost: bool = False,
+>>>>>>> main
     ) -> Any:
         """Give `payload` to any AWS "target" by its ARN (a function, a queue, a topic, ...), asynchronously.
 
-        `extra` goes into the target's request: {"MessageGroupId": "orders"} for a FIFO queue.
+        `extra` goes into the target's request: {"MessageGroupId": "orders"} for a FIFO queue. For the trace, `via` is the ARN of
+        who sends it where that is not the caller (a rule, an alarm), and `lost` says that it is what failed elsewhere.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
+<<<<<<< HEAD
         return self.pipeline.deliver(self, arn, payload, principal, extra or {}, source)
 
     def acting(self, principal: str, access_key: str = "") -> Context:
@@ -112,6 +129,9 @@ class Context:
         other = self.at(self.account, self.region)
         other.principal, other.access_key = principal, access_key
         return other
+=======
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, via, lost)
+>>>>>>> main
 
     def at(self, account: str, region: str) -> Context:
         """The same surroundings in another account and region, in the same transaction and span."""
@@ -120,12 +140,13 @@ class Context:
             self.request_id, self.endpoint, self.span, self.source_ip,
         )  # fmt: skip
 
-    def follow(self, traces: Sequence[str]) -> None:
+    def follow(self, traces: Sequence[str], at: str = "") -> None:
         """Go on with the traces (values of `ctx.trace`) of what is taken up here: messages, events, records.
 
         The step hangs under the first and is linked to the others; what it calls and sets from now on belongs to it.
+        `at` is the ARN of the resource that they are taken up at: the queue, the topic, the function whose event it is.
         """
-        self.span.follow([trace for trace in traces if trace])
+        self.span.follow([trace for trace in traces if trace], at)
         self.tx.scope = replace(self.tx.scope, trace=self.span.header())
         self.tx.origin = None
 

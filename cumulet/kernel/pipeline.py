@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
-from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel import targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
@@ -25,6 +25,7 @@ from cumulet.kernel.keys import pack
 from cumulet.kernel.meter import Meter
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
 from cumulet.kernel.registry import Registry
+from cumulet.kernel.service import SubjectOf
 from cumulet.kernel.store import Store, StoreUnavailable
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
@@ -138,6 +139,9 @@ class Pipeline:
         if self.authority is not None:
             function = self._authorized(self.authority, call, function)
         span = self.tracer.begin(f"{call.service}.{call.operation}", "request", self.clock.now(), call.trace)
+        subject = self.services.subject(call.service, call.operation)
+        if subject is not None:
+            span.subject = (call.service, call.account, call.region, _named(subject, call.request))
         self._start(_Run(call, function, call.request, span, reply))
 
     @staticmethod
@@ -154,6 +158,8 @@ class Pipeline:
         assert found is not None, "the gateway asked before"
         service, function = found
         span = self.tracer.begin(f"{service} {request.method} {request.path}", "request", self.clock.now(), call.trace)
+        if isinstance(request, DoorRequest):
+            span.subject = (door, call.account, call.region, request.target)
         self._start(_Run(call, function, request, span, reply))
 
     async def call(self, call: Call) -> Any:
@@ -233,8 +239,12 @@ class Pipeline:
         self.store.finish(tx, done, durable)
 
     def _answer(self, run: _Run, outcome: Any) -> None:
-        failed = isinstance(outcome, AwsError)
-        self.tracer.end(run.span, outcome.wire_code if failed else "ok")
+        if isinstance(outcome, AwsError):
+            self.tracer.end(run.span, outcome.wire_code, outcome.message)
+        elif type(outcome) is HttpResponse and outcome.status >= 400:
+            self.tracer.end(run.span, str(outcome.status))
+        else:
+            self.tracer.end(run.span)
         self.settled()
         run.reply(outcome)
 
@@ -280,17 +290,17 @@ class Pipeline:
     async def perform(self, effect: Effect, parent: Span) -> Any:
         """What the performer returned, or the EffectFailed it raised."""
         self.faults.hit("effect.perform")
-        span = self.tracer.begin(effect.kind, "effect", self.clock.now(), parent.header())
+        span = self.tracer.below(parent, effect.kind, "effect", self.clock.now())
         try:
             outcome = await self.performers[effect.kind](span, *effect.args)
         except EffectFailed as failure:
-            self.tracer.end(span, failure.code)
+            self.tracer.end(span, failure.code, failure.message)
             return failure
         except Exception as error:
-            self.tracer.end(span, type(error).__name__)
+            self.tracer.end(span, type(error).__name__, str(error))
             log.exception("effect %s failed", effect.kind)
             return EffectFailed("InternalFailure", f"{type(error).__name__}: {error}")
-        self.tracer.end(span)
+        self.tracer.end(span, span.status)  # the performer's word
         self.faults.hit("effect.settle")
         return outcome
 
@@ -311,7 +321,12 @@ class Pipeline:
         principal: str | None,
         region: str | None,
         account: str | None,
+<<<<<<< HEAD
         source: str = "",
+=======
+        via: str = "",
+        lost: bool = False,
+>>>>>>> main
     ) -> Any:
         function = self.services.operation(service, operation)
         if function is None:
@@ -322,6 +337,10 @@ class Pipeline:
             operation = operation[len(OWN) :]
         mark = ctx.tx.savepoint()
         span = self.tracer.below(ctx.span, f"{service}.{operation}", "call", ctx.now)
+        subject = self.services.subject(service, operation)
+        if subject is not None:
+            span.subject = (service, account or ctx.account, region or ctx.region, _named(subject, request))
+            span.via, span.lost = via, lost
         child = self._inner(ctx, span, principal, region, account)
         try:
             if self.authority is not None:
@@ -329,7 +348,7 @@ class Pipeline:
             outcome = function(child, request)
         except AwsError as error:
             ctx.tx.rollback(mark)
-            self.tracer.end(span, error.wire_code)
+            self.tracer.end(span, error.wire_code, error.message)
             raise
         self.tracer.end(span)
         if isinstance(outcome, Effect):
@@ -356,10 +375,17 @@ class Pipeline:
         )
 
     def deliver(
+<<<<<<< HEAD
         self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, source: str = ""
     ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
         return self.call_inside(ctx, service, operation, request, principal, region, account, source)
+=======
+        self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, via: str, lost: bool
+    ) -> Any:
+        service, operation, request, region, account = targets.request_for(arn, payload, extra)
+        return self.call_inside(ctx, service, operation, request, principal, region, account, via, lost)
+>>>>>>> main
 
     # waiting
 
@@ -521,6 +547,11 @@ class Pipeline:
                 await asyncio.wait(late)
         await self.store.settle()
         self.store.close()
+
+
+def _named(subject: SubjectOf, request: Any) -> Any:
+    """What a request says of the resource that it is for."""
+    return request.get(subject) if type(subject) is str else subject(request)  # type: ignore[operator]
 
 
 def _no_wire(*_: Any) -> Any:

@@ -12,7 +12,16 @@ from typing import Self
 
 from cumulet.kernel import once
 from cumulet.kernel.resource import Resource
-from cumulet.kernel.service import Door, Manifest, Operation, Service, TimerHandler, operations_of, owner_of_type
+from cumulet.kernel.service import (
+    Door,
+    Manifest,
+    Operation,
+    Service,
+    SubjectOf,
+    TimerHandler,
+    operations_of,
+    owner_of_type,
+)
 from cumulet.kernel.tx import Tx
 
 
@@ -36,6 +45,7 @@ class Registry:
         self._load, self._names = load, names
         self._loaded: dict[str, Service] = {}
         self._operations: dict[tuple[str, str], Operation] = {}
+        self._subjects: dict[tuple[str, str], SubjectOf] = {}
         self._timers: dict[str, TimerHandler] = {"kernel.forget": once.forget}
         self._doors: dict[str, tuple[str, Door]] = {}
         self._types: dict[str, Resource] = {}
@@ -97,6 +107,10 @@ class Registry:
             found = self._operations.get((service, name))
         return found
 
+    def subject(self, service: str, operation: str) -> SubjectOf | None:
+        """How an operation of a loaded service says which resource it uses."""
+        return self._subjects.get((service, operation))
+
     def door(self, name: str) -> tuple[str, Door] | None:
         """(service, function)"""
         if name not in self._doors and name in self._door_owners:
@@ -121,6 +135,8 @@ class Registry:
         self._loaded[service.name] = service
         for name, function in (*operations.items(), *service.internals.items(), *service.inspect.items()):
             self._operations[service.name, name] = function
+        for name, subject in service.subjects.items():
+            self._subjects[service.name, name] = subject
         for name, door in service.doors.items():
             self._doors[name] = (service.name, door)
         self._timers.update(service.timers)

@@ -12,13 +12,19 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 _KEPT_SPANS = 10_000
 _LINKS = 100
+_ERROR_CHARACTERS = 1000
 _LOOK = re.compile(r"\w+\.(cumulet:|Describe|Filter|List|Get(?!Item|Object|Records))")
+
+
+# Whom a step asks: (service, account, region, what the request says), the last a name, an ARN, a URL or several names.
+# Where it is an ARN anyway, the others may be "".
+Subject = tuple[str, str, str, Any]
 
 
 @dataclass(slots=True)
@@ -36,13 +42,24 @@ class Span:
     status: str = "ok"
     detail: str = ""
     links: tuple[str, ...] = ()  # other traces that this step goes on with
+    error: str = ""  # what the failed step said
+    subject: Subject | None = None
+    via: str = ""  # the ARN of what sent it: a rule, an alarm
+    lost: bool = False  # whether it takes away what failed: a dead letter, a failure's record
+    above: Span | None = field(default=None, repr=False)  # the parent, where it ran when this began
 
-    def follow(self, headers: Sequence[str]) -> None:
-        """Hang this span under the first of these X-Amzn-Trace-Id values, and link it to the traces of the others."""
+    def follow(self, headers: Sequence[str], at: str = "") -> None:
+        """Hang this span under the first of these X-Amzn-Trace-Id values, and link it to the traces of the others.
+
+        `at` is the ARN of where what is followed was taken up: a queue, a table.
+        """
+        if at:
+            self.subject = ("", "", "", at)
         places = [place for place in map(parse, headers) if place[0] is not None]
         if not places:
             return
         root, self.parent_id = places[0]
+        self.above = None
         self.trace_id = str(root)
         others = dict.fromkeys(str(other) for other, _ in places[1:] if other != root)
         self.links = tuple(islice(others, _LINKS))
@@ -67,6 +84,7 @@ class Span:
             "duration_ms": (self.ended - self.started) * 1e3,
             "status": self.status,
             "detail": self.detail,
+            "error": self.error,
             "links": list(self.links),
         }
 
@@ -74,8 +92,8 @@ class Span:
 def parse(header: str) -> tuple[str | None, str | None]:
     """(trace id, span id) of an X-Amzn-Trace-Id value; None for what is missing."""
     root = up = None
-    for field in header.split(";"):
-        key, _, value = field.strip().partition("=")
+    for part in header.split(";"):
+        key, _, value = part.strip().partition("=")
         if key == "Root":
             root = value
         elif key == "Parent":
@@ -89,22 +107,42 @@ class Tracer:
     def __init__(self, kept: int = _KEPT_SPANS) -> None:
         self._spans: deque[Span] = deque(maxlen=kept)
         self._bits = random.Random().getrandbits
+        self._running: dict[str, Span] = {}  # effects: what a function that runs asks hangs under them
+        self.ended = 0  # how many spans there were
 
     def begin(self, name: str, kind: str, at: float, parent: str | None = None, detail: str = "") -> Span:
         """Start a span under `parent`, an X-Amzn-Trace-Id value, or a new trace."""
         root, up = parse(parent) if parent else (None, None)
         if root is None:
             root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
-        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
+        above = self._running.get(up) if up is not None else None
+        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail, above=above)
 
     def below(self, parent: Span, name: str, kind: str, at: float) -> Span:
         """Start a span under one that has not ended."""
-        return Span(parent.trace_id, f"{self._bits(64):016x}", parent.span_id, name, kind, at, time.perf_counter())
+        id_, began = f"{self._bits(64):016x}", time.perf_counter()
+        span = Span(parent.trace_id, id_, parent.span_id, name, kind, at, began, above=parent)
+        if kind == "effect":
+            self._running[id_] = span
+        return span
 
-    def end(self, span: Span, status: str = "ok") -> None:
+    def end(self, span: Span, status: str = "ok", error: str = "") -> None:
         span.ended = time.perf_counter()
         span.status = status
+        if error:
+            span.error = error[:_ERROR_CHARACTERS]
+        if span.kind == "effect":
+            self._running.pop(span.span_id, None)
         self._spans.append(span)
+        self.ended += 1
+
+    def newest(self, count: int) -> list[Span]:
+        """The newest finished spans that are kept, at most `count`, oldest first."""
+        return list(islice(self._spans, max(0, len(self._spans) - count), None))
+
+    def kept(self) -> dict[str, Span]:
+        """All spans that are kept or belong to an effect that runs, by id."""
+        return {span.span_id: span for span in self._spans} | self._running
 
     def traces(self, limit: int = 20, idle: bool = True) -> list[dict[str, Any]]:
         """The newest traces: their root span, newest first; without the `idle` ones, where a call looked or a timer found nothing to do.
@@ -146,3 +184,4 @@ class Tracer:
 
     def clear(self) -> None:
         self._spans.clear()
+        self.ended = 0

@@ -6,7 +6,7 @@ the record cache, the database. A read that met a batch makes the transaction's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,8 +212,8 @@ class Tx:
 
     # blobs
 
-    def put_blob(self, data: bytes) -> str:
-        """Store bytes as a file; returns its id. For bodies over BLOB_OVER_BYTES; smaller ones belong into the record."""
+    def put_blob(self, data: bytes | Iterable[bytes]) -> str:
+        """Store bytes, or pieces of them, as a file; returns its id. For bodies over BLOB_OVER_BYTES; smaller ones belong into the record."""
         blob_id = self._store.blobs.write(data)
         return self._named(blob_id)
 

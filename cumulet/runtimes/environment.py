@@ -200,8 +200,11 @@ class Environment:
         self._pid = pid
 
     def check_memory(self) -> None:
-        """Kill the process if it holds more memory than its function may."""
-        if self._pid == 0 or self.spec is None or self.gone:
+        """Kill the process if it holds more memory than its function may.
+
+        Until it is ready it is not known how much of that is preloaded, and no code of the function runs.
+        """
+        if self._pid == 0 or self.spec is None or self.gone or not self.ready:
             return
         try:
             with open(f"/proc/{self._pid}/statm", "rb", buffering=0) as statm:

@@ -7,17 +7,20 @@ shop.client("sqs").receive_message(QueueUrl=shop.outputs["Queue"])
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
+from cumulet.cli.main import main
 from cumulet.cli.urls import local_url
+from cumulet.testing import clients
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Deployment:
 
     def client(self, service: str) -> Any:
         """A boto3 client, made once per service."""
-        return _client(self.endpoint, service)
+        return clients.client(self.endpoint, service)
 
     @property
     def url(self) -> str:
@@ -64,6 +67,20 @@ class Deployment:
             raise FunctionFailed(raw.decode())
         return json.loads(raw) if raw else None
 
+    @contextlib.contextmanager
+    def traced(self, service: str, trace_id: str) -> Iterator[None]:
+        """Requests to a service are part of a trace meanwhile."""
+        events = self.client(service).meta.events
+
+        def mark(request: Any, **_: object) -> None:
+            request.headers.add_header("X-Amzn-Trace-Id", f"Root={trace_id}")
+
+        events.register_first(f"before-sign.{service}", mark)
+        try:
+            yield
+        finally:
+            events.unregister(f"before-sign.{service}", mark)
+
     def clock(self, **order: object) -> dict[str, Any]:
         """Steer the cloud's clock: `clock(advance=60)`, `clock(freeze=True)`. Without an order: what it says."""
         data = json.dumps(order).encode() if order else None
@@ -83,37 +100,19 @@ class FunctionFailed(Exception):
 
 
 def deploy(endpoint: str, template: Path, stack: str, **parameters: str) -> Deployment:
-    """Deploy a template with its local code by `cumulet deploy`, which prints what it does."""
-    command = [sys.executable, "-m", "cumulet.cli.main", "deploy", str(template), "--stack", stack]
+    """Deploy a template with its local code as `cumulet deploy` does, which prints what it does. Raises: SystemExit."""
+    arguments = ["deploy", str(template), "--stack", stack, "--endpoint-url", endpoint]
     for name, value in parameters.items():
-        command += ["--parameter", f"{name}={value}"]
-    subprocess.run([*command, "--endpoint-url", endpoint], check=True)
+        arguments += ["--parameter", f"{name}={value}"]
+    try:
+        main.main(arguments, prog_name="cumulet", standalone_mode=False)
+    except click.ClickException as error:
+        raise SystemExit(f"Error: {error.format_message()}") from error
     return attach(endpoint, stack)
 
 
 def attach(endpoint: str, stack: str) -> Deployment:
     """A stack that is deployed already."""
-    found = _client(endpoint, "cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    found = clients.client(endpoint, "cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     return Deployment(endpoint, stack, outputs)
-
-
-@functools.cache
-def _session() -> Any:
-    import boto3
-
-    return boto3.Session()
-
-
-@functools.cache
-def _client(endpoint: str, service: str) -> Any:
-    from botocore.config import Config
-
-    return _session().client(
-        service,
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(max_pool_connections=64, read_timeout=120, retries={"total_max_attempts": 1}),
-    )

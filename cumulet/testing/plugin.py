@@ -12,7 +12,6 @@ and `server_process` for servers in processes of their own.
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from cumulet.testing import clients
 from cumulet.testing.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -64,13 +64,6 @@ class CloudThread:
         loop.run_forever()
         loop.run_until_complete(self.cloud.close())
         loop.close()
-
-    @functools.cached_property
-    def boto_session(self) -> Any:
-        """One session for all tests: it keeps the parsed service models, which take most of a client's start."""
-        import boto3
-
-        return boto3.Session()
 
     @property
     def endpoint(self) -> str:
@@ -138,7 +131,7 @@ def cloud(server: CloudThread) -> CloudThread:
 @pytest.fixture
 def aws(cloud: CloudThread) -> Callable[..., Any]:
     """`aws("s3")`: a boto3 client for the emptied cloud. No retries, so that a test sees the first answer."""
-    return client_maker(cloud.endpoint, cloud.boto_session)
+    return client_maker(cloud.endpoint, clients.session())
 
 
 @pytest.fixture

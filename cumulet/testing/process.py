@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,15 +14,30 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-_START_WITHIN_S = 30.0
-_STOP_WITHIN_S = 15.0
+from cumulet.testing import clients
+
+_START_WITHIN_S = 120.0
+_STOP_WITHIN_S = 60.0
+_ADVANCED_WITHIN_S = 300.0
+_PORTS = range(
+    18000, 28000
+)  # below those that systems give to outgoing connections, and not where engines look for theirs
+_dice = random.SystemRandom()
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no client is given while its server is down between a kill and a start.
+
+    Raises: AssertionError.
+    """
+    for port in _dice.sample(_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"all of 100 ports from {_PORTS.start} to {_PORTS.stop} are taken")
 
 
 class ServerProcess:
@@ -36,8 +52,12 @@ class ServerProcess:
         self.log = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> ServerProcess:
-        """Start it and wait until it answers. Raises: AssertionError with its output."""
+    def start(self, crash_at: str | None = None) -> ServerProcess:
+        """Start it and wait until it answers. Raises: AssertionError with its output.
+
+        `crash_at` is a point of the kernel's faults and how often it is passed ("store.commit:30"): there it dies, which may
+        be before it answers, if there is work that is due.
+        """
         command = [
             *self.prefix,
             sys.executable,
@@ -50,8 +70,9 @@ class ServerProcess:
             str(self.folder),
             *self.options,
         ]
+        environment = {**os.environ, **self.environment, **({"CUMULET_CRASH_AT": crash_at} if crash_at else {})}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environment})
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + _START_WITHIN_S
         while time.monotonic() < deadline:
             with (
@@ -61,9 +82,27 @@ class ServerProcess:
                 if json.load(answer)["status"] == "running":
                     return self
             if self.process.poll() is not None:
+                if crash_at:
+                    return self
                 raise AssertionError(f"the server ended:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.005)  # another process: there is nothing to wait on but its port
         raise AssertionError("the server does not answer")
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, made once per service; it goes on after the server was killed and started."""
+        return clients.client(self.endpoint, service)
+
+    def advance(self, seconds: float) -> None:
+        """Move a virtual clock; answered when nothing is in flight any more. Raises: OSError or HTTPException when it dies."""
+        body = json.dumps({"advance": seconds}).encode()
+        request = urllib.request.Request(f"{self.endpoint}/_cumulet/clock", body)
+        with urllib.request.urlopen(request, timeout=_ADVANCED_WITHIN_S) as answer:
+            json.load(answer)
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself; its status. Raises: TimeoutExpired."""
+        assert self.process is not None
+        return self.process.wait(_STOP_WITHIN_S)
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -13,7 +13,7 @@ def test_it_creates_reads_updates_lists_and_deletes_over_http(pattern, server_pr
     form = urllib.request.Request(
         f"{service.url}/items", b'{"id": "curl"}'
     )  # urllib's and curl's media type is a form's
-    with urllib.request.urlopen(form, timeout=30) as answer:
+    with urllib.request.urlopen(form, timeout=60) as answer:
         assert answer.status == 201
     assert service.request("PATCH", "/items/a", {}) == (404, {"message": "Not Found"})
     assert "Service" in capfd.readouterr().out
@@ -54,7 +54,7 @@ def test_what_was_answered_with_201_survives_sigkill(pattern, server_process):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         writers = [pool.submit(write, number) for number in range(8)]
-        assert enough.wait(60)
+        assert enough.wait(180)
         server.kill()
         concurrent.futures.wait(writers)
     server.start()

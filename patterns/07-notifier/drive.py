@@ -74,7 +74,7 @@ class _Listen(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         note = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if note["Type"] == "SubscriptionConfirmation":
-            urllib.request.urlopen(note["SubscribeURL"], timeout=30).close()
+            urllib.request.urlopen(note["SubscribeURL"], timeout=60).close()
             self.server.confirmed.set()
         else:
             self.server.attempts += 1

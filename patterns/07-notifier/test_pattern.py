@@ -59,7 +59,7 @@ def test_a_failing_subscriber_delays_nobody_and_ends_in_its_own_dead_letter_queu
     with pattern.partner() as outside:
         partner = pattern.subscribe(notifier.endpoint, "partner", PartnerUrl=outside.url)
         clock.quiet()
-        assert outside.confirmed.wait(30)
+        assert outside.confirmed.wait(60)
         pattern.publish(notifier, "i1", "overdue")
         clock.quiet()
         assert outside.notices == ["i1"]

@@ -16,6 +16,7 @@ from cumulet.testing import deployment
 
 STACK = "frugal-consumer"
 PASSWORD = "a-long-password"
+HERE = "drive.py"  # the name of our own connections, which are none of the service's
 
 
 def deploy(endpoint: str, stack: str = STACK) -> deployment.Deployment:
@@ -35,6 +36,7 @@ def database(service: deployment.Deployment) -> Iterator[Any]:
         host=service.outputs["Host"],
         port=int(service.outputs["Port"]),
         database="facts",
+        application_name=HERE,
     )
     try:
         yield connection
@@ -50,8 +52,11 @@ def stored(connection: Any) -> dict[str, int]:
 
 
 def connections(connection: Any) -> int:
-    """How many connections there are besides this one."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'facts' AND pid <> pg_backend_pid()"
+    """How many connections the service has."""
+    sql = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = 'facts' AND application_name <> '{HERE}'"
+        " AND backend_type = 'client backend'"  # the database's own processes, as those that vacuum, are no connections
+    )
     return int(connection.run(sql)[0][0])
 
 

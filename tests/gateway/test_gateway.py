@@ -143,7 +143,7 @@ def open_cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -368,9 +368,9 @@ def test_a_client_that_leaves_a_long_poll_is_forgotten(cloud: Cloud, monkeypatch
         f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.ReceiveMessage\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     client.sendall(head.encode() + body)
-    assert cloud.parked.wait(10)
+    assert cloud.parked.wait(60)
     client.close()
-    assert cancelled.wait(10)
+    assert cancelled.wait(60)
     ((call, before),) = calls
     assert (before, call.cancelled) == (False, True)
     assert len(cloud.seen) == 1

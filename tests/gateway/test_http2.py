@@ -23,7 +23,7 @@ Reply = Callable[[HttpResponse], None]
 
 def _client(running: Running) -> httpx.Client:
     return httpx.Client(
-        http1=False, http2=True, base_url=f"http://127.0.0.1:{running.port}", timeout=20, trust_env=False
+        http1=False, http2=True, base_url=f"http://127.0.0.1:{running.port}", timeout=60, trust_env=False
     )
 
 
@@ -89,11 +89,11 @@ def test_a_request_that_the_client_takes_back_is_cancelled_and_others_go_on(star
     with running.connect() as client:
         connection.send_headers(1, [*head, (":path", "/wait")], end_stream=True)
         client.sendall(connection.data_to_send())
-        assert arrived.wait(10)
+        assert arrived.wait(60)
         connection.reset_stream(1)
         connection.send_headers(3, [*head, (":path", "/other")], end_stream=True)
         client.sendall(connection.data_to_send())
-        assert cancelled.wait(10)
+        assert cancelled.wait(60)
         got = b""
         while not got:
             for event in connection.receive_data(client.recv(65536)):

@@ -50,8 +50,7 @@ def _peak_mib(pid: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("mib", [256, pytest.param(1024, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("mib", "chunked"), [pytest.param(1024, False, marks=pytest.mark.slow), (256, True)])
 def test_an_upload_and_a_slow_download_leave_memory_flat(server: tuple[int, int], mib: int, chunked: bool) -> None:
     import socket
 

@@ -313,7 +313,7 @@ def test_a_timer_whose_commit_fails_runs_once_there_is_space_again(tmp_path, com
             except InternalFailure:
                 await c.call("sample", "Later", {"Key": "effect", "After": 0})
             waiting = c.call("sample", "Receive", {"Key": "timer-settled", "Wait": 60})
-            assert (await asyncio.wait_for(waiting, 10))["Value"] == b"timer-done"
+            assert (await asyncio.wait_for(waiting, 60))["Value"] == b"timer-done"
 
     faults = None
     asyncio.run(main())
@@ -335,7 +335,7 @@ def test_what_runs_while_the_cloud_is_emptied_writes_nothing_after_it():
         async with InProcess([SERVICE], performers={"work": wait}) as c:
             asked = asyncio.create_task(c.call("sample", "Invoke", {"Value": b"v"}))
             await c.call("sample", "Later", {"Key": "effect", "After": 0})
-            await asyncio.wait_for(both.wait(), 10)
+            await asyncio.wait_for(both.wait(), 60)
             await c.pipeline.reset()
             finish.set()
             with pytest.raises(InternalFailure, match="emptied"):

@@ -44,6 +44,7 @@ class Cloud:
             "handler": "app.handler",
             "code_dir": code,
             "log_group": f"/aws/lambda/{name}",
+            "timeout_s": 60,
         }
         return FunctionSpec(**(values | settings))
 

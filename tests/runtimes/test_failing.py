@@ -119,20 +119,19 @@ def test_a_function_past_its_time_limit_is_killed_with_its_children(cloud: Cloud
             child = subprocess.Popen(["sleep", "60"])
             runaway = subprocess.Popen(["sleep", "60"], start_new_session=True)
             print("children", child.pid, runaway.pid, flush=True)
-            while True:
-                pass
+            child.wait()
         """,
-        timeout_s=0.3,
+        timeout_s=1,
     )
     result = cloud.invoke(spec, request_id="r-3")
-    assert (result.function_error, result.status, result.duration_ms) == ("Unhandled", "timeout", 300.0)
+    assert (result.function_error, result.status, result.duration_ms) == ("Unhandled", "timeout", 1000.0)
     assert answer(result) == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": "RequestId: r-3 Error: Task timed out after 0.30 seconds",
+        "errorMessage": "RequestId: r-3 Error: Task timed out after 1.00 seconds",
     }
     log = texts(result)
     assert any(
-        re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z r-3 Task timed out after 0\.30 seconds", text) for text in log
+        re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z r-3 Task timed out after 1\.00 seconds", text) for text in log
     )
     assert log[-1].endswith("\tStatus: timeout\t")
     children = next(text for text in log if text.startswith("children")).split()[1:]
@@ -149,7 +148,7 @@ async def ends(pid: int) -> bool:
     done = asyncio.Event()
     asyncio.get_running_loop().add_reader(watch, done.set)
     try:
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
     finally:
         asyncio.get_running_loop().remove_reader(watch)
         os.close(watch)
@@ -168,7 +167,7 @@ def test_after_a_timeout_the_next_invocation_has_a_new_environment(cloud: Cloud)
                 threading.Event().wait()
             return calls
         """,
-        timeout_s=0.3,
+        timeout_s=1,
     )
     assert cloud.invoke(spec).payload == b"1"
     assert cloud.invoke(spec, "hang").status == "timeout"
@@ -214,7 +213,7 @@ def test_a_function_above_its_memory_is_killed_while_it_runs(cloud: Cloud):
             while True:
                 held[0] = 1
         """,
-        timeout_s=20,
+        timeout_s=60,
     )
     result = cloud.invoke(spec, request_id="r-6")
     assert answer(result) == {
@@ -226,8 +225,8 @@ def test_a_function_above_its_memory_is_killed_while_it_runs(cloud: Cloud):
 
 def test_a_short_excess_of_memory_is_seen_too(cloud: Cloud):
     source = "def handler(mb, context):\n    b'x' * (mb << 20)\n"
-    assert cloud.invoke(cloud.function(source, timeout_s=20), 60).status == "ok"
-    assert answer(cloud.invoke(cloud.function(source, timeout_s=20), 160))["errorType"] == "Runtime.OutOfMemory"
+    assert cloud.invoke(cloud.function(source, timeout_s=60), 60).status == "ok"
+    assert answer(cloud.invoke(cloud.function(source, timeout_s=60), 160))["errorType"] == "Runtime.OutOfMemory"
 
 
 def test_an_allocation_far_beyond_the_memory_raises_memory_error(cloud: Cloud):
@@ -237,15 +236,37 @@ def test_an_allocation_far_beyond_the_memory_raises_memory_error(cloud: Cloud):
 
 def test_memory_used_is_measured(cloud: Cloud):
     source = "def handler(mb, context):\n    b'x' * (mb << 20)\n"
-    small, large = (cloud.invoke(cloud.function(source, memory_mb=512, timeout_s=20), mb) for mb in (1, 101))
+    small, large = (cloud.invoke(cloud.function(source, memory_mb=512, timeout_s=60), mb) for mb in (1, 101))
     assert 5 <= small.max_memory_mb <= 60
     assert 95 <= large.max_memory_mb - small.max_memory_mb <= 110
+
+
+def test_memory_is_not_measured_before_it_is_known_how_much_was_preloaded(tmp_path: Path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text(OK)
+    spec = FunctionSpec("arn:f", "f", "$LATEST", "python3.12", "app.handler", tmp_path / "code", timeout_s=60)
+
+    async def scenario():
+        runtimes = Runtimes(tmp_path / "scratch")
+        await runtimes.start()
+        await runtimes.warm()
+        usual = await runtimes.invoke(spec, Invocation("r", b"1"))
+        running = [asyncio.ensure_future(runtimes.invoke(spec, Invocation(f"r{n}", b"1"))) for n in range(4)]
+        while not all(each.done() for each in running):  # looks as often as the loop turns, not ten times a second
+            for environment in list(runtimes._busy.values()):
+                environment.check_memory()
+            await asyncio.sleep(0)
+        await runtimes.close()
+        return usual.max_memory_mb, [each.result().max_memory_mb for each in running]
+
+    usual, measured = asyncio.run(scenario())
+    assert max(measured) <= usual + 5
 
 
 def test_an_init_phase_past_its_limit_is_repeated_within_the_time_limit(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cumulet.runtimes.environment.INIT_LIMIT_S", 0.2)
     assert runtime_model.INIT_LIMIT_S == 10.0
-    slow = cloud.function("import time\ntime.sleep(0.4)\n" + OK, timeout_s=5)
+    slow = cloud.function("import time\ntime.sleep(0.4)\n" + OK, timeout_s=60)
     result = cloud.invoke(slow, 1)
     assert result.payload == b"1"
     assert result.duration_ms >= 400

@@ -59,7 +59,7 @@ class Machine:
         while len(self.ends) != count:
             assert len(self.ends) < count
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), 10)
+            await asyncio.wait_for(self.changed.wait(), 60)
 
     def end(self, count=1):
         for end in self.ends[:count]:

@@ -281,7 +281,6 @@ def test_a_method_with_iam_authorization_wants_a_signature() -> None:
     [
         {"cloneFrom": "x"},
         {"policy": "{}"},
-        {"apiKeySource": "AUTHORIZER"},
         {"endpointConfiguration": {"types": ["PRIVATE"]}},
     ],
 )
@@ -326,7 +325,7 @@ def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
                 "stageName": "prod",
                 "patchOperations": [{"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"}],
             },
-            501,
+            400,
         ),
         (
             "UpdateStage",
@@ -334,13 +333,12 @@ def test_apis_of_other_accounts_and_regions_are_not_found() -> None:
                 "stageName": "prod",
                 "patchOperations": [{"op": "replace", "path": "/accessLogSettings/format", "value": "x"}],
             },
-            501,
+            400,
         ),
         ("CreateStage", {"stageName": "prod", "deploymentId": "x"}, 409),
         ("CreateStage", {"stageName": "s", "deploymentId": "x"}, 404),
         ("CreateDeployment", {"canarySettings": {"percentTraffic": 1.0}}, 501),
         ("PutMethod", {"httpMethod": "POST", "authorizationType": "CUSTOM"}, 400),
-        ("PutMethod", {"httpMethod": "POST", "authorizationType": "NONE", "apiKeyRequired": True}, 501),
         ("PutMethod", {"httpMethod": "post", "authorizationType": "NONE"}, 400),
         ("PutMethod", {"httpMethod": "GET", "authorizationType": "NONE"}, 409),
         (

@@ -60,7 +60,7 @@ class Api:
     def fetch(self, path, method="GET", body=None, headers=None):
         request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -129,7 +129,7 @@ def test_an_http_integration_maps_both_ways(backend, rest):
     status, headers, body = rest.fetch(
         "/pets/7", "POST", b'{"name": "rex"}', {"Content-Type": "application/json", "Who": "a b"}
     )
-    said = backend.got.get(timeout=5)
+    said = backend.got.get(timeout=60)
     assert (status, json.loads(body), headers["x-kind"]) == (200, {"was": "PUT"}, "application/json")
     assert (said["path"], json.loads(said["body"])) == ("/v1/7/x?who=a+b", {"n": "rex"})
     assert header(said, "accept") == ["text/plain"] and header(said, "who") == []
@@ -151,6 +151,11 @@ def test_nobody_there_and_too_slow_are_504(backend, rest):
         backend.hang.clear()
         assert rest.fetch("/slow")[::2] == (504, b'{"message":"Endpoint request timed out"}')
         backend.hang.set()
+        rest.client.update_integration(
+            restApiId=rest.id, resourceId=rest.ids["/slow"], httpMethod="GET",
+            patchOperations=[{"op": "replace", "path": "/timeoutInMillis", "value": "29000"}],
+        )  # fmt: skip
+        rest.deploy()
         assert rest.fetch("/slow")[0] == 200
 
 

@@ -7,34 +7,43 @@ import zipfile
 
 import pytest
 
+from .http_backend import Backend
+
 CODE = """
-import time
+import urllib.request
 def handler(event, context):
-    began = time.perf_counter()  # the virtual clock does not move this one
-    while time.perf_counter() - began < 0.6:
-        pass
+    urllib.request.urlopen("URL").close()
     return {"statusCode": 200, "body": "late"}
 """
 
 
 @pytest.fixture
-def function(aws):
+def backend():
+    """What the function waits for: it answers when it is told to."""
+    started = Backend()
+    started.hang.clear()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def function(aws, backend):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", CODE)
+        archive.writestr("app.py", CODE.replace("URL", backend.url))
     return aws("lambda").create_function(
         FunctionName="slow",
         Runtime="python3.12",
         Handler="app.handler",
         Role="arn:aws:iam::000000000000:role/r",
-        Timeout=10,
+        Timeout=60,
         Code={"ZipFile": buffer.getvalue()},
     )["FunctionArn"]
 
 
 def status(url):
     try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read()
@@ -49,7 +58,7 @@ def reports(aws):
     ]
 
 
-def test_an_http_api_answers_503_at_the_timeout_and_the_function_still_ends(cloud, aws, clock, function):
+def test_an_http_api_answers_503_at_the_timeout_and_the_function_still_ends(cloud, aws, clock, backend, function):
     apis = aws("apigatewayv2")
     api = apis.create_api(Name="a", ProtocolType="HTTP")["ApiId"]
     integration = apis.create_integration(
@@ -59,6 +68,7 @@ def test_an_http_api_answers_503_at_the_timeout_and_the_function_still_ends(clou
     apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
     assert status(f"{cloud.endpoint}/_aws/execute-api/{api}/x") == (503, b'{"message":"Service Unavailable"}')
     assert reports(aws) == []
+    backend.hang.set()
     clock.quiet()
     assert len(reports(aws)) == 1
 

@@ -55,7 +55,7 @@ class Api:
     def fetch(self, path, method="GET", body=None, headers=None):
         request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -319,10 +319,11 @@ def test_nobody_there_is_a_503(http):
 
 
 def test_too_slow_is_a_503_at_the_integrations_timeout(backend, http):
-    http.proxy("GET /x", f"{backend.url}/", TimeoutInMillis=60)
+    integration = http.proxy("GET /x", f"{backend.url}/", TimeoutInMillis=60)
     backend.hang.clear()
     assert http.fetch("/x")[::2] == (503, b'{"message":"Service Unavailable"}')
     backend.hang.set()
+    http.client.update_integration(ApiId=http.id, IntegrationId=integration, TimeoutInMillis=30_000)
     assert http.fetch("/x")[0] == 200
 
 

@@ -88,7 +88,7 @@ def test_an_idle_worker_ends() -> None:
         await transformed(transformer, template("idle"))
         worker = transformer._worker
         assert worker is not None
-        await asyncio.wait_for(worker.wait(), 10)
+        await asyncio.wait_for(worker.wait(), 60)
         assert transformer._worker is None
 
     run(test, kept_warm_s=0.0)

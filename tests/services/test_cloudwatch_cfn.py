@@ -75,7 +75,7 @@ def test_a_stack_with_alarms_and_a_dashboard(deploy, aws, clock):
     assert json.loads(client.get_dashboard(DashboardName=outputs["Board"])["DashboardBody"])["widgets"]
     data = [{"MetricName": "n", "Value": 11.0, "Dimensions": [{"Name": "f", "Value": "x"}]}]
     client.put_metric_data(Namespace="App", MetricData=data)
-    clock.advance(60)
+    clock.advance(65)  # a period ends, and its alarms are looked at three seconds later
     (composite,) = client.describe_alarms(AlarmNames=["any"], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
     assert composite["StateValue"] == "ALARM"
 
@@ -97,7 +97,7 @@ def test_a_stack_is_updated_and_deleted(deploy, aws, clock):
     (composite,) = client.describe_alarms(AlarmNames=["any"], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
     assert composite["AlarmRule"] == "FALSE"
     aws("cloudformation").delete_stack(StackName="s")
-    clock.advance(60)
+    clock.advance(65)  # a period ends, and its alarms are looked at three seconds later
     found = client.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     assert found["MetricAlarms"] + found["CompositeAlarms"] == []
     assert client.list_dashboards()["DashboardEntries"] == []

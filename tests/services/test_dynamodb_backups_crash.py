@@ -6,30 +6,21 @@ import gzip
 import json
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 pytestmark = pytest.mark.crash
 
 COUNT = 5000
 
 
-def client_of(server: Any, service: str = "dynamodb") -> Any:
-    config = Config(
-        retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"}
-    )
-    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
-
-
 def wait_until_active(db: Any, name: str) -> None:
-    db.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000})
+    db.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 100_000})
 
 
 @pytest.mark.parametrize("commits", [1, 2, 3])
 def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> None:
     server = server_process().start()
-    db = client_of(server)
+    db = server.client("dynamodb")
     db.create_table(
         TableName="tab",
         BillingMode="PAY_PER_REQUEST",
@@ -55,12 +46,12 @@ def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> No
         pass
     server.stop()
     # the restore's own commit is the first; those of its steps follow
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 2}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 2}")
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
-        client_of(cut).restore_table_from_backup(TargetTableName="again", BackupArn=arn)
-        wait_until_active(client_of(cut), "again")
-    assert cut.process.wait(30) == -9
-    after = client_of(server_process().start())
+        cut.client("dynamodb").restore_table_from_backup(TargetTableName="again", BackupArn=arn)
+        wait_until_active(cut.client("dynamodb"), "again")
+    assert cut.ended() == -9
+    after = server_process().start().client("dynamodb")
     if "again" not in after.list_tables()["TableNames"]:
         after.restore_table_from_backup(TargetTableName="again", BackupArn=arn)
     wait_until_active(after, "again")
@@ -76,7 +67,7 @@ def test_a_restore_goes_on_after_a_kill(server_process: Any, commits: int) -> No
 def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits: int) -> None:
     """Every line is imported once, every item exported once."""
     server = server_process().start()
-    s3 = client_of(server, "s3")
+    s3 = server.client("s3")
     s3.create_bucket(Bucket="data")
     lines = b"".join(b'{"Item": {"k": {"S": "%d"}}}\n' % n for n in range(COUNT))
     s3.put_object(Bucket="data", Key="in/items.json.gz", Body=gzip.compress(lines))
@@ -93,13 +84,13 @@ def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits
             "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
         },
     }
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 1}")
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
-        client_of(cut).import_table(**request)
-        wait_until_active(client_of(cut), "imported")
-    assert cut.process.wait(30) == -9
+        cut.client("dynamodb").import_table(**request)
+        wait_until_active(cut.client("dynamodb"), "imported")
+    assert cut.ended() == -9
     second = server_process().start()
-    db = client_of(second)
+    db = second.client("dynamodb")
     arn = db.import_table(**request)["ImportTableDescription"]["ImportArn"]
     wait_until_active(db, "imported")
     done = db.describe_import(ImportArn=arn)["ImportTableDescription"]
@@ -110,13 +101,13 @@ def test_an_import_and_an_export_go_on_after_a_kill(server_process: Any, commits
     )
     assert table["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == 35
     second.stop()
-    cut = server_process(environment={"CUMULET_CRASH_AT": f"store.committed:{commits + 1}"}).start()
+    cut = server_process().start(crash_at=f"store.committed:{commits + 1}")
     export = {"TableArn": done["TableArn"], "S3Bucket": "data", "ClientToken": "once"}
     with pytest.raises(Exception):  # noqa: B017 - how the connection ends does not matter
-        wait_until_exported(client_of(cut), client_of(cut).export_table_to_point_in_time(**export))
-    assert cut.process.wait(30) == -9
+        wait_until_exported(cut.client("dynamodb"), cut.client("dynamodb").export_table_to_point_in_time(**export))
+    assert cut.ended() == -9
     last = server_process().start()
-    db, s3 = client_of(last), client_of(last, "s3")
+    db, s3 = last.client("dynamodb"), last.client("s3")
     exported = wait_until_exported(db, db.export_table_to_point_in_time(**export))
     assert (exported["ExportStatus"], exported["ItemCount"]) == ("COMPLETED", COUNT)
     folder = exported["ExportManifest"].rpartition("/")[0]

@@ -58,6 +58,7 @@ def test_a_table_comes_changes_and_goes_with_its_stack(aws, deploy, server):
         "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": False},
         "Tags": [{"Key": "team", "Value": "red"}],
     }
+    server.run(server.cloud.pipeline.advance(3600))  # time to live changes once an hour
     status, again, events = deploy(changed, update=True)
     assert (status, again["Name"]) == ("UPDATE_COMPLETE", outputs["Name"]), events
     assert db.scan(TableName=outputs["Name"], IndexName="by-g")["Count"] == 1

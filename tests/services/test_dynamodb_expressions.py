@@ -30,7 +30,7 @@ VALUES = {
     ":b": {"B": "AAE="}, ":t": {"BOOL": True}, ":nil": {"NULL": True}, ":zero": {"N": "0"}, ":zed": {"S": "zed"},
     ":ns": {"NS": ["2", "1"]}, ":three": {"N": "3"}, ":eleven": {"N": "11"},
 }  # fmt: skip
-NAMES = {"#s": "size", "#l": "list"}
+NAMES = {"#s": "size", "#l": "list", "#m": "mp", "#y": "y", "#z": "z", "#2": "deep"}
 
 
 def used(text, everything):
@@ -83,7 +83,7 @@ def updated(text, item=ITEM, values=None):
         ("size(bin) = :three", True), ("size(lost) = :three", False), ("size(n) > :zero", False), ("yes = :t", True),
         ("nil = :nil", True), ("NOT n = :n6", True), ("n = :n6 OR n = :n5 AND yes = :t", True),
         ("(n = :n6 OR n = :n5) AND NOT yes = :t", False), ("not (n = :n6) and n = :n5", True), ("n < neg", False),
-        ("neg < n", True), (":n5 = n", True), ("(n) = (:n5)", True),
+        ("neg < n", True), ("#m.#y.#z = :zed", True), ("mp.#y.z = :zed", True), ("#l[2].#2 = :t", True), (":n5 = n", True), ("(n) = (:n5)", True),
     ],
 )  # fmt: skip
 def test_conditions_hold_as_documented(text, answer):
@@ -129,6 +129,8 @@ def test_conditions_hold_as_documented(text, answer):
         ("n = :unknown", "An expression attribute value used in expression is not defined; attribute value: :unknown"),
         ("size(n)", "The function is not allowed to be used this way in an expression; function: size"),
         ("if_not_exists(n, :n5)", "The function is not allowed in a condition expression; function: if_not_exists"),
+        ("# = :n5", 'Syntax error; token: "#", near: "#"'),
+        ("#m-y = :n5", 'Syntax error; token: "-", near: "#m-y"'),
         ("((n = :n5))", "The expression has redundant parentheses;"),
     ],
 )
@@ -145,6 +147,8 @@ def test_wrong_conditions_are_refused_in_aws_words(text, words):
         ("SET fresh = if_not_exists(fresh, :zero) + :one", "fresh", {"N": "1"}),
         ("SET n = if_not_exists(n, :zero)", "n", {"N": "5"}), ("SET dup = mp.y", "dup", {"M": {"z": {"S": "zed"}}}),
         ("SET mp.x = :n6", "mp", {"M": {"x": {"N": "6"}, "y": {"M": {"z": {"S": "zed"}}}}}),
+        ("SET #m.x=#m.x-:n5", "mp", {"M": {"x": {"N": "-4"}, "y": {"M": {"z": {"S": "zed"}}}}}),
+        ("REMOVE #m.#y.#z", "mp", {"M": {"x": {"N": "1"}, "y": {"M": {}}}}),
         ("REMOVE mp.y.z", "mp", {"M": {"x": {"N": "1"}, "y": {"M": {}}}}), ("REMOVE n", "n", None),
         ("REMOVE #l[0], #l[2]", "list", {"L": [{"S": "two"}]}),
         ("SET #l[1] = :one", "list", {"L": [{"N": "1"}, {"N": "1"}, {"M": {"deep": {"BOOL": True}}}]}),
@@ -217,7 +221,7 @@ def test_wrong_updates_are_refused_in_aws_words(text, words):
 
 
 def test_projections_pick_nested_parts():
-    text = "n, mp.y.z, #l[2].deep, #l[0], nowhere, mp.nowhere"
+    text = "n, #m.y.#z, #l[2].#2, #l[0], nowhere, mp.nowhere"
     binding = Binding(request(text, values={}, field="ProjectionExpression"), ("ProjectionExpression",))
     assert project(ITEM, binding.projection(text)) == {
         "n": {"N": "5"},
@@ -271,7 +275,7 @@ def test_names_and_values_must_be_defined_and_used(aws, more, words):
 
 
 WORDS = st.sampled_from([
-    "n", "mp", "list", "size", "#s", ":n5", ":h", "(", ")", "[", "]", ".", ",", "=", "<", "<>", "AND", "OR", "NOT", "IN",
+    "n", "mp", "list", "size", "#s", "#", "#m.#y", "#-", ":n5", ":h", "(", ")", "[", "]", ".", ",", "=", "<", "<>", "AND", "OR", "NOT", "IN",
     "BETWEEN", "begins_with", "contains", "attribute_exists", "size(", "0", "1", "SET", "REMOVE", "ADD", "DELETE", "+", "-",
     "if_not_exists", "list_append", ":ss", "@", "\"", "é", "mp.x", "#l[0]", "attribute_type", "",
 ])  # fmt: skip

@@ -454,7 +454,8 @@ def test_items_that_were_there_before_expire_too(table, clock):
 def test_expiry_switched_off_keeps_items(table, clock):
     spec = {"Enabled": True, "AttributeName": "until"}
     table.update_time_to_live(TableName="things", TimeToLiveSpecification=spec)
-    put(table, pk={"S": "a"}, until={"N": str(int(clock.now()) + 60)})
+    put(table, pk={"S": "a"}, until={"N": str(int(clock.now()) + 3660)})
+    clock.advance(3600)
     table.update_time_to_live(TableName="things", TimeToLiveSpecification={**spec, "Enabled": False})
     clock.advance(600)
     assert table.scan(TableName="things")["Count"] == 1
@@ -473,7 +474,13 @@ def test_the_resource_interface_works(aws, table):
     found = things.get_item(Key={"pk": "a"})["Item"]
     assert found["n"] == Decimal("1.5")
     assert found["tags"] == {"x", "y"}
-    assert things.query(KeyConditionExpression=Key("pk").eq("a"), FilterExpression=Attr("n").gt(1))["Count"] == 1
+    for test in (
+        Attr("n").gt(1),
+        Attr("deep.list[2]").eq(b"raw"),
+        Attr("deep.list").size().eq(3),
+        Attr("tags").contains("x"),
+    ):
+        assert things.query(KeyConditionExpression=Key("pk").eq("a"), FilterExpression=test)["Count"] == 1
     with things.batch_writer() as batch:
         for i in range(60):
             batch.put_item(Item={"pk": f"b{i}"})

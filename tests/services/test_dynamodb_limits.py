@@ -5,23 +5,17 @@ Source: developer guide, "Quotas in Amazon DynamoDB", "Constraints in Amazon Dyn
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from cumulet.aws.errors import AwsError
-from cumulet.services.dynamodb import SERVICE
-from cumulet.testing.inprocess import InProcess
-
-KB = 1024
+from .dynamodb_limits import KB, key, limited, make, put, refused
 
 
 @pytest.fixture
 def db(aws: Any) -> Any:
-    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=30))
+    return aws("dynamodb", config=Config(parameter_validation=False, read_timeout=120))
 
 
 @pytest.fixture
@@ -29,38 +23,6 @@ def table(db: Any, clock: Any) -> Any:
     make(db)
     clock.quiet()
     return db
-
-
-def make(db: Any, name: str = "things", **more: Any) -> Any:
-    also = [{"AttributeName": each, "AttributeType": "S"} for each in more.pop("also", [])]
-    return db.create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}, *also],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        **{"BillingMode": "PAY_PER_REQUEST", **more},
-    )  # fmt: skip
-
-
-def refused(call: Any, **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    assert caught.value.response["Error"]["Code"] == "ValidationException"
-    return str(caught.value.response["Error"]["Message"])
-
-
-def limited(call: Any, **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    assert caught.value.response["Error"]["Code"] == "LimitExceededException"
-    return str(caught.value.response["Error"]["Message"])
-
-
-def key(pk: str = "p", sk: str = "s") -> dict[str, Any]:
-    return {"pk": {"S": pk}, "sk": {"S": sk}}
-
-
-def put(db: Any, **item: Any) -> Any:
-    return db.put_item(TableName="things", Item={**key(), **item})
 
 
 # names
@@ -92,6 +54,18 @@ def test_key_attributes_have_names_of_at_most_255_letters(db: Any) -> None:
     named("a" * 255, "long")
     refused(named, name="a" * 256, table="longer")
     refused(named, name="", table="none")
+
+
+def test_key_attributes_and_included_ones_have_names_of_at_most_255_bytes(db: Any) -> None:
+    def named(table: str, key_name: str, included: str) -> None:
+        local = index("local", included, pk="pk", sk=key_name)
+        make(db, table, also=[key_name], LocalSecondaryIndexes=[local])
+
+    fits = "ä" * 127 + "x"
+    named("fits", fits, fits)
+    for key_name, included in ((fits + "x", "x"), ("ä" * 128, "x"), ("x", "ä" * 128), ("x", fits + "x")):
+        message = refused(named, table="more", key_name=key_name, included=included)
+        assert message.endswith("failed to satisfy constraint: Member must have length less than or equal to 255")
 
 
 def test_attributes_have_names_of_1_to_65535_bytes(table: Any) -> None:
@@ -130,6 +104,12 @@ def test_all_indexes_together_project_at_most_100_attributes(db: Any) -> None:
     five = [index(f"gsi{n}", *(f"a{n}x{m}" for m in range(20))) for n in range(5)]
     make(db, GlobalSecondaryIndexes=five)
     assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=[*five, index("gsi5", "one")])
+    again = index("gsi5", "a0x0")  # a name counts in each index that has it
+    assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=[*five, again])
+    local = index("local", "one", pk="pk", sk="sk")
+    assert "100" in refused(make, db=db, name="other", GlobalSecondaryIndexes=five, LocalSecondaryIndexes=[local])
+    keys_only = {**index("gsi6"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    make(db, "other", GlobalSecondaryIndexes=[*five, index("gsi5"), keys_only])
 
 
 def test_one_index_includes_at_most_20_attributes(db: Any) -> None:
@@ -149,6 +129,8 @@ def test_a_table_has_at_most_50_tags_with_keys_of_128_and_values_of_256_letters(
     assert "50" in refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "more", "Value": "v"}])
     refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "k" * 129, "Value": "v"}])
     refused(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "k1", "Value": "v" * 257}])
+    assert "50" in refused(make, db=db, name="other", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(51)])
+    make(db, "other", Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
 
 
 def test_a_table_and_an_index_have_at_most_40000_units(db: Any) -> None:
@@ -201,27 +183,67 @@ def test_a_table_turns_to_on_demand_mode_four_times_in_24_hours(table: Any, cloc
     turn("PAY_PER_REQUEST")
 
 
-def test_an_account_has_at_most_2500_tables_in_a_region() -> None:
-    async def run() -> None:
-        async with InProcess([SERVICE], seed=1) as cloud:
-            request: dict[str, Any] = {
-                "BillingMode": "PAY_PER_REQUEST",
-                "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
-                "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
-            }
-            names = [f"table{n}" for n in range(2500)]
-            await asyncio.gather(
-                *(cloud.call("dynamodb", "CreateTable", {"TableName": name, **request}) for name in names)
-            )
-            with pytest.raises(AwsError) as caught:
-                await cloud.call("dynamodb", "CreateTable", {"TableName": "more", **request})
-            assert caught.value.wire_code == "LimitExceededException"
-            await cloud.call("dynamodb", "CreateTable", {"TableName": "more", **request}, region="eu-west-1")
+def test_time_to_live_changes_once_an_hour(table: Any, clock: Any) -> None:
+    def change(enabled: bool, name: str = "until") -> None:
+        spec = {"Enabled": enabled, "AttributeName": name}
+        table.update_time_to_live(TableName="things", TimeToLiveSpecification=spec)
 
-    asyncio.run(run())
+    change(True)
+    words = "Time to live has been modified multiple times within a fixed interval"
+    assert refused(change, enabled=False) == words
+    assert "TimeToLive is active on a different AttributeName" in refused(change, enabled=True, name="other")
+    clock.advance(3599)
+    assert refused(change, enabled=False) == words
+    clock.advance(1)
+    change(False)
+    assert refused(change, enabled=True, name="other") == words
+    clock.advance(3600)
+    change(True, "other")
+
+
+def test_time_to_live_names_an_attribute_of_1_to_255_letters(table: Any) -> None:
+    def name(letters: str) -> None:
+        table.update_time_to_live(
+            TableName="things", TimeToLiveSpecification={"Enabled": True, "AttributeName": letters}
+        )
+
+    refused(name, letters="")
+    refused(name, letters="a" * 256)
+    name("a" * 255)
+
+
+def test_recovery_goes_back_1_to_35_days(table: Any) -> None:
+    def recover(days: int) -> Any:
+        spec = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+        answer = table.update_continuous_backups(TableName="things", PointInTimeRecoverySpecification=spec)
+        return answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"]
+
+    assert (recover(1), recover(35)) == (1, 35)
+    refused(recover, days=0)
+    refused(recover, days=36)
 
 
 # values
+
+
+def test_the_documentations_item_has_23_bytes(table: Any) -> None:
+    table.put_item(TableName="things", Item={**key("k", "s"), "shirt-color": {"S": "R"}, "shirt-size": {"S": "M"}})
+    assert table.describe_table(TableName="things")["Table"]["TableSizeBytes"] == 23 + len("pkkskn")
+
+
+def test_an_item_and_its_rows_in_local_indexes_have_400_kb_together(db: Any, clock: Any) -> None:
+    keys_only = {**index("keys", pk="pk", sk="a"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    make(db, also=["a"], LocalSecondaryIndexes=[index("some", "v", pk="pk", sk="a"), keys_only])
+    clock.quiet()
+    keys = len("pkpsksaa")  # in the item and in each of its two rows
+    v = {"S": "x" * 100 * KB}  # in the item and in one row
+    room = 400 * KB - 3 * keys - 2 * (len("v") + 100 * KB) - len("w")
+    put(db, a={"S": "a"}, v=v, w={"S": "x" * room})
+    message = "Item size has exceeded the maximum allowed size"
+    assert refused(put, db=db, a={"S": "a"}, v=v, w={"S": "x" * (room + 1)}) == message
+    put(db, v=v, w={"S": "x" * (room + 1)})  # without the index's key there is no row
+    grow = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    assert refused(db.update_item, TableName="things", Key=key(), **grow) == message
 
 
 def test_an_item_has_at_most_400_kb(table: Any) -> None:
@@ -249,6 +271,21 @@ def test_partition_keys_have_2048_bytes_and_sort_keys_1024(table: Any, name: str
     refused(table.get_item, TableName="things", Key={**key(), name: {"S": letter * (most // width) + "x"}})
 
 
+@pytest.mark.parametrize(("hash_", "sort", "name", "most"), [("a", None, "a", 2048), ("sk", "a", "a", 1024)])
+def test_keys_of_indexes_have_the_lengths_of_keys(
+    db: Any, clock: Any, hash_: str, sort: str | None, name: str, most: int
+) -> None:
+    make(db, also=["a"], GlobalSecondaryIndexes=[index("by-a", pk=hash_, sk=sort)])
+    clock.quiet()
+    put(db, **{name: {"S": "x" * most}})
+    assert refused(put, db=db, **{name: {"S": "x" * (most + 1)}}) == (
+        f"One or more parameter values were invalid: Size limit exceeded for Index Key {name} "
+        f"Actual Size: {most + 1} bytes Max Size: {most} bytes IndexName: by-a"
+    )
+    assert "cannot contain an empty string value" in refused(put, db=db, **{name: {"S": ""}})
+    put(db, **{name: {"S": "x"}})
+
+
 def test_values_nest_32_levels_deep(table: Any) -> None:
     def nested(depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {"S": "leaf"}
@@ -272,141 +309,8 @@ def test_numbers_have_38_digits_and_a_range(table: Any, good: str, bad: str) -> 
 
 def test_empty_values_are_taken_but_empty_sets_are_not(table: Any) -> None:
     put(table, a={"S": ""}, b={"B": b""}, c={"L": []}, d={"M": {}})
+    inside = {"a": {"SS": ["", "x"]}, "b": {"BS": [b""]}, "c": {"L": [{"S": ""}]}, "d": {"M": {"e": {"B": b""}}}}
+    put(table, **inside)
+    assert table.get_item(TableName="things", Key=key())["Item"] == {**key(), **inside}
     for empty in ({"SS": []}, {"NS": []}, {"BS": []}):
         assert "empty" in refused(put, db=table, v=empty)
-
-
-# expressions
-
-
-def filtered(db: Any, expression: str, **values: Any) -> Any:
-    more = {"ExpressionAttributeValues": values["values"]} if "values" in values else {}
-    return db.scan(TableName="things", FilterExpression=expression, **more)
-
-
-def test_an_expression_has_at_most_4_kb(table: Any) -> None:
-    start = "attribute_exists(a)"
-    filtered(table, start + " " * (4096 - len(start)))
-    message = refused(filtered, db=table, expression=start + " " * (4097 - len(start)))
-    assert message == (
-        "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"
-    )
-
-
-def test_an_expression_has_at_most_300_operators(table: Any) -> None:
-    filtered(table, " OR ".join(["a=a1"] * 150) + " OR attribute_exists(a)")
-    assert "max operator count: 300" in refused(filtered, db=table, expression=" OR ".join(["a=a1"] * 151))
-
-
-def test_in_has_at_most_100_operands(table: Any) -> None:
-    values = {f":v{n}": {"N": "1"} for n in range(101)}
-    hundred = dict(list(values.items())[:100])
-    filtered(table, f"a IN ({','.join(hundred)})", values=hundred)
-    assert "IN" in refused(filtered, db=table, expression=f"a IN ({','.join(values)})", values=values)
-
-
-def test_substitutions_have_names_of_255_letters_and_values_of_2_mb(table: Any) -> None:
-    for mark, member in (("#", "ExpressionAttributeNames"), (":", "ExpressionAttributeValues")):
-        for length, works in ((255, True), (256, False)):
-            name = mark + "n" * (length - 1)
-            value: Any = "a" if mark == "#" else {"S": "v"}
-            expression = f"attribute_exists({name})" if mark == "#" else f"a = {name}"
-            call = {"TableName": "things", "FilterExpression": expression, member: {name: value}}
-            if works:
-                table.scan(**call)
-            else:
-                assert f"{member} contains invalid key" in refused(table.scan, **call)
-    half = 1024 * KB - len(":a")
-    filtered(table, "a = :a OR a = :b", values={":a": {"S": "x" * half}, ":b": {"S": "x" * half}})
-    message = refused(
-        filtered,
-        db=table,
-        expression="a = :a OR a = :b",
-        values={":a": {"S": "x" * half}, ":b": {"S": "x" * (half + 1)}},
-    )
-    assert "total size" in message
-
-
-# batches and transactions
-
-
-def fill(db: Any, count: int, size: int) -> list[dict[str, Any]]:
-    keys = [key(f"p{n}") for n in range(count)]
-    for each in keys:
-        db.put_item(TableName="things", Item={**each, "v": {"S": "x" * size}})
-    return keys
-
-
-def test_a_batch_reads_100_items_and_16_mb(table: Any) -> None:
-    keys = [key(f"none{n}") for n in range(101)]
-    table.batch_get_item(RequestItems={"things": {"Keys": keys[:100]}})
-    refused(table.batch_get_item, RequestItems={"things": {"Keys": keys}})
-    large = fill(table, 42, 400 * KB - 20)
-    answer = table.batch_get_item(RequestItems={"things": {"Keys": large}})
-    assert len(answer["Responses"]["things"]) == 40
-    assert len(answer["UnprocessedKeys"]["things"]["Keys"]) == 2
-
-
-def test_a_batch_writes_25_items(table: Any) -> None:
-    requests = [{"PutRequest": {"Item": key(f"p{n}")}} for n in range(26)]
-    table.batch_write_item(RequestItems={"things": requests[:25]})
-    refused(table.batch_write_item, RequestItems={"things": requests})
-
-
-def test_a_transaction_has_100_actions_and_4_mb(table: Any) -> None:
-    def puts(count: int, size: int = 0) -> list[dict[str, Any]]:
-        return [
-            {"Put": {"TableName": "things", "Item": {**key(f"q{n:03}"), "v": {"S": "x" * size}}}} for n in range(count)
-        ]
-
-    table.transact_write_items(TransactItems=puts(100))
-    refused(table.transact_write_items, TransactItems=puts(101))
-    room = 4 * 1024 * KB // 16 - len("pkq000skXv")
-    table.transact_write_items(TransactItems=puts(16, room))
-    message = "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
-    assert refused(table.transact_write_items, TransactItems=puts(16, room + 1)) == message
-    gets = [{"Get": {"TableName": "things", "Key": key(f"q{n:03}")}} for n in range(101)]
-    assert len(table.transact_get_items(TransactItems=gets[:16])["Responses"]) == 16
-    table.put_item(TableName="things", Item={**key("q015"), "v": {"S": "x" * (room + 1)}})
-    assert refused(table.transact_get_items, TransactItems=gets[:16]) == message
-    refused(table.transact_get_items, TransactItems=gets)
-    twice = [gets[50], gets[50]]
-    assert len(table.transact_get_items(TransactItems=twice)["Responses"]) == 2
-    assert "multiple operations on one item" in refused(table.transact_write_items, TransactItems=[puts(1)[0]] * 2)
-
-
-def test_a_client_token_has_at_most_36_letters_and_lives_10_minutes(table: Any, clock: Any) -> None:
-    put_once = [
-        {"Put": {"TableName": "things", "Item": key("once"), "ConditionExpression": "attribute_not_exists(pk)"}}
-    ]
-    table.transact_write_items(TransactItems=put_once, ClientRequestToken="t" * 36)
-    clock.advance(599)
-    table.transact_write_items(TransactItems=put_once, ClientRequestToken="t" * 36)
-    clock.advance(2)
-    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
-        table.transact_write_items(TransactItems=put_once, ClientRequestToken="t" * 36)
-    refused(table.transact_write_items, TransactItems=put_once, ClientRequestToken="t" * 37)
-
-
-def test_pages_of_query_and_scan_have_at_most_1_mb(table: Any) -> None:
-    size = 1024 * KB // 4 - len("pkpskXv")
-    for n in range(5):
-        table.put_item(TableName="things", Item={**key(sk=str(n)), "v": {"S": "x" * size}})
-    query = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "p"}}}
-    for page in (table.query(TableName="things", **query), table.scan(TableName="things")):
-        assert page["Count"] == 4
-        assert page["LastEvaluatedKey"]["sk"] == {"S": "3"}
-
-
-def test_list_tables_gives_at_most_100_names(db: Any) -> None:
-    for n in range(101):
-        make(db, f"table{n:03}")
-    page = db.list_tables()
-    assert (len(page["TableNames"]), page["LastEvaluatedTableName"]) == (100, "table099")
-    refused(db.list_tables, Limit=101)
-    refused(db.list_tables, Limit=0)
-
-
-def test_a_scan_has_at_most_a_million_segments(table: Any) -> None:
-    assert table.scan(TableName="things", Segment=999_999, TotalSegments=1_000_000)["Count"] == 0
-    refused(table.scan, TableName="things", Segment=0, TotalSegments=1_000_001)

@@ -66,6 +66,32 @@ def test_another_account_needs_an_allow(aws: Any, db: Any, arn: str) -> None:
     db.put_item(TableName="shared", Item={"k": {"S": "a"}})
 
 
+def test_a_transaction_is_of_one_account(aws: Any, db: Any, clock: Any, arn: str) -> None:
+    other = aws("dynamodb", aws_access_key_id=OTHER)
+    make(other, "shared")
+    clock.quiet()
+    db.put_resource_policy(ResourceArn=arn, Policy=policy("Allow", {"AWS": OTHER}, "dynamodb:*", arn))
+    item = {"k": {"S": "a"}}
+
+    def write(*tables: str) -> None:
+        other.transact_write_items(TransactItems=[{"Put": {"TableName": name, "Item": item}} for name in tables])
+
+    def read(*tables: str) -> None:
+        other.transact_get_items(TransactItems=[{"Get": {"TableName": name, "Key": item}} for name in tables])
+
+    def state(*tables: str) -> None:
+        texts = [f"SELECT * FROM \"{name}\" WHERE k = 'a'" for name in tables]
+        other.execute_transaction(TransactStatements=[{"Statement": text} for text in texts])
+
+    wrong = ("ValidationException", "A transaction cannot operate on tables in more than one AWS account")
+    for call in (write, read, state):
+        with pytest.raises(ClientError) as caught:
+            call("shared", arn)
+        assert (caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]) == wrong
+        call("shared")
+        call(arn)
+
+
 def test_a_deny_holds_for_the_own_account_too(db: Any, arn: str) -> None:
     db.put_resource_policy(
         ResourceArn=arn, Policy=policy("Deny", "*", ["dynamodb:DeleteItem", "dynamodb:DeleteTable"], arn)

@@ -4,7 +4,6 @@ import http.client
 import json
 import threading
 
-import boto3
 import pytest
 
 pytestmark = pytest.mark.crash
@@ -26,7 +25,7 @@ class Writer(threading.Thread):
         self.unexpected = []
 
     def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             while True:
                 key = f"{self.name_}-{self.count % 3}"
@@ -71,14 +70,14 @@ def records_of(api, arn):
 
 def test_the_stream_replayed_is_the_table_after_every_kill(server_process):
     server = server_process().start()
-    db = boto3.client("dynamodb", endpoint_url=server.endpoint)
+    db = server.client("dynamodb")
     arn = db.create_table(
         TableName="table", BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )["TableDescription"]["LatestStreamArn"]  # fmt: skip
-    db.get_waiter("table_exists").wait(TableName="table")
+    db.get_waiter("table_exists").wait(TableName="table", WaiterConfig={"Delay": 0, "MaxAttempts": 100_000})
     acknowledged = [{} for _ in range(WRITERS)]
     for _ in range(KILLS):
         enough = threading.Semaphore(0)
@@ -88,13 +87,13 @@ def test_the_stream_replayed_is_the_table_after_every_kill(server_process):
         assert enough.acquire(timeout=60)
         server.kill()
         for writer in writers:
-            writer.join(timeout=30)
+            writer.join()
             assert not writer.unexpected
         server.start()
-        db = boto3.client("dynamodb", endpoint_url=server.endpoint)
+        db = server.client("dynamodb")
         there = table_of(db)
         replayed, seen = {}, set()
-        for record in records_of(boto3.client("dynamodbstreams", endpoint_url=server.endpoint), arn):
+        for record in records_of(server.client("dynamodbstreams"), arn):
             change = record["dynamodb"]
             key = change["Keys"]["id"]["S"]
             assert change["SequenceNumber"] not in seen

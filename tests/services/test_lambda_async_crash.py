@@ -3,14 +3,10 @@
 import contextlib
 import http.client
 import io
-import json
 import re
-import urllib.request
 import zipfile
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 pytestmark = pytest.mark.crash
@@ -24,16 +20,11 @@ CHAIN = ("import boto3, json\ndef handler(event, context):\n    print('link', ev
          "                                      Payload=json.dumps({'n': event['n'] - 1}))\n")  # fmt: skip
 
 
-def client_of(server, service):
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
-
-
 def create(server, name, code, **settings):
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         archive.writestr(zipfile.ZipInfo("index.py"), code)
-    client_of(server, "lambda").create_function(
+    server.client("lambda").create_function(
         FunctionName=name, Runtime="python3.12", Role=ROLE, Handler="index.handler", Code={"ZipFile": sink.getvalue()},
         Timeout=30, **settings,
     )  # fmt: skip
@@ -45,7 +36,7 @@ def body_of(n):
 
 def send(server, numbers):
     """Queue events until the server is gone; returns those that it acknowledged."""
-    client, acknowledged = client_of(server, "lambda"), set()
+    client, acknowledged = server.client("lambda"), set()
     with contextlib.suppress(BotoCoreError, ClientError):
         for n in numbers:
             answer = client.invoke(FunctionName="worker", InvocationType="Event", Payload=body_of(n).encode())
@@ -54,21 +45,14 @@ def send(server, numbers):
     return acknowledged
 
 
-def advance(server, seconds):
-    body = json.dumps({"advance": seconds}).encode()
-    request = urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        json.load(answer)
-
-
 def said(server, name, pattern):
-    pages = client_of(server, "logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+    pages = server.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
     found = [re.match(pattern, event["message"]) for page in pages for event in page["events"]]
     return [int(match[1]) for match in found if match]
 
 
 def take(server):
-    sqs = client_of(server, "sqs")
+    sqs = server.client("sqs")
     url, bodies = sqs.get_queue_url(QueueName="dead")["QueueUrl"], []
     while got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         bodies += [message["Body"] for message in got]
@@ -84,20 +68,18 @@ def take(server):
 def test_failures_are_buried_once_and_exactly_and_nothing_healthy_is(server_process, points):
     """A3, B5.3: whatever was acknowledged runs to an end, though the server dies again and again."""
     server = server_process("--clock", "virtual").start()
-    client_of(server, "sqs").create_queue(QueueName="dead")
+    server.client("sqs").create_queue(QueueName="dead")
     create(server, "worker", WORKER, DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"})
     server.stop()
     acknowledged = set()
     for number, point in enumerate(points):
-        server.environment["CUMULET_CRASH_AT"] = point
-        server.start()
+        server.start(crash_at=point)
         acknowledged |= send(server, range(12 * number, 12 * number + 12))
         with contextlib.suppress(OSError, http.client.HTTPException):
-            advance(server, 70)  # should it still live, it dies of the rest of its work
-        server.process.wait(20)
-    del server.environment["CUMULET_CRASH_AT"]
+            server.advance(70)  # should it still live, it dies of the rest of its work
+        server.ended()
     server.start()
-    advance(server, 1000)
+    server.advance(1000)
     assert acknowledged <= set(said(server, "worker", r"event (\d+) ran"))
     dead = take(server)
     assert len(dead) == len(set(dead))
@@ -110,13 +92,11 @@ def test_a_chain_of_self_invocations_goes_on_after_a_kill(server_process):
     server = server_process("--clock", "virtual").start()
     create(server, "chain", CHAIN)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = "effect.settle:3"
-    server.start()
-    client_of(server, "lambda").invoke(FunctionName="chain", InvocationType="Event", Payload=b'{"n": 5}')
+    server.start(crash_at="effect.settle:3")
+    server.client("lambda").invoke(FunctionName="chain", InvocationType="Event", Payload=b'{"n": 5}')
     with contextlib.suppress(OSError, http.client.HTTPException):
-        advance(server, 1)
-    server.process.wait(20)
-    del server.environment["CUMULET_CRASH_AT"]
+        server.advance(1)
+    server.ended()
     server.start()
-    advance(server, 1)
+    server.advance(1)
     assert set(said(server, "chain", r"link (\d+)")) == set(range(6))

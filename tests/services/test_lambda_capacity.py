@@ -71,7 +71,7 @@ async def together(machine, count):
     if machine.now < count:
         machine.awaited = count
         machine.there.clear()
-        await asyncio.wait_for(machine.there.wait(), 10)
+        await asyncio.wait_for(machine.there.wait(), 60)
 
 
 def test_an_account_runs_a_thousand_at_once_less_what_is_reserved():

@@ -6,12 +6,10 @@ import http.client
 import io
 import json
 import re
-import urllib.request
 import zipfile
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 pytestmark = pytest.mark.crash
@@ -20,16 +18,11 @@ EVENTS = 30
 CODE = "def handler(event, context):\n    print('event', event['n'], 'ran')\n"
 
 
-def client_of(server, service):
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
-
-
 def create_function(server):
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         archive.writestr(zipfile.ZipInfo("index.py"), CODE)
-    client_of(server, "lambda").create_function(
+    server.client("lambda").create_function(
         FunctionName="worker", Runtime="python3.12", Role="arn:aws:iam::000000000000:role/worker", Handler="index.handler",
         Code={"ZipFile": sink.getvalue()}, Timeout=30,
     )  # fmt: skip
@@ -37,7 +30,7 @@ def create_function(server):
 
 def send(server, numbers):
     """Queue events until the server is gone; returns those that it acknowledged."""
-    client, acknowledged = client_of(server, "lambda"), set()
+    client, acknowledged = server.client("lambda"), set()
     with contextlib.suppress(BotoCoreError, ClientError):
         for number in numbers:
             payload = json.dumps({"n": number})
@@ -47,18 +40,9 @@ def send(server, numbers):
     return acknowledged
 
 
-def advance(server, seconds):
-    """Move the clock; answered when nothing is in flight any more."""
-    body = json.dumps({"advance": seconds}).encode()
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body), timeout=60
-    ) as answer:
-        json.load(answer)
-
-
 def ran(server):
     """How often each event ran, as the log says."""
-    pages = client_of(server, "logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/worker")
+    pages = server.client("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/worker")
     counts = {}
     for page in pages:
         for event in page["events"]:
@@ -75,7 +59,7 @@ def test_thirty_acknowledged_events_all_run_although_the_server_is_killed_at_onc
     server.kill()
     assert len(acknowledged) == EVENTS
     server.start()
-    advance(server, 1)
+    server.advance(1)
     assert set(ran(server)) == acknowledged
 
 
@@ -86,15 +70,13 @@ def test_events_run_wherever_the_server_dies(server_process, point):
     server = server_process("--clock", "virtual").start()
     create_function(server)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     acknowledged = send(server, range(EVENTS))
     with contextlib.suppress(OSError, http.client.HTTPException):
-        advance(server, 1)  # should it still live, it dies of the rest of its work
-    server.process.wait(20)
-    del server.environment["CUMULET_CRASH_AT"]
+        server.advance(1)  # should it still live, it dies of the rest of its work
+    server.ended()
     server.start()
-    advance(server, 1)
+    server.advance(1)
     counts = ran(server)
     assert acknowledged <= set(counts)
     assert sum(counts.values()) <= len(acknowledged) + 2 * EVENTS  # again, not for ever
@@ -103,16 +85,16 @@ def test_events_run_wherever_the_server_dies(server_process, point):
 def test_a_failed_events_retry_is_still_due_after_a_kill(server_process):
     server = server_process("--clock", "virtual").start()
     create_function(server)
-    client = client_of(server, "lambda")
+    client = server.client("lambda")
     client.update_function_configuration(FunctionName="worker", Handler="index.missing")
     send(server, [1])
-    advance(server, 1)
+    server.advance(1)
     client.update_function_configuration(FunctionName="worker", Handler="index.handler")
     server.kill()
     server.start()
-    advance(server, 1)
+    server.advance(1)
     assert ran(server) == {}
-    advance(server, 60)
+    server.advance(60)
     assert ran(server) == {1: 1}
 
 
@@ -121,12 +103,14 @@ def test_a_server_that_stops_leaves_its_events_to_the_next_start_without_countin
     create_function(server)
     busy = io.BytesIO()
     with zipfile.ZipFile(busy, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("index.py"), "TAKES_A_WHILE = sum(range(10**7))\n" + CODE)
-    client_of(server, "lambda").update_function_code(FunctionName="worker", ZipFile=busy.getvalue())
+        archive.writestr(
+            zipfile.ZipInfo("index.py"), "import threading\nTAKES_A_WHILE = threading.Event().wait(0.3)\n" + CODE
+        )
+    server.client("lambda").update_function_code(FunctionName="worker", ZipFile=busy.getvalue())
     assert send(server, range(EVENTS)) == set(range(EVENTS))
     server.stop()
     server.start()
-    advance(server, 1)
+    server.advance(1)
     assert ran(server).keys() == set(range(EVENTS))
     said = server.log.read_text()
     assert "WARNING" not in said
@@ -162,7 +146,7 @@ def test_a_function_that_runs_when_the_server_is_stopped_ends_and_has_been_attem
         Code={"ZipFile": buffer.getvalue()},
     )  # fmt: skip
     functions.invoke(FunctionName="slow", InvocationType="Event")
-    assert sqs.receive_message(QueueUrl=began, WaitTimeSeconds=10)["Messages"]
+    assert sqs.receive_message(QueueUrl=began, WaitTimeSeconds=20)["Messages"]
     server.stop()
     server.start()
     assert len(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]) == 1

@@ -265,7 +265,7 @@ def gate(client, create, cloud):
             if self.path == "/started":
                 started.set()
             else:
-                go.wait(20)
+                go.wait(60)
             self.send_response(200)
             self.end_headers()
 
@@ -283,17 +283,17 @@ def gate(client, create, cloud):
     class Gate:
         def hold(self):
             thread.start()
-            assert started.wait(20)
+            assert started.wait(60)
 
         def release(self):
             go.set()
-            thread.join(20)
+            thread.join(60)
             return answers
 
     yield Gate()
     go.set()
     if thread.ident is not None:
-        thread.join(20)
+        thread.join(60)
     server.shutdown()
     server.server_close()
 

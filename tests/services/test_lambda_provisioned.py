@@ -82,7 +82,7 @@ def test_environments_stand_ready_before_anybody_comes(aws, client, clock, cloud
     assert invoke(client)[:2] == ["provisioned-concurrency", "1"]
     assert invoke(client, "$LATEST")[:2] == ["on-demand", "$LATEST"]
     assert len(lines(aws, "made")) == 4
-    assert "Init Duration" not in lines(aws, "REPORT")[0]
+    assert sorted("Init Duration" in line for line in lines(aws, "REPORT")) == [False, True]
 
 
 def test_what_comes_beyond_them_spills_over_and_is_counted(aws, client, clock, cloud):
@@ -232,7 +232,7 @@ def test_the_reservation_and_the_account_are_the_limits(client, clock):
 @pytest.mark.crash
 def test_environments_stand_ready_again_after_a_kill(server_process):
     server = server_process("--clock", "virtual").start()
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=30)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=120)
     client = boto3.client("lambda", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
 
     def quiet():

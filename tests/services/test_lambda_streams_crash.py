@@ -6,12 +6,9 @@ import io
 import json
 import random
 import threading
-import urllib.request
 import zipfile
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 pytestmark = pytest.mark.crash
@@ -31,37 +28,23 @@ def handler(event, context):
 CHANGES, KEYS = 80, 4
 
 
-def client_of(server, service):
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
-
-
-def advance(server, seconds):
-    """Move the clock; answered when nothing is in flight any more."""
-    body = json.dumps({"advance": seconds}).encode()
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body), timeout=60
-    ) as answer:
-        json.load(answer)
-
-
 class Bench:
     """A table with a stream, a function that fails now and then, a mapping with lanes."""
 
     def __init__(self, server, **mapping):
-        self.server, self.sent = server, set()
-        dynamodb = client_of(server, "dynamodb")
+        self.server, self.sent, self.acknowledged = server, set(), threading.Semaphore(0)
+        dynamodb = server.client("dynamodb")
         dynamodb.create_table(
             TableName="orders", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         )  # fmt: skip
-        advance(server, 10)
+        server.advance(10)
         stream = dynamodb.describe_table(TableName="orders")["Table"]["LatestStreamArn"]
         sink = io.BytesIO()
         with zipfile.ZipFile(sink, "w") as archive:
             archive.writestr(zipfile.ZipInfo("index.py"), CODE)
-        client = client_of(server, "lambda")
+        client = server.client("lambda")
         client.create_function(
             FunctionName="worker", Runtime="python3.12", Role="arn:aws:iam::000000000000:role/worker", Timeout=30,
             Handler="index.handler", Code={"ZipFile": sink.getvalue()},
@@ -69,23 +52,22 @@ class Bench:
         client.create_event_source_mapping(
             EventSourceArn=stream, FunctionName="worker", StartingPosition="LATEST", BatchSize=3, **mapping
         )
-        advance(server, 1)
+        server.advance(1)
 
     def write(self, numbers):
         """Write until the server is gone; notes what it acknowledged."""
-        client = client_of(self.server, "dynamodb")
+        client = self.server.client("dynamodb")
         with contextlib.suppress(BotoCoreError, ClientError):
             for number in numbers:
                 key = f"k{number % KEYS}"
                 client.put_item(TableName="orders", Item={"k": {"S": key}, "v": {"N": str(number)}})
                 self.sent.add((key, number))
+                self.acknowledged.release()
 
     def check(self):
         """Everything acknowledged ran, and no key saw a change for the first time after a later one."""
         pages = (
-            client_of(self.server, "logs")
-            .get_paginator("filter_log_events")
-            .paginate(logGroupName="/aws/lambda/worker")
+            self.server.client("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/worker")
         )
         found = sorted(
             json.loads(e["message"][7:]) for page in pages for e in page["events"] if e["message"].startswith("change ")
@@ -106,15 +88,13 @@ def test_changes_reach_the_function_wherever_the_server_dies(server_process, poi
     server = server_process("--clock", "virtual").start()
     bench = Bench(server, ParallelizationFactor=2)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     bench.write(range(CHANGES))
     with contextlib.suppress(OSError, http.client.HTTPException):
-        advance(server, 1)  # should it still live, it dies of the rest of its work
-    server.process.wait(20)
-    del server.environment["CUMULET_CRASH_AT"]
+        server.advance(1)  # should it still live, it dies of the rest of its work
+    server.ended()
     server.start()
-    advance(server, 600)
+    server.advance(600)
     found, first = bench.check()
     assert len(found) <= len(first) + 4 * 2 * 3  # what ran in the readers of four shards may have run twice
 
@@ -127,10 +107,11 @@ def test_changes_that_flow_survive_kills_at_random_moments(server_process, mappi
     for kill in range(5):
         writer = threading.Thread(target=bench.write, args=(range(1000 * kill, 1000 * kill + CHANGES),))
         writer.start()
+        assert bench.acknowledged.acquire(timeout=60)
         writer.join(moments.uniform(0.02, 0.4))
         server.kill()
         writer.join()
         server.start()
-    advance(server, 600)
-    assert len(bench.sent) > 5
+    server.advance(600)
+    assert len(bench.sent) >= 5
     bench.check()

@@ -40,7 +40,7 @@ def describe(rds, name="shop"):
 def connect(instance, password=PASSWORD, database="orders"):
     return pg8000.dbapi.connect(
         user="shop", password=password, host=instance["Endpoint"]["Address"], port=instance["Endpoint"]["Port"],
-        database=database, timeout=30,
+        database=database, timeout=60,
     )  # fmt: skip
 
 

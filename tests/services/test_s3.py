@@ -376,10 +376,8 @@ def test_settings_of_a_bucket_come_back(s3: Any) -> None:
     assert s3.get_bucket_tagging(Bucket="shop")["TagSet"] == [{"Key": "a", "Value": "b"}]
     rule = s3.get_bucket_encryption(Bucket="shop")["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    kms = {
-        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/mine"}}]
-    }
-    assert error_of(lambda: s3.put_bucket_encryption(Bucket="shop", ServerSideEncryptionConfiguration=kms)) == (
+    twofold = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms:dsse"}}]}
+    assert error_of(lambda: s3.put_bucket_encryption(Bucket="shop", ServerSideEncryptionConfiguration=twofold)) == (
         "NotImplemented",
         501,
     )

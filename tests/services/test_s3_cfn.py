@@ -80,8 +80,8 @@ def test_a_stack_makes_changes_and_deletes_a_bucket_with_its_policy(cloud: Any, 
 
 def test_a_setting_that_is_not_honoured_is_refused_by_name(cloud: Any, aws: Any) -> None:
     cf = aws("cloudformation")
-    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": {"IndexDocument": "index.html"}}}
-    with pytest.raises(ClientError, match="Property WebsiteConfiguration of AWS::S3::Bucket is not supported"):
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"LoggingConfiguration": {"LogFilePrefix": "logs/"}}}
+    with pytest.raises(ClientError, match="Property LoggingConfiguration of AWS::S3::Bucket is not supported"):
         cf.create_stack(StackName="site", TemplateBody=template(Store=bucket))
     public = {"Type": "AWS::S3::Bucket", "Properties": {"AccessControl": "PublicRead"}}
     cf.create_stack(StackName="open", TemplateBody=template(Store=public))

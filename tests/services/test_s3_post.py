@@ -38,7 +38,7 @@ class Answer:
 
 def send(url: str, body: Any, content_type: str, **headers: str) -> Answer:
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     connection.request("POST", parts.path or "/", body, {"Content-Type": content_type, **headers})
     answer = Answer(connection.getresponse())
     connection.close()
@@ -211,12 +211,16 @@ def test_a_bucket_in_the_hosts_name_works_too(s3: Any) -> None:
     assert s3.get_object(Bucket="shop", Key="k")["Body"].read() == b"hello"
 
 
-def test_a_page_of_another_origin_may_post_and_read_the_answer(s3: Any) -> None:
+def test_a_page_of_another_origin_reads_the_answer_where_the_buckets_rules_allow_it(s3: Any) -> None:
     form = presigned(s3)
+    answer = post(form["url"], form["fields"], Origin="https://app.example")
+    assert answer.status == 204 and "access-control-allow-origin" not in answer.headers
+    rule = {"AllowedMethods": ["POST"], "AllowedOrigins": ["https://*.example"], "ExposeHeaders": ["ETag"]}
+    s3.put_bucket_cors(Bucket="shop", CORSConfiguration={"CORSRules": [rule]})
     answer = post(form["url"], form["fields"], Origin="https://app.example")
     assert answer.status == 204
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
-    assert "etag" in answer.headers["access-control-expose-headers"]
+    assert answer.headers["access-control-expose-headers"] == "ETag"
 
 
 # who may
@@ -274,7 +278,7 @@ def test_half_a_signature_is_refused_by_the_missing_fields_name(url: str, missin
 def test_an_expired_policy_is_denied(s3: Any, clock: Any) -> None:
     form = s3.generate_presigned_post("shop", "k", ExpiresIn=60)
     assert post(form["url"], form["fields"]).status == 204
-    clock.advance(61)
+    clock.advance(600)  # the form is signed in real time, which the virtual clock is behind
     assert post(form["url"], form["fields"]).refusal() == (
         403, "AccessDenied", "Invalid according to Policy: Policy expired.",
     )  # fmt: skip
@@ -443,6 +447,7 @@ def test_a_post_to_a_key_is_not_allowed(url: str) -> None:
 
 def test_what_put_object_refuses_a_form_is_refused(url: str) -> None:
     assert post(url, {"key": "k", "acl": "public-read"}).refusal()[1] == "AccessControlListNotSupported"
-    assert post(url, {"key": "k", "x-amz-website-redirect-location": "/x"}).status == 501
+    assert post(url, {"key": "k", "x-amz-website-redirect-location": "x"}).refusal()[1] == "InvalidRedirectLocation"
+    assert post(url, {"key": "k", "x-amz-object-lock-mode": "GOVERNANCE"}).status == 501
     assert post(url, {"key": "k", "Content-MD5": base64.b64encode(b"0" * 16).decode()}).refusal()[1] == "BadDigest"
     assert post(url, {"key": "k", "tagging": "<Tagging"}).refusal()[:2] == (400, "MalformedXML")

@@ -149,7 +149,7 @@ def test_attributes_of_a_topic_are_checked(sns, topic, name, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["KmsMasterKeyId", "ArchivePolicy", "FirehoseSuccessFeedbackRoleArn", "ApplicationFailureFeedbackRoleArn"]
+    "name", ["ArchivePolicy", "FirehoseSuccessFeedbackRoleArn", "ApplicationFailureFeedbackRoleArn"]
 )
 def test_settings_that_are_not_honoured_are_refused_by_name(sns, topic, name):
     request = {"TopicArn": topic, "AttributeName": name, "AttributeValue": ROLE}

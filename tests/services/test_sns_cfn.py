@@ -175,7 +175,7 @@ def test_a_stack_does_not_take_over_a_topic_that_is_there(cloud, aws):
 
 @pytest.mark.parametrize(
     "properties",
-    [{"KmsMasterKeyId": "alias/aws/sns"}, {"ArchivePolicy": {"MessageRetentionPeriod": "30"}}, {"Colour": "red"}],
+    [{"ArchivePolicy": {"MessageRetentionPeriod": "30"}}, {"Colour": "red"}],
 )
 def test_properties_that_are_not_honoured_are_refused_by_name(aws, properties):
     cf = aws("cloudformation")

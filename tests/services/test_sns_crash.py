@@ -3,14 +3,10 @@
 import contextlib
 import http.client
 import itertools
-import json
 import threading
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .test_sns_http import Endpoint
@@ -21,14 +17,9 @@ MESSAGES = 40
 QUEUES = ("billing", "shipping", "audit")
 
 
-def client_of(server, service):
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-    return boto3.client(service, endpoint_url=server.endpoint, region_name="us-east-1", config=config)
-
-
 def prepare(server):
     """A topic with three queues; returns its ARN."""
-    sns, sqs = client_of(server, "sns"), client_of(server, "sqs")
+    sns, sqs = server.client("sns"), server.client("sqs")
     topic = sns.create_topic(Name="orders")["TopicArn"]
     for name in QUEUES:
         sqs.create_queue(QueueName=name)
@@ -39,7 +30,7 @@ def prepare(server):
 
 def publish(server, topic, numbers):
     """Publish until the server is gone; returns what it acknowledged."""
-    sns, acknowledged = client_of(server, "sns"), set()
+    sns, acknowledged = server.client("sns"), set()
     with contextlib.suppress(BotoCoreError, ClientError):
         for number in numbers:
             sns.publish(TopicArn=topic, Message=str(number))
@@ -49,18 +40,11 @@ def publish(server, topic, numbers):
 
 def received(server, name):
     """Everything a queue has to give."""
-    sqs, found = client_of(server, "sqs"), []
+    sqs, found = server.client("sqs"), []
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         found += [message["Body"] for message in messages]
     return found
-
-
-def advance(server, seconds):
-    body = json.dumps({"advance": seconds}).encode()
-    request = urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        json.load(answer)
 
 
 @pytest.mark.parametrize("point", ["store.commit:15", "store.committed:15", "store.commit:31", "store.committed:38"])
@@ -68,12 +52,10 @@ def test_an_acknowledged_publish_is_in_all_queues_and_another_in_all_or_none(ser
     server = server_process("--clock", "virtual").start()
     topic = prepare(server)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     acknowledged = publish(server, topic, range(MESSAGES))
-    server.process.wait(20)
+    server.ended()
     assert 0 < len(acknowledged) < MESSAGES
-    del server.environment["CUMULET_CRASH_AT"]
     server.start()
     got = [received(server, name) for name in QUEUES]
     for bodies in got:
@@ -88,7 +70,7 @@ def test_everything_acknowledged_under_load_is_in_all_queues_after_a_kill(server
     enough = threading.Semaphore(0)
 
     def publisher(first):
-        sns, acknowledged = client_of(server, "sns"), set()
+        sns, acknowledged = server.client("sns"), set()
         with contextlib.suppress(BotoCoreError, ClientError):
             for number in itertools.count(first, 4):
                 sns.publish(TopicArn=topic, Message=str(number))
@@ -99,7 +81,7 @@ def test_everything_acknowledged_under_load_is_in_all_queues_after_a_kill(server
     with ThreadPoolExecutor(4) as pool:
         publishers = [pool.submit(publisher, first) for first in range(4)]
         for _ in range(100):
-            assert enough.acquire(timeout=30)
+            assert enough.acquire(timeout=60)
         server.kill()
         acknowledged = set().union(*(future.result() for future in publishers))
     assert len(acknowledged) >= 100
@@ -112,7 +94,7 @@ def test_what_waits_for_an_http_endpoint_is_sent_after_a_kill(server_process):
     server = server_process("--clock", "virtual").start()
     endpoint = Endpoint()
     try:
-        sns = client_of(server, "sns")
+        sns = server.client("sns")
         topic = sns.create_topic(Name="orders")["TopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
         _, asked = endpoint.next()
@@ -120,15 +102,15 @@ def test_what_waits_for_an_http_endpoint_is_sent_after_a_kill(server_process):
         endpoint.statuses = [500]
         sent = sns.publish(TopicArn=topic, Message="kept")
         endpoint.next()
-        advance(server, 1)  # the failure is settled, the retry is a timer
+        server.advance(1)  # the failure is settled, the retry is a timer
         server.kill()
         server.start()
-        advance(server, 1)
+        server.advance(1)
         assert endpoint.posts.empty()
-        advance(server, 20)
+        server.advance(20)
         _, again = endpoint.next()
         assert again["MessageId"] == sent["MessageId"]
-        advance(server, 3600)
+        server.advance(3600)
         assert endpoint.posts.empty()
     finally:
         endpoint.close()
@@ -139,21 +121,19 @@ def test_an_endpoint_gets_every_acknowledged_message_wherever_the_server_dies(se
     server = server_process("--clock", "virtual").start()
     endpoint = Endpoint()
     try:
-        sns = client_of(server, "sns")
+        sns = server.client("sns")
         topic = sns.create_topic(Name="orders")["TopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
         sns.confirm_subscription(TopicArn=topic, Token=endpoint.next()[1]["Token"])
-        advance(server, 0)
+        server.advance(0)
         server.stop()
-        server.environment["CUMULET_CRASH_AT"] = point
-        server.start()
+        server.start(crash_at=point)
         acknowledged = publish(server, topic, range(10))
         with contextlib.suppress(OSError, http.client.HTTPException):
-            advance(server, 1)
-        server.process.wait(20)
-        del server.environment["CUMULET_CRASH_AT"]
+            server.advance(1)
+        server.ended()
         server.start()
-        advance(server, 1)
+        server.advance(1)
         got = set()
         while not endpoint.posts.empty():
             got.add(endpoint.next()[1]["Message"])

@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cumulet.services.sns.errors import InvalidParameter
@@ -386,6 +386,7 @@ def test_attributes_match_as_the_reference_says(policy, attributes):
     assert compiled(json.dumps(policy), False)(values) == accepts(policy, listed)
 
 
+@example({"x": {"x": [{"exists": False}]}}, {"x": [""]})
 @given(NESTED, st.dictionaries(KEYS, st.one_of(st.lists(SCALARS, min_size=1, max_size=3), MESSAGE), max_size=3))
 def test_bodies_match_as_the_reference_says(policy, body):
     assert compiled(json.dumps(policy), True)(body) == accepts(policy, body)

@@ -41,7 +41,7 @@ class Endpoint:
 
     def next(self):
         """(headers, document) of the next post, within ten seconds."""
-        headers, body = self.posts.get(timeout=10)
+        headers, body = self.posts.get(timeout=60)
         return headers, json.loads(body)
 
     def close(self):

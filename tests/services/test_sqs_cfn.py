@@ -123,6 +123,6 @@ def test_a_policy_is_set_changed_and_taken_away(sqs, deploy, kind):
 
 
 def test_what_the_api_refuses_a_template_refuses(sqs, deploy):
-    status, _, events = deploy({"Q": queue(KmsMasterKeyId="alias/aws/sqs")})
+    status, _, events = deploy({"Q": queue(KmsMasterKeyId="alias/aws/sqs", SqsManagedSseEnabled=True)})
     assert status == "ROLLBACK_COMPLETE"
-    assert any("KmsMasterKeyId" in event for event in events)
+    assert any("one type of server-side encryption" in event for event in events)

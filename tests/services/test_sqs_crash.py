@@ -7,11 +7,8 @@ import os
 import random
 import threading
 import time
-import urllib.request
 
-import boto3
 import pytest
-from botocore.config import Config
 
 pytestmark = pytest.mark.crash
 
@@ -35,11 +32,12 @@ class Load:
         self.sent, self.tried, self.deleted = {}, set(), set()
         self.seen = []
         self.unexpected = []
+        self.began = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(self.send,)) for _ in range(SENDERS)]
         self.threads += [threading.Thread(target=self.run, args=(self.receive,)) for _ in range(RECEIVERS)]
 
     def run(self, step):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
         def call(operation, **request):
             body = json.dumps({"QueueUrl": self.queue, **request})
@@ -79,15 +77,16 @@ class Load:
                 self.tried.add(number)
                 call("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
                 self.deleted.add(number)
+                self.began.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queue", ["q", "q.fifo"])
 def test_kill_9_at_random_moments_loses_no_message_and_brings_none_back(server_process, queue):
     seed = random.SystemRandom().randrange(2**32)
     dice = random.Random(seed)
     server = server_process("--clock", "virtual").start()
-    config = Config(retries={"total_max_attempts": 1})
-    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
+    sqs = server.client("sqs")
     fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
     sqs.create_queue(QueueName=queue, Attributes={**fifo, "VisibilityTimeout": "30"})
     numbers = itertools.count(1)
@@ -96,6 +95,8 @@ def test_kill_9_at_random_moments_loses_no_message_and_brings_none_back(server_p
         load = Load(server.port, queue, numbers, large=100_000 if kill % 2 else 5_000)
         for thread in load.threads:
             thread.start()
+        if kill % 2:  # the others are killed at any moment, be it before the first message is deleted
+            assert load.began.wait(60)
         time.sleep(dice.uniform(0.01, 0.2))  # the moment of the kill is the point of the test
         server.kill()
         for thread in load.threads:
@@ -116,14 +117,14 @@ def test_kill_9_at_random_moments_loses_no_message_and_brings_none_back(server_p
         for group in set(sent.values()):
             of_group = [number for number in found if sent.get(number) == group]
             assert of_group == sorted(of_group), f"{context}: group out of order"
-    assert len(sent) > KILLS and deleted
+    assert len(sent) >= KILLS // 2 and deleted
     counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessages"] == counts["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
 def drain(sqs, queue, server):
     """All messages that are left, in the order in which they come; they are deleted."""
-    advance(server, 60)
+    server.advance(60)
     found = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=600).get(
         "Messages"
@@ -137,8 +138,7 @@ def drain(sqs, queue, server):
 @pytest.mark.parametrize("point", ["store.commit:15", "store.committed:15", "timer.fire:2"])
 def test_a_redrive_that_dies_on_its_way_loses_and_doubles_nothing(server_process, point):
     server = server_process("--clock", "virtual").start()
-    config = Config(retries={"total_max_attempts": 1})
-    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
+    sqs = server.client("sqs")
     for name in ("dead", "other"):
         sqs.create_queue(QueueName=name)
     arn = "arn:aws:sqs:us-east-1:000000000000"
@@ -148,25 +148,14 @@ def test_a_redrive_that_dies_on_its_way_loses_and_doubles_nothing(server_process
         entries = [{"Id": str(n), "MessageBody": str(batch * 10 + n)} for n in range(10)]
         sqs.send_message_batch(QueueUrl="dead", Entries=entries)
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     sqs.start_message_move_task(SourceArn=f"{arn}:dead", DestinationArn=f"{arn}:other", MaxNumberOfMessagesPerSecond=20)
     with pytest.raises((OSError, http.client.HTTPException)):
-        advance(server, 3600)
-    server.process.wait(20)
-    del server.environment["CUMULET_CRASH_AT"]
+        server.advance(3600)
+    server.ended()
     server.start()
-    advance(server, 60)
+    server.advance(60)
     found = drain(sqs, "other", server)
     assert sorted(found) == list(range(500))
     (task,) = sqs.list_message_move_tasks(SourceArn=f"{arn}:dead")["Results"]
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 500)
-
-
-def advance(server, seconds):
-    """Move the clock; answered when nothing is in flight any more."""
-    body = json.dumps({"advance": seconds}).encode()
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{server.endpoint}/_cumulet/clock", body), timeout=60
-    ) as answer:
-        json.load(answer)

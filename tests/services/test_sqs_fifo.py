@@ -66,7 +66,7 @@ def test_a_long_poll_gets_the_next_of_a_group_as_soon_as_the_one_before_is_delet
         waiting = pool.submit(bodies, sqs, fifo, WaitTimeSeconds=20)
         until_parked(cloud)
         delete(sqs, fifo, first)
-        assert waiting.result(10) == ["1"]
+        assert waiting.result(60) == ["1"]
 
 
 def test_groups_do_not_wait_for_each_other(sqs, fifo, send):

@@ -20,7 +20,7 @@ def query(cloud):
 
     def call(action, path="/", method="POST", **fields):
         form = urllib.parse.urlencode({"Action": action, "Version": "2012-11-05", **fields})
-        connection = http.client.HTTPConnection(host, timeout=10)
+        connection = http.client.HTTPConnection(host, timeout=60)
         headers = {"authorization": AUTHORIZATION, "content-type": "application/x-www-form-urlencoded"}
         if method == "GET":
             connection.request("GET", f"{path}?{form}", headers={"authorization": AUTHORIZATION})

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.services.sqs_client import ACCOUNT, ARN, NO_QUEUE, attributes, refused
 
@@ -160,17 +159,20 @@ def test_high_throughput_needs_deduplication_within_the_group(sqs):
         refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=fifo, Attributes={name: "sometimes"})
 
 
-def test_kms_keys_are_refused_by_name_and_the_managed_flag_is_kept(sqs, url):
-    for attribute in ({"KmsMasterKeyId": "alias/aws/sqs"}, {"KmsDataKeyReusePeriodSeconds": "600"}):
-        with pytest.raises(ClientError) as failure:
-            sqs.set_queue_attributes(QueueUrl=url, Attributes=attribute)
-        assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-        assert next(iter(attribute)) in failure.value.response["Error"]["Message"]
+def test_one_encryption_takes_the_place_of_the_other(sqs, url):
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"})
+    found = attributes(sqs, url)
+    names = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled")
+    assert [found[name] for name in names] == ["alias/aws/sqs", "300", "false"]
     for value in ("59", "86401"):
         refused(
             "InvalidAttributeValue", sqs.set_queue_attributes,
             QueueUrl=url, Attributes={"KmsDataKeyReusePeriodSeconds": value},
         )  # fmt: skip
+    both = {"SqsManagedSseEnabled": "true", "KmsMasterKeyId": "alias/aws/sqs"}
+    refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes=both)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"SqsManagedSseEnabled": "true"})
+    assert "KmsMasterKeyId" not in attributes(sqs, url)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"SqsManagedSseEnabled": "false", "KmsMasterKeyId": ""})
     assert attributes(sqs, url)["SqsManagedSseEnabled"] == "false"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from cumulet.aws.throttle import ACCOUNT_BURST, ACCOUNT_RATE_PER_S
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
 from cumulet.services.apigateway import patch
 from cumulet.services.apigateway.errors import BadRequestException, not_honoured
-from cumulet.services.apigateway.model import Account, S, api_at, api_key, listed_key, page
+from cumulet.services.apigateway.model import Account, S, account_key, api_at, api_key, listed_key, page
 from cumulet.services.apigateway.patch import Field
 from cumulet.services.apigateway.settings import check_settings, described, new_api
 
@@ -20,7 +21,7 @@ _PATCHES = {
     "/version": Field(),
     "/binaryMediaTypes/*": Field(element=True),
     "/minimumCompressionSize": Field(convert=patch.whole),
-    "/apiKeySource": Field(refused="apiKeySource"),
+    "/apiKeySource": Field(ops=("replace",)),
     "/disableExecuteApiEndpoint": Field(convert=patch.flag, ops=("replace",)),
     "/endpointConfiguration/types/*": Field(element=True, ops=("replace",)),
     "/endpointConfiguration/types": Field(ops=("add", "replace"), convert=patch.listed),
@@ -31,7 +32,7 @@ _PATCHES = {
 def create_rest_api(ctx: Context, req: Result) -> Result:
     """Make an API with nothing but its root resource `/`.
 
-    Raises: BadRequestException; NotImplementedOnCumulet for cloneFrom, policy, private endpoints, API keys by authorizer.
+    Raises: BadRequestException; NotImplementedOnCumulet for cloneFrom, policy, private endpoints.
     Source: API Gateway API reference, CreateRestApi (read 2026-11).
     """
     if "cloneFrom" in req:
@@ -81,9 +82,9 @@ def get_account(ctx: Context, req: Result) -> Result:
 
     Source: API Gateway API reference, GetAccount; quotas (10,000 requests a second, burst 5,000).
     """
-    account = ctx.tx.get((S, "account", ctx.account, ctx.region), Account) or Account()
+    account = ctx.tx.get(account_key(ctx.account, ctx.region), Account) or Account()
     result: Result = {
-        "throttleSettings": {"burstLimit": 5000, "rateLimit": 10000.0},
+        "throttleSettings": {"burstLimit": ACCOUNT_BURST, "rateLimit": ACCOUNT_RATE_PER_S},
         "features": ["UsagePlans"],
         "apiKeyVersion": "4",
     }
@@ -93,11 +94,11 @@ def get_account(ctx: Context, req: Result) -> Result:
 
 
 def update_account(ctx: Context, req: Result) -> Result:
-    """Set or remove the role that API Gateway writes CloudWatch logs with (kept, as AWS does, whether used or not).
+    """Set or remove the role without which no stage may log to CloudWatch.
 
     Raises: BadRequestException for what is no role's ARN. Source: API Gateway API reference, UpdateAccount.
     """
-    key = (S, "account", ctx.account, ctx.region)
+    key = account_key(ctx.account, ctx.region)
     account = ctx.tx.get(key, Account) or Account()
     document: Result = {} if account.role_arn is None else {"cloudwatchRoleArn": account.role_arn}
     fields = {"/cloudwatchRoleArn": Field(), "/features": Field(refused="account features")}

@@ -35,8 +35,10 @@ def authorized(ctx: Context, exchange: Exchange, serve: Serve) -> Any:
     A policy that is kept is held against every request's own resource.
     """
     authorizer = exchange.deployed.definition.authorizers[exchange.method["authorizerId"]]
+    exchange.notes.append(f"Starting authorizer: {authorizer['id']} for request: {exchange.request_id}")
     identity = identity_of(exchange, authorizer)
     if identity is None:
+        exchange.notes.append(f"Unauthorized request: {exchange.request_id}")
         return refuse(exchange, "UNAUTHORIZED", "Unauthorized")
     ttl_s = authorizer["authorizerResultTtlInSeconds"] if identity else 0
     stage = exchange.deployed.stage
@@ -88,6 +90,7 @@ def ask(ctx: Context, exchange: Exchange, authorizer: Result, identity: list[str
         answer = _decoded(result.get("Payload") or b"null")
         if result.get("FunctionError"):
             if isinstance(answer, dict) and answer.get("errorMessage") == "Unauthorized":
+                exchange.notes.append(f"Unauthorized request: {exchange.request_id}")
                 return refuse(exchange, "UNAUTHORIZED", "Unauthorized")
             return refuse(exchange, "AUTHORIZER_FAILURE", None)
         if not _is_answer(answer):
@@ -150,7 +153,9 @@ def _decided(ctx: Context, exchange: Exchange, answer: Result, serve: Serve) -> 
         exchange.usage_key = str(answer["usageIdentifierKey"])
     verdict = decision(answer["policyDocument"], method_arn(exchange), surroundings(ctx))
     if verdict == "Allow":
+        exchange.notes.append("Successfully completed authorizer execution")
         return serve(ctx, exchange)
+    exchange.notes.append(f"The client is not authorized to perform this operation: {exchange.request_id}")
     message = "User is not authorized to access this resource"
     return refuse(exchange, "ACCESS_DENIED", f"{message} with an explicit deny" if verdict == "Deny" else message)
 

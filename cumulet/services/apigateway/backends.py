@@ -18,7 +18,7 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, Wait
 from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.checks import service_of
-from cumulet.services.apigateway.exchange import Exchange
+from cumulet.services.apigateway.exchange import Exchange, Leg
 from cumulet.services.apigateway.integration import Answered, error_backend
 from cumulet.services.apigateway.mapping import Backend
 from cumulet.services.apigateway.settling import invoke, principal_of, settled, source_of
@@ -53,6 +53,14 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
     if style == "json" and "xml" in accept:
         style = "xml"
 
+    exchange.leg = leg = Leg(exchange.endpoint.uris[exchange.method_name], ctx.now, request["header"], request["body"])
+
+    def back(c: Context, outcome: Any) -> Any:
+        made = _backend(outcome, service, operation, style, c)
+        leg.back(c.now, made.status, made.headers, made.body)
+        leg.request_id = c.request_id
+        return after(c, made)
+
     def start() -> Any:
         try:
             typed = ctx.pipeline.coerce(service, operation, arguments)
@@ -64,8 +72,8 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
     outcome = settled(
         ctx,
         start,
-        lambda c, result: after(c, _backend(result, service, operation, style, c)),
-        lambda error: after(ctx, _backend(error, service, operation, style, ctx)),
+        back,
+        lambda error: back(ctx, error),
     )
     return _awaited(ctx, exchange, outcome) if isinstance(outcome, Wait) else outcome
 

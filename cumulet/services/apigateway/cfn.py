@@ -351,11 +351,12 @@ def _stage_patches(p: Properties, old: Properties) -> list[Patch]:
     for name, member in plain.items():
         if name in p:
             patches.append({"op": "replace", "path": f"/{member}", "value": _text(p[name])})
-    for name, members in (("AccessLogSetting", ("destinationArn", "format")),):
-        for member in members:
-            if member[0].upper() + member[1:] in p.get(name, {}):
-                value = p[name][member[0].upper() + member[1:]]
-                patches.append({"op": "replace", "path": f"/accessLogSettings/{member}", "value": value})
+    log = p.get("AccessLogSetting") or {}
+    if old.get("AccessLogSetting") and not log:
+        patches.append({"op": "remove", "path": "/accessLogSettings"})
+    for name, member in (("DestinationArn", "destinationArn"), ("Format", "format")):
+        if name in log:
+            patches.append({"op": "replace", "path": f"/accessLogSettings/{member}", "value": _text(log[name])})
     patches.extend(_setting_patches(old.get("MethodSettings", ()), "remove"))
     patches.extend(_setting_patches(p.get("MethodSettings", ()), "replace"))
     return patches

@@ -44,8 +44,6 @@ def check_method(definition: Definition, method: Result) -> None:
     if kind == "CUSTOM" and method.get("authorizerId") not in definition.authorizers:
         raise BadRequestException("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or "
                                   "COGNITO_USER_POOLS requires a valid authorizer.")  # fmt: skip
-    if method.get("apiKeyRequired"):
-        raise not_honoured("apiKeyRequired (API keys)")
     for name in method.get("requestParameters", {}):
         if not re.fullmatch(
             r"method\.request\.(querystring|header|path|multivaluequerystring|multivalueheader)\.\S+", name

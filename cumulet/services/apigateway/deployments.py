@@ -122,7 +122,10 @@ def _described(deployment: Deployment) -> Result:
 def _summary(definition: Definition) -> Result:
     return {
         resource["path"]: {
-            name: {"authorizationType": method.get("authorizationType", "NONE"), "apiKeyRequired": False}
+            name: {
+                "authorizationType": method.get("authorizationType", "NONE"),
+                "apiKeyRequired": method.get("apiKeyRequired", False),
+            }
             for name, method in resource["resourceMethods"].items()
         }
         for resource in definition.resources.values()

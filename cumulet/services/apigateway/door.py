@@ -8,15 +8,16 @@ from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, Wait, then
-from cumulet.services.apigateway import authorizing, backends, endpoints, proxy
+from cumulet.services.apigateway import admission, authorizing, backends, endpoints, proxy
 from cumulet.services.apigateway.answers import plain, refuse
 from cumulet.services.apigateway.compression import Unreadable, packed, unpacked
 from cumulet.services.apigateway.exchange import Exchange, begin
 from cumulet.services.apigateway.integration import serve
 from cumulet.services.apigateway.model import RestApi, Stage, api_key, stage_key
+from cumulet.services.apigateway.observing import observed
 from cumulet.services.apigateway.routing import deployed, find
 from cumulet.services.apigateway.settling import invoke
-from cumulet.services.apigateway.validation import body_errors, missing_parameters, throttled
+from cumulet.services.apigateway.validation import body_errors, missing_parameters
 
 BODY_MAX_BYTES = 10 * 1024 * 1024
 
@@ -37,14 +38,15 @@ def execute(ctx: Context, request: HttpRequest) -> Any:
         return plain(403, "Forbidden", "ForbiddenException", ctx.request_id)
     exchange = begin(ctx, request, api, slash + path)
     if "minimumCompressionSize" not in api.settings:
-        return _routed(ctx, exchange)
+        return observed(ctx, exchange, _routed(ctx, exchange))
     try:
         body = unpacked(api.settings, request)
     except Unreadable:
-        return refuse(exchange, "BAD_REQUEST_BODY", "Could not parse request body into json")
+        refusal = refuse(exchange, "BAD_REQUEST_BODY", "Could not parse request body into json")
+        return observed(ctx, exchange, refusal)
     if body is not None:
         request.body = body
-    outcome = _routed(ctx, exchange)
+    outcome = observed(ctx, exchange, _routed(ctx, exchange))
     if isinstance(outcome, Wait):
         return outcome
     return then(ctx, outcome, lambda c, response: packed(api.settings, request, response))
@@ -67,8 +69,14 @@ def _routed(ctx: Context, exchange: Exchange) -> Any:
         if denied is not None:
             return refuse(exchange, "ACCESS_DENIED", denied)
     if exchange.method.get("authorizationType") == "CUSTOM":
-        return authorizing.authorized(ctx, exchange, answered)
-    return answered(ctx, exchange)
+        return authorizing.authorized(ctx, exchange, _admitted)
+    return _admitted(ctx, exchange)
+
+
+def _admitted(ctx: Context, exchange: Exchange) -> Any:
+    """The response, or an Effect that ends in it, where the usage plan and the throttles let the request in."""
+    refusal = admission.refused(ctx, exchange)
+    return answered(ctx, exchange) if refusal is None else refusal
 
 
 def _no_stage(ctx: Context, request: DoorRequest) -> Any:
@@ -82,12 +90,10 @@ def _no_stage(ctx: Context, request: DoorRequest) -> Any:
 
 
 def answered(ctx: Context, exchange: Exchange) -> Any:
-    """The response, or an Effect that ends in it: limits and validation first, then the integration."""
+    """The response, or an Effect that ends in it: size and validation first, then the integration."""
     body = exchange.http.body
     if (len(body) if isinstance(body, bytes) else body.size) > BODY_MAX_BYTES:
         return refuse(exchange, "REQUEST_TOO_LARGE", "Request Too Long")
-    if throttled(ctx, exchange):
-        return refuse(exchange, "THROTTLED", "Too Many Requests")
     missing = missing_parameters(exchange)
     if missing:
         return refuse(
@@ -101,7 +107,7 @@ def answered(ctx: Context, exchange: Exchange) -> Any:
     if kind == "AWS_PROXY":
         return _proxied(ctx, exchange)
     if kind == "HTTP_PROXY":
-        return endpoints.proxied(exchange)
+        return endpoints.proxied(ctx, exchange)
     return serve(ctx, exchange, endpoints.call if kind == "HTTP" else backends.call)
 
 

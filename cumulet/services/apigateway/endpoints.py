@@ -14,7 +14,7 @@ from cumulet.aws.http import HttpCall, HttpReply, HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed, Result
 from cumulet.services.apigateway.answers import common_headers, refuse
-from cumulet.services.apigateway.exchange import Exchange
+from cumulet.services.apigateway.exchange import Exchange, Leg
 from cumulet.services.apigateway.integration import Answered
 from cumulet.services.apigateway.mapping import Backend, request_value
 from cumulet.services.apigateway.proxy import REMAPPED
@@ -44,10 +44,12 @@ def call(ctx: Context, exchange: Exchange, request: Result, after: Answered) -> 
     def answered(c: Context, reply: HttpReply) -> Any:
         return after(c, Backend(reply.status, str(reply.status), reply.body, reply.headers))
 
-    return _sent(exchange, HttpCall(_method(exchange), url, headers, request["body"], _limit_s(exchange)), answered)
+    return _sent(
+        ctx, exchange, HttpCall(_method(exchange), url, headers, request["body"], _limit_s(exchange)), answered
+    )
 
 
-def proxied(exchange: Exchange) -> Any:
+def proxied(ctx: Context, exchange: Exchange) -> Any:
     """HTTP_PROXY: pass the whole request on, changed by request parameters, and the answer back."""
     path: dict[str, str] = {}
     sent: dict[str, str] = {}
@@ -71,7 +73,7 @@ def proxied(exchange: Exchange) -> Any:
     request = HttpCall(
         _method(exchange), _url(exchange, path, query), sent, exchange.http.read_body(), _limit_s(exchange)
     )
-    return _sent(exchange, request, lambda c, reply: _returned(exchange, reply))
+    return _sent(ctx, exchange, request, lambda c, reply: _returned(exchange, reply))
 
 
 def _own_headers(exchange: Exchange) -> dict[str, str]:
@@ -101,9 +103,13 @@ def _url(exchange: Exchange, path: dict[str, str], query: Pairs) -> str:
     return urlunsplit((parts.scheme, host, quote(below or "/", safe=_SAFE), joined, ""))
 
 
-def _sent(exchange: Exchange, request: HttpCall, answered: Any) -> Effect:
+def _sent(ctx: Context, exchange: Exchange, request: HttpCall, answered: Any) -> Effect:
+    exchange.leg = leg = Leg(request.url, ctx.now, request.headers, request.body)
+
     def settle(ctx: Context, outcome: HttpReply | EffectFailed) -> Any:
+        leg.ended = ctx.now
         if not isinstance(outcome, EffectFailed):
+            leg.back(ctx.now, outcome.status, outcome.headers, outcome.body)
             exchange.integration_status = outcome.status
             return answered(ctx, outcome)
         if outcome.code == "Timeout":

@@ -17,6 +17,10 @@ class ConflictException(AwsError):
     status = 409
 
 
+class LimitExceededException(AwsError):
+    status = 429
+
+
 def not_honoured(setting: str, hint: str | None = None) -> NotImplementedOnCumulet:
     """The refusal of a setting that would otherwise be stored and ignored."""
     return NotImplementedOnCumulet(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
@@ -15,6 +16,28 @@ from cumulet.services.apigateway.routing import Deployed, Endpoint
 
 _UNSIGNED = ("cognitoIdentityPoolId", "cognitoIdentityId", "principalOrgId", "cognitoAuthenticationType",
              "cognitoAuthenticationProvider")  # fmt: skip
+
+
+@dataclass(slots=True)
+class Leg:
+    """The way to the backend and back: what was sent at `at`, and what came back at `ended`, if anything did."""
+
+    uri: str
+    at: float
+    headers: Mapping[str, str]
+    body: bytes
+    status: int | None = None
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    answer: bytes = b""
+    ended: float | None = None
+    request_id: str | None = None
+
+    def back(self, now: float, status: int | None, headers: Mapping[str, str], body: bytes) -> None:
+        self.ended, self.status, self.answer_headers, self.answer = now, status, headers, body
+
+    @property
+    def latency_ms(self) -> int:
+        return 0 if self.ended is None else int((self.ended - self.at) * 1000)
 
 
 @dataclass(slots=True)
@@ -41,6 +64,9 @@ class Exchange:
     authorizer: dict[str, Any] = field(default_factory=dict)  # what becomes `$context.authorizer`
     usage_key: str | None = None  # an authorizer's usageIdentifierKey
     override: dict[str, Any] = field(default_factory=dict)  # what templates set with $context.responseOverride
+    leg: Leg | None = None
+    key_id: str | None = None  # of the API key that let the request in
+    notes: list[str] = field(default_factory=list)  # what authorizers and usage plans tell the execution log
 
     @property
     def integration(self) -> Result:
@@ -128,6 +154,8 @@ def request_context(exchange: Exchange) -> dict[str, Any]:
     )  # fmt: skip
     if exchange.usage_key is not None:
         identity["apiKey"] = exchange.usage_key
+    if exchange.key_id is not None:
+        identity["apiKeyId"] = exchange.key_id
     shown = exchange.path if exchange.path.startswith("/") else f"/{exchange.path}"
     authorizer = {"authorizer": exchange.authorizer} if exchange.authorizer else {}
     return {

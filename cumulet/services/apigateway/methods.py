@@ -39,7 +39,7 @@ def put_method(ctx: Context, req: Result) -> Result:
     """Add a method to a resource. Authorization is NONE, AWS_IAM (the request must be signed) or CUSTOM (an authorizer).
 
     Raises: NotFoundException; ConflictException when it is there; BadRequestException; NotImplementedOnCumulet for
-    COGNITO_USER_POOLS and API keys. Source: API Gateway API reference, PutMethod (read 2026-11).
+    COGNITO_USER_POOLS. Source: API Gateway API reference, PutMethod (read 2026-11).
     """
     definition = definition_of(ctx, req["restApiId"])
     resource = resource_of(definition, req["resourceId"])

@@ -83,6 +83,10 @@ class Account(Record):
     role_arn: str | None = None
 
 
+def account_key(account: str, region: str) -> Key:
+    return (S, "account", account, region)
+
+
 def api_key(api_id: str) -> Key:
     return (S, "api", api_id)
 

@@ -236,18 +236,20 @@ class Importer:
         kind = operation.get("x-amazon-apigateway-auth", {}).get("type")
         if kind is not None:
             return {"authorizationType": str(kind).upper()}
+        found: Result = {}
         for requirement in operation.get("security") or []:
             for name in requirement:
                 scheme = schemes.get(name, {})
                 if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4":
-                    return {"authorizationType": "AWS_IAM"}
-                if "x-amazon-apigateway-authorizer" in scheme:
-                    return {"authorizationType": "CUSTOM", "authorizerId": self._authorizer(name, scheme)}
-                if name != "NONE":
-                    raise not_honoured(
-                        f"security {name} ({'an API key' if scheme.get('type') == 'apiKey' else 'a scheme'})"
-                    )
-        return {"authorizationType": "NONE"}
+                    found.setdefault("authorizationType", "AWS_IAM")
+                elif "x-amazon-apigateway-authorizer" in scheme:
+                    if "authorizationType" not in found:
+                        found.update(authorizationType="CUSTOM", authorizerId=self._authorizer(name, scheme))
+                elif scheme.get("type") == "apiKey" and str(scheme.get("name", "")).lower() == "x-api-key":
+                    found["apiKeyRequired"] = True
+                elif name != "NONE":
+                    raise not_honoured(f"security {name} (a scheme of type {scheme.get('type')})")
+        return {"authorizationType": "NONE", **found}
 
     def _authorizer(self, name: str, scheme: Result) -> str:
         """The id of a scheme's authorizer; a TOKEN authorizer's header is the scheme's where it names no source itself."""

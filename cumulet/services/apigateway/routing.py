@@ -47,6 +47,7 @@ class Deployed:
     binary: tuple[str, ...]
     templates: dict[str, Any] = field(default_factory=dict)  # parsed mapping templates by their source
     schemas: dict[str, Any] = field(default_factory=dict)  # compiled models by name
+    method_settings: dict[tuple[str, str], Result] = field(default_factory=dict)  # by path and method
 
 
 def deployed(ctx: Context, stage: Stage) -> Deployed:

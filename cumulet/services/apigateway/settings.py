@@ -46,8 +46,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise BadRequestException("No name was given.")
     if settings.get("policy"):
         raise not_honoured("policy (a resource policy)")
-    if settings.get("apiKeySource", "HEADER") != "HEADER":
-        raise not_honoured("apiKeySource AUTHORIZER")
+    source = settings.get("apiKeySource", "HEADER")
+    if source not in ("HEADER", "AUTHORIZER"):
+        raise BadRequestException(f"Invalid API key source specified: {source}. Valid options are [HEADER, AUTHORIZER]")
     for name in ("securityPolicy", "endpointAccessMode"):
         if settings.get(name) not in (None, "TLS_1_0", "TLS_1_2", "BASIC"):
             raise not_honoured(f"{name} {settings[name]}")

@@ -9,7 +9,7 @@ from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Wait
 from cumulet.services.apigateway.answers import refuse
-from cumulet.services.apigateway.exchange import Exchange
+from cumulet.services.apigateway.exchange import Exchange, Leg
 
 PRINCIPAL = "apigateway.amazonaws.com"
 CALLER = "arn:aws:iam::*:user/*"  # an integration's credentials: the caller's
@@ -21,8 +21,10 @@ def invoke(ctx: Context, exchange: Exchange, payload: bytes, after: After, kind:
     assert exchange.endpoint is not None
     arn = exchange.endpoint.functions[exchange.method_name]
     limit_s = exchange.integration.get("timeoutInMillis", 29000) / 1000
+    exchange.leg = leg = Leg(exchange.endpoint.uris[exchange.method_name], ctx.now, {}, payload)
 
     def done(c: Context, result: Any) -> Any:
+        leg.back(c.now, int(result.get("StatusCode", 200)), {}, result.get("Payload") or b"")
         if c.now - exchange.at > limit_s:
             return refuse(exchange, "INTEGRATION_TIMEOUT", "Endpoint request timed out")
         return after(c, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
-from cumulet.services.apigateway import patch
+from cumulet.services.apigateway import methodsettings, patch
 from cumulet.services.apigateway.model import api_at, stage_at, stage_key, stages_of
 from cumulet.services.apigateway.patch import Field
 from cumulet.services.apigateway.staging import check_stage, describe_stage, new_stage
@@ -15,30 +15,14 @@ _PATCHES = {
     "/description": Field(),
     "/variables/*": Field(),
     "/tracingEnabled": Field(convert=patch.flag, ops=("replace",)),
-    "/*/*/throttling/rateLimit": Field(convert=patch.number),
-    "/*/*/throttling/burstLimit": Field(convert=patch.whole),
-    "/*/*/logging/loglevel": Field(),
-    "/*/*/logging/dataTrace": Field(convert=patch.flag),
-    "/*/*/metrics/enabled": Field(convert=patch.flag),
-    "/*/*/caching/enabled": Field(convert=patch.flag),
-    "/*/*/caching/ttlInSeconds": Field(refused="method caching"),
-    "/*/*/caching/dataEncrypted": Field(refused="method caching"),
     "/cacheClusterEnabled": Field(convert=patch.flag, ops=("replace",)),
     "/cacheClusterSize": Field(refused="cacheClusterSize (caching)"),
     "/canarySettings": Field(ops=("remove",)),
     "/clientCertificateId": Field(refused="clientCertificateId"),
     "/documentationVersion": Field(refused="documentationVersion"),
-    "/accessLogSettings/destinationArn": Field(refused="accessLogSettings"),
-    "/accessLogSettings/format": Field(refused="accessLogSettings"),
+    "/accessLogSettings/destinationArn": Field(ops=("add", "replace")),
+    "/accessLogSettings/format": Field(ops=("add", "replace")),
     "/accessLogSettings": Field(ops=("remove",)),
-}
-_SETTINGS = {
-    ("throttling", "rateLimit"): "throttlingRateLimit",
-    ("throttling", "burstLimit"): "throttlingBurstLimit",
-    ("logging", "loglevel"): "loggingLevel",
-    ("logging", "dataTrace"): "dataTraceEnabled",
-    ("metrics", "enabled"): "metricsEnabled",
-    ("caching", "enabled"): "cachingEnabled",
 }
 
 
@@ -64,7 +48,7 @@ def get_stages(ctx: Context, req: Result) -> Result:
 
 
 def update_stage(ctx: Context, req: Result) -> Result:
-    """Patch a stage: its deployment, variables, throttling by method (`/{resource path}/{method}/throttling/...`).
+    """Patch a stage: its deployment, variables, access log, settings by method (`/{resource path}/{method}/throttling/...`).
 
     Raises: NotFoundException, BadRequestException, NotImplementedOnCumulet. Source: API reference, UpdateStage.
     """
@@ -74,7 +58,7 @@ def update_stage(ctx: Context, req: Result) -> Result:
     for operation in req.get("patchOperations", []):
         (settings if operation.get("path", "").count("/") == 4 else plain).append(operation)
     document = patch.apply({**stage.settings, "deploymentId": stage.deployment_id}, plain, _PATCHES)
-    _set_methods(document, settings)
+    document["methodSettings"] = methodsettings.changed(document.get("methodSettings", {}), settings)
     deployment_id = document.pop("deploymentId")
     check_stage(ctx, stage.api_id, deployment_id, document)
     document.pop("cacheClusterEnabled", None)
@@ -89,19 +73,3 @@ def delete_stage(ctx: Context, req: Result) -> Result:
     stage = stage_at(ctx, req["restApiId"], req["stageName"])
     ctx.tx.delete(stage_key(stage.api_id, stage.name))
     return {}
-
-
-def _set_methods(document: Result, operations: list[Result]) -> None:
-    """Method settings: the path is `/{resource path, escaped}/{method}/{group}/{name}`, the key `{resource path, escaped}/{method}`."""
-    settings: Result = {where: dict(value) for where, value in document.get("methodSettings", {}).items()}
-    for operation in operations:
-        resource, method, group, name = operation["path"].split("/")[1:]
-        patched = patch.apply({}, [operation], _PATCHES)
-        where = f"{resource}/{method}"
-        member = _SETTINGS[group, name]
-        one = settings.setdefault(where, {})
-        if operation.get("op") == "remove":
-            one.pop(member, None)
-        else:
-            one[member] = patched[patch.unescape(resource)][method][group][name]
-    document["methodSettings"] = {where: value for where, value in settings.items() if value}

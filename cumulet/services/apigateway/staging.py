@@ -8,13 +8,16 @@ from typing import Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
+from cumulet.services.apigateway import methodsettings
+from cumulet.services.apigateway.accesslogs import check_access_log
 from cumulet.services.apigateway.errors import BadRequestException, ConflictException, NotFoundException, not_honoured
-from cumulet.services.apigateway.model import Deployment, Stage, api_at, deployment_key, stage_key
+from cumulet.services.apigateway.model import Account, Deployment, Stage, account_key, api_at, deployment_key, stage_key
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]+")
 _VARIABLE = re.compile(r"[A-Za-z0-9\-._~:/?#&=,]*")
 _KEPT = ("description", "variables", "tracingEnabled")
+_NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 
 
 def new_stage(ctx: Context, api_id: str, name: str, deployment_id: str, settings: Mapping[str, Any]) -> Stage:
@@ -50,26 +53,24 @@ def check_stage(ctx: Context, api_id: str, deployment_id: str, settings: Mapping
             raise BadRequestException(
                 "Invalid stage variable value: values may have alphanumeric characters and -._~:/?#&=,"
             )
-    for where, method in (settings.get("methodSettings") or {}).items():
-        _check_method_setting(where, method)
-
-
-def _check_method_setting(where: str, setting: Mapping[str, Any]) -> None:
-    if setting.get("loggingLevel", "OFF") != "OFF" or setting.get("dataTraceEnabled"):
-        raise not_honoured(f"method setting loggingLevel or dataTraceEnabled of {where}")
-    if setting.get("metricsEnabled"):
-        raise not_honoured(f"method setting metricsEnabled of {where}")
-    if setting.get("cachingEnabled"):
-        raise not_honoured(f"method setting cachingEnabled of {where}")
+    methods = settings.get("methodSettings") or {}
+    methodsettings.check(methods)
+    access_log = settings.get("accessLogSettings") or {}
+    check_access_log(access_log)
+    if methodsettings.wants_logs(methods) or access_log.get("destinationArn"):
+        account = ctx.tx.get(account_key(ctx.account, ctx.region), Account)
+        if account is None or account.role_arn is None:
+            raise BadRequestException(_NO_ROLE)
 
 
 def describe_stage(stage: Stage) -> Result:
     """A stage in the API's shape."""
     result: Result = {
         "stageName": stage.name, "deploymentId": stage.deployment_id, "cacheClusterEnabled": False,
-        "cacheClusterStatus": "NOT_AVAILABLE", "methodSettings": {}, "tracingEnabled": False,
+        "cacheClusterStatus": "NOT_AVAILABLE", "tracingEnabled": False,
         "createdDate": stage.created_at, "lastUpdatedDate": stage.updated_at, **stage.settings,
     }  # fmt: skip
+    result["methodSettings"] = methodsettings.described(stage.settings.get("methodSettings") or {})
     if stage.tags:
         result["tags"] = stage.tags
     return result

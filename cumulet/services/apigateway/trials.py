@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from cumulet.aws.http import HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, Wait, then
 from cumulet.kernel.record import replace
+from cumulet.services.apigateway import executionlogs
 from cumulet.services.apigateway.door import answered
 from cumulet.services.apigateway.errors import BadRequestException
-from cumulet.services.apigateway.exchange import begin
+from cumulet.services.apigateway.exchange import Exchange, begin
 from cumulet.services.apigateway.model import (
     Definition,
     api_at,
@@ -47,10 +49,10 @@ def test_invoke_method(ctx: Context, req: Result) -> Any:
     outcome = answered(ctx, exchange)
     if isinstance(outcome, Wait):
         return outcome
-    return then(ctx, outcome, lambda c, response: _result(c, response, exchange.request_id, began))
+    return then(ctx, outcome, lambda c, response: _result(c, response, exchange, began))
 
 
-def _result(ctx: Context, response: HttpResponse, request_id: str, began: float) -> Result:
+def _result(ctx: Context, response: HttpResponse, exchange: Exchange, began: float) -> Result:
     multi: dict[str, list[str]] = {}
     for name, value in response.headers:
         multi.setdefault(name, []).append(value)
@@ -61,5 +63,12 @@ def _result(ctx: Context, response: HttpResponse, request_id: str, began: float)
         "headers": {name: values[-1] for name, values in multi.items()},
         "multiValueHeaders": multi,
         "latency": int((ctx.now - began) * 1000),
-        "log": f"Execution log for request {request_id}\nMethod completed with status: {response.status}\n",
+        "log": _log(ctx, exchange, response),
     }
+
+
+def _log(ctx: Context, exchange: Exchange, response: HttpResponse) -> str:
+    """The execution log as the console shows it: data traced, every line with the time."""
+    at = time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(ctx.now))
+    lines = [f"{at} : {line}" for line in executionlogs.lines_of(exchange, response)]
+    return "\n".join([f"Execution log for request {exchange.request_id}", *lines, ""])

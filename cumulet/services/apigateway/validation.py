@@ -1,6 +1,6 @@
-"""What is checked of a request before its integration is called: the method's validator, and its throttle.
+"""What is checked of a request before its integration is called: the method's validator.
 
-Source: developer guide, "Request validation for REST APIs", "Throttle requests to your REST APIs" (read 2026-11).
+Source: developer guide, "Request validation for REST APIs" (read 2026-11).
 """
 
 from __future__ import annotations
@@ -8,10 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cumulet.kernel.context import Context
 from cumulet.services.apigateway.exchange import Exchange
-
-BURST, RATE_PER_S = 5000, 10000.0  # an account's usual limits, where a stage sets only one of the two
 
 
 def missing_parameters(exchange: Exchange) -> list[str]:
@@ -75,35 +72,3 @@ def _schema(exchange: Exchange, name: str) -> Any:
         registry: Any = Registry(retrieve=retrieve)  # type: ignore[call-arg]  # attrs' own __init__
         compiled[name] = Draft4Validator(json.loads(models[name].get("schema") or "{}"), registry=registry)
     return compiled[name]
-
-
-def throttled(ctx: Context, exchange: Exchange) -> bool:
-    """Take one token of the method's bucket; True when it is empty. Buckets are this process's and start full.
-
-    A request that waited and is run again has its token already.
-    """
-    waiting: set[str] = ctx.pipeline.volatile.setdefault("apigateway.waiting", set())
-    if ctx.request_id in waiting:
-        waiting.discard(ctx.request_id)
-        return False
-    settings = exchange.deployed.stage.settings.get("methodSettings")
-    if not settings or exchange.endpoint is None:
-        return False
-    path, method = exchange.endpoint.path.replace("/", "~1"), exchange.method_name
-    where = next((key for key in (f"{path}/{method}", f"*/{method}", "*/*") if key in settings), None)
-    if where is None:
-        return False
-    limits = settings[where]
-    if "throttlingRateLimit" not in limits and "throttlingBurstLimit" not in limits:
-        return False
-    rate, burst = limits.get("throttlingRateLimit", RATE_PER_S), limits.get("throttlingBurstLimit", BURST)
-    stage = exchange.deployed.stage
-    buckets: dict[tuple[str, str, str, str], tuple[float, float]] = ctx.pipeline.volatile.setdefault(
-        "apigateway.buckets", {}
-    )
-    key = (stage.api_id, stage.name, path, method)
-    tokens, at = buckets.get(key, (float(burst), ctx.now))
-    tokens = min(float(burst), tokens + (ctx.now - at) * rate)
-    empty = bool(tokens < 1)
-    buckets[key] = (tokens if empty else tokens - 1, ctx.now)
-    return empty

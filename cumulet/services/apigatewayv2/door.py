@@ -6,16 +6,17 @@ from typing import Any
 from urllib.parse import unquote
 
 from cumulet.aws.http import DoorRequest, HttpResponse
+from cumulet.aws.throttle import ACCOUNT_BURST, ACCOUNT_RATE_PER_S, Buckets, take, take_of_account
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Wait, then
-from cumulet.services.apigatewayv2 import accesslogs, authorizing, backends, cors
+from cumulet.services.apigatewayv2 import accesslogs, authorizing, backends, cors, metrics
 from cumulet.services.apigatewayv2.events import Exchange, failure
 from cumulet.services.apigatewayv2.model import Api, Stage, api_key, stage_key
 from cumulet.services.apigatewayv2.routing import Deployed, Target, deployed, find
+from cumulet.services.apigatewayv2.settings import route_settings
 
 BODY_MAX_BYTES = 10 * 1024 * 1024
 DEFAULT = "$default"
-BURST, RATE_PER_S = 5000, 10000.0  # an account's usual limits, where a stage sets only one of the two
 
 
 def execute(ctx: Context, request: DoorRequest) -> Any:
@@ -66,6 +67,7 @@ def _logged(ctx: Context, request: DoorRequest, api: Deployed, path: str) -> Any
 
     def written(c: Context, response: HttpResponse) -> HttpResponse:
         accesslogs.write(c, exchange, response)
+        metrics.count(c, exchange, response)
         return response
 
     return then(ctx, outcome, written)
@@ -88,7 +90,7 @@ def _routed(ctx: Context, exchange: Exchange) -> Any:
 
 
 def _throttled(ctx: Context, api: Deployed, target: Target) -> bool:
-    """Take one token of the route's bucket; True when it is empty. Buckets are this process's and start full.
+    """Take one token of the route's bucket and one of the account's; True when one is empty. Buckets are this process's and start full.
 
     A request that waited and is run again has its token already.
     """
@@ -96,22 +98,17 @@ def _throttled(ctx: Context, api: Deployed, target: Target) -> bool:
     if ctx.request_id in waiting:
         waiting.discard(ctx.request_id)
         return False
-    settings = api.stage.settings
-    limits = {
-        **(settings.get("DefaultRouteSettings") or {}),
-        **(settings.get("RouteSettings") or {}).get(target.key, {}),
-    }
-    if "ThrottlingRateLimit" not in limits and "ThrottlingBurstLimit" not in limits:
-        return False
-    rate, burst = limits.get("ThrottlingRateLimit", RATE_PER_S), float(limits.get("ThrottlingBurstLimit", BURST))
-    buckets: dict[tuple[str, str, str], tuple[float, float]] = ctx.pipeline.volatile.setdefault(
-        "apigatewayv2.buckets", {}
-    )
-    key = (api.stage.api_id, api.stage.name, target.key)
-    tokens, at = buckets.get(key, (burst, ctx.now))
-    tokens = min(burst, tokens + (ctx.now - at) * rate)
-    buckets[key] = (tokens if tokens < 1 else tokens - 1, ctx.now)
-    return bool(tokens < 1)
+    limits = route_settings(api.stage, target.key)
+    stage = api.stage
+    if "ThrottlingRateLimit" in limits or "ThrottlingBurstLimit" in limits:
+        rate, burst = (
+            limits.get("ThrottlingRateLimit", ACCOUNT_RATE_PER_S),
+            limits.get("ThrottlingBurstLimit", ACCOUNT_BURST),
+        )
+        buckets: Buckets = ctx.pipeline.volatile.setdefault("apigatewayv2.buckets", {})
+        if not take(buckets, (stage.api_id, stage.name, target.key), rate, burst, ctx.now):
+            return True
+    return not take_of_account(ctx.pipeline.volatile, stage.account, stage.region, ctx.now)
 
 
 def _signed(exchange: Exchange) -> bool:

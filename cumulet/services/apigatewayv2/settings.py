@@ -125,6 +125,12 @@ def _check_access_log(log: Mapping[str, Any]) -> None:
         raise BadRequestException("Format is required when DestinationArn is specified in AccessLogSettings")
 
 
+def route_settings(stage: Stage, key: str) -> Result:
+    """What holds for a route: its own settings before the stage's default ones."""
+    settings = stage.settings
+    return {**(settings.get("DefaultRouteSettings") or {}), **(settings.get("RouteSettings") or {}).get(key, {})}
+
+
 def check_stage(ctx: Context, stage: Stage) -> None:
     """Raises: BadRequestException, NotFoundException, NotImplementedOnCumulet."""
     if not _STAGE.fullmatch(stage.name):
@@ -133,14 +139,9 @@ def check_stage(ctx: Context, stage: Stage) -> None:
     if settings.get("ClientCertificateId"):
         raise not_honoured("stage ClientCertificateId")
     _check_access_log(settings.get("AccessLogSettings") or {})
-    for where, route in {
-        "$default": settings.get("DefaultRouteSettings") or {},
-        **settings.get("RouteSettings", {}),
-    }.items():
+    for route in (settings.get("DefaultRouteSettings") or {}, *settings.get("RouteSettings", {}).values()):
         if route.get("DataTraceEnabled") or route.get("LoggingLevel", "OFF") != "OFF":
             raise BadRequestException("Execution logs are not supported on protocolType HTTP")
-        if route.get("DetailedMetricsEnabled"):
-            raise not_honoured(f"DetailedMetricsEnabled of {where}")
     deployment_id = stage.deployment_id
     if deployment_id and ctx.tx.get(deployment_key(stage.api_id, deployment_id), Deployment) is None:
         raise NotFoundException("Invalid Deployment identifier specified", members={"ResourceType": "Deployment"})

@@ -182,7 +182,12 @@ def _dynamic(ctx: Context, service: str, rest: str) -> str:
     try:
         if service in ("ssm", "ssm-secure"):
             request = {"Name": rest, "WithDecryption": service == "ssm-secure"}
-            return str(ctx.call("ssm", "GetParameter", request)["Parameter"]["Value"])
+            parameter = ctx.call("ssm", "GetParameter", request)["Parameter"]
+            if service == "ssm" and parameter["Type"] == "SecureString":
+                raise ValidationError(
+                    f"SSM Secure reference is needed for the SecureString {rest}: {{{{resolve:ssm-secure:{rest}}}}}"
+                )
+            return str(parameter["Value"])
         return _secret(ctx, rest)
     except AwsError as error:
         raise ValidationError(f"Could not resolve {{{{resolve:{service}:{rest}}}}}: {error.message}") from error

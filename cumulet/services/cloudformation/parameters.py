@@ -110,13 +110,16 @@ def secrets_of(data: Json, values: dict[str, str]) -> list[str]:
 
 def _stored(ctx: Context, name: str) -> str:
     try:
-        return str(ctx.call("ssm", "GetParameter", {"Name": name})["Parameter"]["Value"])
+        found = ctx.call("ssm", "GetParameter", {"Name": name})["Parameter"]
     except NotImplementedOnCumulet:
         raise
     except AwsError as error:
         raise ValidationError(
             f"Unable to fetch parameters [{name}] from parameter store for this account.", hint=error.message
         ) from error
+    if found["Type"] == "SecureString":
+        raise ValidationError(f"Parameters [{name}] referenced by template have types not supported by CloudFormation.")
+    return str(found["Value"])
 
 
 def _check(name: str, body: Json, value: str) -> None:

@@ -23,6 +23,7 @@ from cumulet.services.dynamodb import (
 )
 from cumulet.services.dynamodb.authz import AUTHZ
 from cumulet.services.dynamodb.cfn import RESOURCES
+from cumulet.services.dynamodb.subjects import SUBJECTS
 
 SERVICE = Service(
     "dynamodb",
@@ -47,5 +48,9 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
+<<<<<<< HEAD
     authz=AUTHZ,
+=======
+    subjects=SUBJECTS,
+>>>>>>> main
 )

@@ -183,7 +183,7 @@ def _expire(call: Call, name: str, p: Properties) -> None:
     now = call("DescribeTimeToLive", TableName=name)["TimeToLiveDescription"].get("AttributeName")
     spec = p.get("TimeToLiveSpecification", {})
     wanted = spec["AttributeName"] if _flag(spec.get("Enabled", False)) else None
-    if now is not None and now != wanted:
+    if now is not None and wanted is None:
         call("UpdateTimeToLive", TableName=name, TimeToLiveSpecification={"Enabled": False, "AttributeName": now})
     if wanted is not None and now != wanted:
         call("UpdateTimeToLive", TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": wanted})

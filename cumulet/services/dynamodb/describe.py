@@ -55,16 +55,16 @@ def _key_schema(pk: str, sk: str | None) -> list[Json]:
     return out
 
 
-def _throughput(read: int, write: int, table: Table | None = None, now: float = 0.0) -> Json:
+def _throughput(owner: Table | Index, now: float) -> Json:
     out: Json = {
-        "NumberOfDecreasesToday": decreases_today(table, now) if table else 0,
-        "ReadCapacityUnits": read,
-        "WriteCapacityUnits": write,
+        "NumberOfDecreasesToday": decreases_today(owner, now),
+        "ReadCapacityUnits": owner.read_units,
+        "WriteCapacityUnits": owner.write_units,
     }
-    if table is not None and table.increased_at:
-        out["LastIncreaseDateTime"] = table.increased_at
-    if table is not None and table.decreased_at:
-        out["LastDecreaseDateTime"] = table.decreased_at
+    if owner.increased_at:
+        out["LastIncreaseDateTime"] = owner.increased_at
+    if owner.decreased_at:
+        out["LastDecreaseDateTime"] = owner.decreased_at
     return out
 
 
@@ -94,7 +94,7 @@ def describe_index(ctx: Context, table: Table, index: Index) -> Json:
     }
     if not index.local:
         out["IndexStatus"] = index.status
-        out["ProvisionedThroughput"] = _throughput(index.read_units, index.write_units)
+        out["ProvisionedThroughput"] = _throughput(index, ctx.now)
         out.update(_on_demand(index))
         if index.backfilling:
             out["Backfilling"] = True
@@ -112,7 +112,7 @@ def describe(ctx: Context, table: Table) -> Json:
         "KeySchema": _key_schema(table.pk, table.sk),
         "TableStatus": table.status,
         "CreationDateTime": table.created_at,
-        "ProvisionedThroughput": _throughput(table.read_units, table.write_units, table, ctx.now),
+        "ProvisionedThroughput": _throughput(table, ctx.now),
         "TableSizeBytes": size,
         "ItemCount": rows,
         "TableArn": table.arn,

@@ -23,6 +23,7 @@ from cumulet.kernel.record import Record, replace
 from cumulet.services.dynamodb.layout import item_raw
 from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.past import Moment, release, rows_at
+from cumulet.services.dynamodb.quotas import end_job
 
 _PRINCIPAL = ""  # what the caller may do in the bucket was asked when he asked for this
 
@@ -88,6 +89,7 @@ def export_step(ctx: Context, key: Key) -> Wait | None:
         moved = replace(moved, ended_at=ctx.now, cursor=b"")
         ctx.tx.delete_all(_files(export))
         release(ctx, export.table, "export", export.id)
+        end_job(ctx, "export", export.table.account, export.table.region)
     ctx.tx.put(moved.key, moved)
     return None
 

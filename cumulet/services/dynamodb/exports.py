@@ -19,6 +19,7 @@ from cumulet.services.dynamodb.errors import (
 from cumulet.services.dynamodb.exporting import Export, export_key
 from cumulet.services.dynamodb.layout import find_layout
 from cumulet.services.dynamodb.past import hold
+from cumulet.services.dynamodb.quotas import begin_job
 from cumulet.services.dynamodb.snapshots import moment_at
 
 Json = dict[str, Any]
@@ -53,7 +54,8 @@ def export_table_to_point_in_time(ctx: Context, req: Json) -> Json:
     manifests. A timer writes one file of some thousand items after the other.
 
     Idempotent by ClientToken for 8 hours. Raises: TableNotFoundException, PointInTimeRecoveryUnavailableException,
-    InvalidExportTimeException, ExportConflictException (another request with that token), NotImplementedOnCumulet.
+    InvalidExportTimeException, ExportConflictException (another request with that token), LimitExceededException (300 at a time),
+    NotImplementedOnCumulet.
     Source: DynamoDB API_ExportTableToPointInTime (read 2026-11).
     """
     _refuse(req)
@@ -89,6 +91,7 @@ def export_table_to_point_in_time(ctx: Context, req: Json) -> Json:
         sse=req.get("S3SseAlgorithm", ""),
         token=token or ctx.ids.uuid(),
     )
+    begin_job(ctx, "export", table.account, table.region)
     ctx.tx.put(export.key, export)
     hold(ctx, table, "export", export.id, moment)
     ctx.tx.wake(ctx.now, "dynamodb.export", (table.account, table.region, export.id))

@@ -22,6 +22,7 @@ from cumulet.kernel.record import Record, replace
 from cumulet.services.dynamodb.errors import SerializationException, ValidationException
 from cumulet.services.dynamodb.layout import Layout
 from cumulet.services.dynamodb.model import Item, Table, table_key
+from cumulet.services.dynamodb.quotas import end_job, keep
 from cumulet.services.dynamodb.rows import put_item_row
 from cumulet.services.dynamodb.values import MAX_ITEM_BYTES, measured
 
@@ -30,6 +31,7 @@ _PLACE = "dynamodb.import"
 _LINES_A_STEP = 1000
 _BYTES_A_STEP = 4 * 1024 * 1024
 _CHUNK = 1024 * 1024
+MAX_OBJECTS = 50_000
 _MAX_LINE_BYTES = 1024 * 1024
 
 
@@ -50,6 +52,7 @@ class Import(Record):
     length: int = -1  # of the object that is read; -1: none is
     lines: int = 0
     header: tuple[str, ...] = ()
+    objects: int = 0
     size: int = 0
     processed: int = 0
     imported: int = 0
@@ -142,7 +145,8 @@ def import_step(ctx: Context, key: Key) -> Wait | None:
         ctx.pipeline.volatile.get(_PLACE, {}).pop(job.id, None)
         moved = replace(moved, ended_at=ctx.now)
         done = moved.status == "COMPLETED"
-        ctx.tx.put(table.key, replace(table, importing="", status="ACTIVE" if done else "DELETING"))
+        keep(ctx, table, replace(table, importing="", status="ACTIVE" if done else "DELETING"))
+        end_job(ctx, "import", table.account, table.region)
         if not done:
             ctx.tx.wake(ctx.now, "dynamodb.table", (*job.table, table.number))
     ctx.tx.put(moved.key, moved)
@@ -150,15 +154,19 @@ def import_step(ctx: Context, key: Key) -> Wait | None:
 
 
 def _object(ctx: Context, job: Import) -> Import:
-    """Turn to the next object; COMPLETED when there is none."""
+    """Turn to the next object; COMPLETED when there is none. Raises: AwsError, ValidationException."""
     request = {**_bucket(job), "Prefix": job.asked["S3BucketSource"].get("S3KeyPrefix", ""), "MaxKeys": 1}
     if job.object:
         request["StartAfter"] = job.object
     found = ctx.call("s3", "ListObjectsV2", request, principal=_PRINCIPAL).get("Contents", [])
     if not found:
         return replace(job, status="COMPLETED")
+    if job.objects == MAX_OBJECTS:
+        raise ValidationException(f"The import has more than {MAX_OBJECTS} objects")
     header = tuple(job.asked.get("InputFormatOptions", {}).get("Csv", {}).get("HeaderList", ()))
-    return replace(job, object=found[0]["Key"], length=found[0]["Size"], lines=0, header=header)
+    return replace(
+        job, object=found[0]["Key"], length=found[0]["Size"], lines=0, header=header, objects=job.objects + 1
+    )
 
 
 def _opened(ctx: Context, job: Import) -> _Lines:

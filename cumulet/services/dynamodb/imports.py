@@ -11,6 +11,7 @@ from cumulet.kernel.record import Record, replace
 from cumulet.services.dynamodb.errors import ImportConflictException, ImportNotFoundException, ValidationException
 from cumulet.services.dynamodb.importing import Import, import_key
 from cumulet.services.dynamodb.model import Table, table_key
+from cumulet.services.dynamodb.quotas import begin_job
 from cumulet.services.dynamodb.tables import create_table
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ def import_table(ctx: Context, req: Json) -> Json:
     a timer has taken all lines; lines that are no items are counted as errors and left out.
 
     Idempotent by ClientToken for 8 hours. Raises: ResourceInUseException, ValidationException, ImportConflictException,
-    NotImplementedOnCumulet (ION, ZSTD).
+    LimitExceededException (50 at a time), NotImplementedOnCumulet (ION, ZSTD).
     Source: DynamoDB API_ImportTable; developer guide, "DynamoDB data import from Amazon S3" (read 2026-11).
     """
     for member, value in (("InputFormat", "ION"), ("InputCompressionType", "ZSTD")):
@@ -51,6 +52,7 @@ def import_table(ctx: Context, req: Json) -> Json:
         job = ctx.tx.get(import_key(ctx.account, ctx.region, known.id), Import)
         assert job is not None, "a token of an import that is not there"
         return {"ImportTableDescription": _described(job)}
+    begin_job(ctx, "import", ctx.account, ctx.region)
     create_table(ctx, req["TableCreationParameters"])
     place = (ctx.account, ctx.region, req["TableCreationParameters"]["TableName"])
     table = ctx.tx.get(table_key(*place), Table)

@@ -65,6 +65,16 @@ def check_range_size(part: bytes) -> None:
         raise invalid("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 
 
+def check_index_size(index: str, name: str, part: bytes, hashed: bool) -> None:
+    """Raises: ValidationException for a key of an index over 2048 or 1024 bytes."""
+    most = _MAX_HASH_KEY_BYTES if hashed else _MAX_RANGE_KEY_BYTES
+    if len(part) - 2 > most and len(part) - 2 - part.count(b"\x00\xff") > most:
+        size = len(part) - 2 - part.count(b"\x00\xff")
+        raise invalid(
+            f"Size limit exceeded for Index Key {name} Actual Size: {size} bytes Max Size: {most} bytes IndexName: {index}"
+        )
+
+
 def successor(prefix: bytes) -> bytes:
     """The first key behind every key that begins with these bytes."""
     cut = prefix.rstrip(b"\xff")

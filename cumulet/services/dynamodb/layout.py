@@ -94,11 +94,7 @@ class IndexLayout:
                     f"The AttributeValue for a key attribute cannot contain an empty {_WORDS[kind]} value. "
                     f"IndexName: {self.index.name}, IndexKey: {name}"
                 )
-            part = keys.key_part(kind, value[kind])
-            if name == self.index.pk:
-                keys.check_hash_size(part)
-            else:
-                keys.check_range_size(part)
+            keys.check_index_size(self.index.name, str(name), keys.key_part(kind, value[kind]), name == self.index.pk)
 
     def row(self, item: Item, size: int, row: bytes | None = None) -> bytes:
         """An index row's bytes; `row` is the item's own where it is at hand."""
@@ -247,8 +243,13 @@ def find_layout(ctx: Context, name: str) -> Layout | None:
 
 
 def open_table(ctx: Context, name: str) -> Layout:
-    """The layout of a table that can be read and written. Raises: ResourceNotFoundException."""
+    """The layout of a table of this region that can be read and written.
+
+    Raises: ResourceNotFoundException, ValidationException.
+    """
     layout = find_layout(ctx, name)
     if layout is None or layout.table.status not in ("ACTIVE", "UPDATING"):
         raise no_table()
+    if layout.table.region != ctx.region:
+        raise _bad_arn(name)
     return layout

@@ -15,7 +15,7 @@ from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_
 from cumulet.services.dynamodb.metering import count_expired
 from cumulet.services.dynamodb.model import Index, Table, table_key
 from cumulet.services.dynamodb.past import holders
-from cumulet.services.dynamodb.quotas import count_table
+from cumulet.services.dynamodb.quotas import keep
 from cumulet.services.dynamodb.rows import delete_item_row, expiry_of, write_expiry
 
 _ROWS_A_STEP = 500
@@ -52,8 +52,7 @@ def table_step(ctx: Context, key: Key) -> None:
         if left:
             for number in (table.number, *(index.number for index in table.indexes)):
                 ctx.tx.delete(count_key(number))
-            ctx.tx.delete(table.key)
-            count_table(ctx, table.account, table.region, -1)
+            keep(ctx, table, None)
         else:
             ctx.tx.wake(ctx.now, "dynamodb.table", key)
         return
@@ -66,7 +65,7 @@ def table_step(ctx: Context, key: Key) -> None:
     busy = any(index.status != "ACTIVE" for index in moved.indexes)
     moved = replace(moved, status="ACTIVE")
     if moved != table:
-        ctx.tx.put(moved.key, moved)
+        keep(ctx, table, moved)
     if busy:
         ctx.tx.wake(ctx.now, "dynamodb.table", key)
 

@@ -7,6 +7,7 @@
 `dynamodb/size/{number}/{pk}`                         bytes of an item collection (tables with local indexes)
 `dynamodb/stream/...`, `shard`, `record`, `sequence`   streams: see `streammodel`
 `dynamodb/past/...`, `version`, `holder`              what tables were: see `past`
+`dynamodb/count of account/...`                       what quotas limit: see `quotas`
 
 Numbers come from a counter and are never used twice, so what remains of a deleted table or index is never seen again.
 """
@@ -43,6 +44,10 @@ class Index(Record):
     write_units: int = 0
     max_read_units: int = 0
     max_write_units: int = 0
+    increased_at: float = 0.0
+    decreased_at: float = 0.0
+    decreases: int = 0  # as a table's
+    decreases_left: int = 0
 
     @property
     def rows(self) -> Key:
@@ -90,6 +95,7 @@ class Table(Record):
     increased_at: float = 0.0
     decreased_at: float = 0.0
     decreases: int = 0  # on the day of `decreased_at`
+    decreases_left: int = 0  # as of `decreased_at`
     on_demand_at: tuple[float, ...] = ()  # the latest switches to on-demand mode
     indexes: tuple[Index, ...] = ()
     deletion_protection: bool = False

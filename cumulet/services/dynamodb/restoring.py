@@ -18,7 +18,7 @@ from cumulet.services.dynamodb.errors import TableAlreadyExistsException, Valida
 from cumulet.services.dynamodb.layout import Layout, item_of, item_size
 from cumulet.services.dynamodb.model import COUNTER, Index, Restored, Table, table_key
 from cumulet.services.dynamodb.past import Moment, hold, release, rows_at, sweep
-from cumulet.services.dynamodb.quotas import count_table
+from cumulet.services.dynamodb.quotas import begin_job, end_job, keep
 from cumulet.services.dynamodb.rows import put_item_row
 from cumulet.services.dynamodb.schema import check_name, on_demand, throughput
 
@@ -40,7 +40,9 @@ def _job_key(number: int) -> Key:
 
 
 def begin_restore(ctx: Context, req: Json, source: Table, moment: Moment, at: float, backup: str) -> Table:
-    """The new table, whose items come by a timer. Raises: TableAlreadyExistsException, ValidationException."""
+    """The new table, whose items come by a timer. Raises: TableAlreadyExistsException, LimitExceededException,
+    ValidationException.
+    """
     name = req["TargetTableName"]
     check_name(name)
     if ctx.tx.get(table_key(ctx.account, ctx.region, name), Table) is not None:
@@ -78,8 +80,8 @@ def begin_restore(ctx: Context, req: Json, source: Table, moment: Moment, at: fl
             table=source.arn, backup=f"{source.arn}/backup/{backup}" if backup else "", at=at, going_on=True
         ),
     )
-    count_table(ctx, ctx.account, ctx.region)
-    ctx.tx.put(target.key, target)
+    begin_job(ctx, "restore", ctx.account, ctx.region)
+    keep(ctx, None, target)
     hold(ctx, source, "restore", target.number, moment, backup)
     job = Restore(source=source, moment=moment, target=(target.account, target.region, name), number=target.number)
     ctx.tx.put(_job_key(target.number), job)
@@ -128,6 +130,7 @@ def restore_step(ctx: Context, key: Key) -> Wait | None:
     if target is None or target.number != number:
         ctx.tx.delete(_job_key(number))
         release(ctx, job.source, "restore", number)
+        end_job(ctx, "restore", *job.target[:2])
         return None
     rows, cursor = rows_at(ctx, job.source.number, job.moment, job.cursor)
     layout = Layout(target)
@@ -144,7 +147,8 @@ def restore_step(ctx: Context, key: Key) -> Wait | None:
     ctx.tx.delete(_job_key(number))
     assert target.restored is not None
     done = replace(target, status="ACTIVE", restored=replace(target.restored, going_on=False))
-    ctx.tx.put(done.key, done)
+    keep(ctx, target, done)
+    end_job(ctx, "restore", target.account, target.region)
     release(ctx, job.source, "restore", number)
     return None
 

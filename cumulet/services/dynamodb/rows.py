@@ -8,11 +8,12 @@ from decimal import Decimal
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import pack, pack_part
 from cumulet.services.dynamodb.capacity import Tally, write_units
-from cumulet.services.dynamodb.errors import ItemCollectionSizeLimitExceededException
+from cumulet.services.dynamodb.errors import ItemCollectionSizeLimitExceededException, ValidationException
 from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, item_size, stored
 from cumulet.services.dynamodb.model import Item
 from cumulet.services.dynamodb.past import remember
 from cumulet.services.dynamodb.streams import record_change, record_removal
+from cumulet.services.dynamodb.values import MAX_ITEM_BYTES
 
 COLLECTION_LIMIT = 10 * 1024**3
 _TTL_OLDEST_S = 5 * 365 * 86400
@@ -24,15 +25,14 @@ def put_item_row(
 ) -> None:
     """Write an item. `old` is the row it replaces; `needs_old` says when it must be read.
 
-    Raises: ItemCollectionSizeLimitExceededException.
+    Raises: ItemCollectionSizeLimitExceededException; ValidationException when it has over 400 KB with its rows in local indexes.
     """
     row = stored(size, item)
-    if layout.indexes:
-        _write_indexes(ctx, layout, key, item, size, row, old, tally)
+    grown = _write_indexes(ctx, layout, key, item, size, row, old, tally) if layout.indexes else 0
     if layout.table.ttl_attribute:
         write_expiry(ctx, layout, key, item)
     if layout.tracked:
-        _grow(ctx, layout, item, size - (item_size(old) if old else 0))
+        _grow(ctx, layout, item, grown + size - (item_size(old) if old else 0))
     if tally is not None:
         tally.table += write_units(max(size, item_size(old) if old else 0))
     if layout.stream is not None:
@@ -50,10 +50,9 @@ def delete_item_row(
         tally.table += write_units(item_size(old) if old else 0)
     if old is None:
         return
-    if layout.indexes:
-        _write_indexes(ctx, layout, key, None, 0, None, old, tally)
+    grown = _write_indexes(ctx, layout, key, None, 0, None, old, tally) if layout.indexes else 0
     if layout.tracked:
-        _grow(ctx, layout, item_of(old), -item_size(old))
+        _grow(ctx, layout, item_of(old), grown - item_size(old))
     if layout.stream is not None:
         record_removal(ctx, layout, layout.stream, key, old, expired)
     if layout.table.past:
@@ -70,28 +69,37 @@ def _write_indexes(
     row: bytes | None,
     old: bytes | None,
     tally: Tally | None,
-) -> None:
+) -> int:
+    """By how many bytes the rows of local indexes grew, which count with their items."""
     suffix = key[len(layout.prefix) + 2 :]
     was = item_of(old) if old is not None else None
+    grown, whole = 0, size
     for index in layout.indexes:
         before = index.row_key(was, suffix) if was is not None else None
         after = index.row_key(item, suffix) if item is not None else None
         new_row = index.row(item, size, row) if item is not None and after is not None else None
-        if before is not None and before != after:
-            ctx.tx.delete(before)
-            if tally is not None and was is not None and old is not None:
-                _count(tally, index, item_size(index.row(was, item_size(old), old)))
+        old_row: bytes | None = None
+        if before is not None and was is not None and old is not None:
+            if before == after or tally is not None or index.index.local:
+                old_row = index.row(was, item_size(old), old)
+            if before != after:
+                ctx.tx.delete(before)
+                if tally is not None and old_row is not None:
+                    _count(tally, index, item_size(old_row))
+        if index.index.local:
+            grown += (item_size(new_row) if new_row else 0) - (item_size(old_row) if old_row else 0)
+            whole += item_size(new_row) if new_row else 0
         if after is None or new_row is None:
             continue
-        old_row = (
-            index.row(was, item_size(old), old) if before == after and was is not None and old is not None else None
-        )
-        if old_row != new_row:
+        if before != after or old_row != new_row:
             if tally is not None:
-                _count(tally, index, max(item_size(new_row), item_size(old_row) if old_row else 0))
+                _count(tally, index, max(item_size(new_row), item_size(old_row) if old_row and before == after else 0))
             ctx.tx.put(after, new_row)
         elif index.index.backfilling:
             ctx.tx.put(after, new_row)
+    if whole > MAX_ITEM_BYTES:
+        raise ValidationException("Item size has exceeded the maximum allowed size")
+    return grown
 
 
 def _count(tally: Tally, index: IndexLayout, size: int) -> None:

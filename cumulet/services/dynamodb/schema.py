@@ -12,6 +12,7 @@ from cumulet.services.dynamodb.quotas import MAX_UNITS
 
 Json = dict[str, Any]
 _MAX_GLOBAL, _MAX_LOCAL, _MAX_PROJECTED = 20, 5, 100
+_MAX_NAME_BYTES = 255
 
 
 def refuse_settings(req: Json) -> None:
@@ -28,14 +29,24 @@ def refuse_settings(req: Json) -> None:
 
 
 def attribute_types(definitions: Sequence[Json]) -> dict[str, str]:
-    """Raises: ValidationException for an attribute that is defined twice."""
+    """Raises: ValidationException for an attribute that is defined twice, or whose name is too long."""
     out: dict[str, str] = {}
-    for definition in definitions:
+    for number, definition in enumerate(definitions, 1):
         name = definition["AttributeName"]
+        _check_attribute_name(name, f"attributeDefinitions.{number}.member.attributeName")
         if name in out:
             raise invalid(f"Duplicate AttributeName in AttributeDefinitions: {name}")
         out[name] = definition["AttributeType"]
     return out
+
+
+def _check_attribute_name(name: str, where: str) -> None:
+    """Names of key attributes and of included ones have 255 bytes; the model counts letters. Raises: ValidationException."""
+    if len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
+        raise ValidationException(
+            f"1 validation error detected: Value '{name}' at '{where}' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_MAX_NAME_BYTES}"
+        )
 
 
 def key_names(schema: Sequence[Json]) -> tuple[str, str | None]:
@@ -180,6 +191,8 @@ def _projection(given: Json) -> tuple[str, tuple[str, ...]]:
         raise invalid(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
     if kind == "INCLUDE" and names is None:
         raise invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    for number, name in enumerate(names or (), 1):
+        _check_attribute_name(name, f"projection.nonKeyAttributes.{number}.member")
     return kind, tuple(names or ())
 
 

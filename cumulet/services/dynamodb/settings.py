@@ -17,6 +17,8 @@ from cumulet.services.dynamodb.quotas import ACCOUNT_UNITS, MAX_UNITS
 from cumulet.services.dynamodb.schema import tags_of
 
 Json = dict[str, Any]
+_TTL_CHANGES_S = 3600.0
+_TTL_CHANGED = "Time to live has been modified multiple times within a fixed interval"
 
 
 # tags
@@ -74,7 +76,7 @@ def list_tags_of_resource(ctx: Context, req: Json) -> Json:
 
 
 def describe_limits(ctx: Context, req: Json) -> Json:
-    """The default quotas: a table's holds for each table and index, the account's for nothing here.
+    """The default quotas: of a table or an index, and of all that an account has in a region.
 
     Source: DynamoDB API_DescribeLimits; developer guide, "Quotas" (read 2026-11).
     """
@@ -95,7 +97,7 @@ def describe_endpoints(ctx: Context, req: Json) -> Json:
 
 def update_time_to_live(ctx: Context, req: Json) -> Json:
     """Name the attribute that holds items' expiry in epoch seconds, or switch expiry off. Items that are there are entered
-    by a timer, some at a time; expired ones go within seconds.
+    by a timer, some at a time; expired ones go within seconds. It is changed once an hour.
 
     Raises: ValidationException, ResourceNotFoundException, ResourceInUseException.
     Source: DynamoDB API_UpdateTimeToLive (read 2026-11).
@@ -108,6 +110,7 @@ def update_time_to_live(ctx: Context, req: Json) -> Json:
         raise ResourceInUseException(f"Attempt to change a resource which is still in use: {table.name}")
     spec = req["TimeToLiveSpecification"]
     name = spec["AttributeName"]
+    lately = table.ttl_changed_at and ctx.now < table.ttl_changed_at + _TTL_CHANGES_S
     if spec["Enabled"]:
         if table.ttl_attribute:
             raise ValidationException(
@@ -115,11 +118,15 @@ def update_time_to_live(ctx: Context, req: Json) -> Json:
                 if table.ttl_attribute == name
                 else f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl_attribute}"
             )
+        if lately:
+            raise ValidationException(_TTL_CHANGED)
         changed = replace(table, ttl_attribute=name, ttl_changed_at=ctx.now)
         ctx.tx.wake(ctx.now, "dynamodb.enter", (table.account, table.region, table.name, table.number, b""))
     else:
         if not table.ttl_attribute:
             raise ValidationException("TimeToLive is already disabled")
+        if lately:
+            raise ValidationException(_TTL_CHANGED)
         changed = replace(table, ttl_attribute="", ttl_changed_at=ctx.now)
     ctx.tx.put(changed.key, changed)
     return {"TimeToLiveSpecification": {"Enabled": spec["Enabled"], "AttributeName": name}}

@@ -29,7 +29,14 @@ from cumulet.services.dynamodb.partiql.reading import read_item, select
 from cumulet.services.dynamodb.partiql.statements import Select, Statement
 from cumulet.services.dynamodb.partiql.writing import prepare, returned
 from cumulet.services.dynamodb.throttle import charge
-from cumulet.services.dynamodb.transacting import FACTOR, MAX_TRANSACTION_BYTES, consumed, prepare_all, write_all
+from cumulet.services.dynamodb.transacting import (
+    FACTOR,
+    MAX_TRANSACTION_BYTES,
+    consumed,
+    one_account,
+    prepare_all,
+    write_all,
+)
 from cumulet.services.dynamodb.transactions import Written
 
 Json = dict[str, Any]
@@ -182,14 +189,17 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
     responses: list[Json] = []
     tallies: dict[str, Tally] = {}
     tables: dict[str, Table] = {}
+    accounts: set[str] = set()
     size = 0
     for statement in statements:
         layout, row, item = read_item(ctx, statement, "ExecuteTransaction")
         tables[layout.table.name] = layout.table
+        accounts.add(layout.table.account)
         size += item_size(row) if row else 0
         responses.append({"Item": item} if item is not None else {})
         tally = tallies.setdefault(layout.table.name, Tally(layout.table.name))
         tally.table += read_units(item_size(row) if row else 0, True)
+    one_account(accounts)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"

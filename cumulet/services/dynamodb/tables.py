@@ -21,7 +21,7 @@ from cumulet.services.dynamodb.errors import (
 )
 from cumulet.services.dynamodb.layout import find_layout, split_name
 from cumulet.services.dynamodb.model import COUNTER, Index, Table, table_key
-from cumulet.services.dynamodb.quotas import count_table, decrease, switched
+from cumulet.services.dynamodb.quotas import keep, switched, with_units
 from cumulet.services.dynamodb.schema import (
     attribute_types,
     check_attributes,
@@ -69,7 +69,6 @@ def create_table(ctx: Context, req: Json) -> Json:
     name = req["TableName"]
     if ctx.tx.get(table_key(ctx.account, ctx.region, name), Table) is not None:
         raise ResourceInUseException(f"Table already exists: {name}")
-    count_table(ctx, ctx.account, ctx.region)
     table = Table(
         name=name, account=ctx.account, region=ctx.region, table_id=ctx.ids.uuid(), number=ctx.tx.add(COUNTER), attributes=types,
         pk=pk, sk=sk, created_at=ctx.now, billing_mode=mode, billed_since=ctx.now if mode == "PAY_PER_REQUEST" else 0.0,
@@ -82,7 +81,7 @@ def create_table(ctx: Context, req: Json) -> Json:
         table = replace(table, policy=req["ResourcePolicy"])
     if "StreamSpecification" in req:
         table = with_stream(ctx, table, req["StreamSpecification"])
-    ctx.tx.put(table.key, table)
+    keep(ctx, None, table)
     _continue(ctx, table)
     return {"TableDescription": describe(ctx, table)}
 
@@ -154,10 +153,10 @@ def delete_table(ctx: Context, req: Json) -> Json:
             f"{'created' if table.status == 'CREATING' else 'updated'}: {table.name}"
         )
     keep_deleted(ctx, table)
-    table = replace(without_stream(ctx, table), status="DELETING")
-    ctx.tx.put(table.key, table)
-    _continue(ctx, table)
-    return {"TableDescription": describe(ctx, table)}
+    deleted = replace(without_stream(ctx, table), status="DELETING")
+    keep(ctx, table, deleted)
+    _continue(ctx, deleted)
+    return {"TableDescription": describe(ctx, deleted)}
 
 
 def update_table(ctx: Context, req: Json) -> Json:
@@ -165,7 +164,7 @@ def update_table(ctx: Context, req: Json) -> Json:
 
     A new index is filled by a timer, some items at a time; it can be queried when it is ACTIVE.
     Raises: ValidationException, ResourceNotFoundException, ResourceInUseException,
-    LimitExceededException (one index at a time), NotImplementedOnCumulet.
+    LimitExceededException (one index at a time, throughput), NotImplementedOnCumulet.
     Source: DynamoDB API_UpdateTable (read 2026-11).
     """
     refuse_settings(req)
@@ -197,7 +196,7 @@ def update_table(ctx: Context, req: Json) -> Json:
             "SSESpecification or ReplicaUpdates is required"
         )
     changed = replace(changed, status="UPDATING")
-    ctx.tx.put(changed.key, changed)
+    keep(ctx, table, changed)
     _continue(ctx, changed)
     return {"TableDescription": describe(ctx, changed)}
 
@@ -224,14 +223,7 @@ def _rebilled(ctx: Context, table: Table, req: Json) -> Table:
             )
         return table
     if mode == "PROVISIONED" and table.billing_mode == "PROVISIONED":
-        up = read > table.read_units or write > table.write_units
-        down = read < table.read_units or write < table.write_units
-        table = replace(
-            table,
-            increased_at=ctx.now if up else table.increased_at,
-            decreased_at=ctx.now if down else table.decreased_at,
-            decreases=decrease(table, ctx.now) if down else table.decreases,
-        )
+        return with_units(table, read, write, ctx.now)
     indexes = table.indexes
     if mode == "PAY_PER_REQUEST":
         indexes = tuple(replace(index, read_units=0, write_units=0) for index in indexes)
@@ -269,6 +261,8 @@ def _reindexed(ctx: Context, table: Table, update: Json, req: Json) -> Table:
         if "ProvisionedThroughput" not in spec:
             return _with(table, index)
     read, write = throughput(spec, table.billing_mode, index.name)
+    if table.billing_mode == "PROVISIONED" and index.read_units:
+        return _with(table, with_units(index, read, write, ctx.now))
     return _with(table, replace(index, read_units=read, write_units=write))
 
 

@@ -43,6 +43,7 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
             refused[at] = {"Code": "ValidationError", "Message": error.message}
     if refused:
         raise cancelled(_reasons(refused, len(entries)))
+    one_account({change.layout.table.account for change, _ in prepared})
     if len({change.key for change, _ in prepared}) < len(prepared):  # the keys of different tables differ
         raise ValidationException("Transaction request cannot include multiple operations on one item")
     if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
@@ -52,11 +53,17 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
     return prepared
 
 
+def one_account(accounts: set[str]) -> None:
+    """Raises: ValidationException for tables of several accounts."""
+    if len(accounts) > 1:
+        raise ValidationException("A transaction cannot operate on tables in more than one AWS account")
+
+
 def _about_the_item(error: ValidationException) -> bool:
     """Whether AWS cancels the transaction for it: errors found when the key or item meets its table."""
     return error.message.startswith(("The provided key element", "One or more parameter values were invalid: Missing the key",
                                      "One or more parameter values were invalid: Type mismatch",
-                                     "One or more parameter values were invalid: Size of hashkey",
+                                     "One or more parameter values were invalid: Size ",
                                      "One or more parameter values were invalid: Aggregated size",
                                      "One or more parameter values are not valid",
                                      "One or more parameter values were invalid: Cannot update attribute"))  # fmt: skip

@@ -25,6 +25,7 @@ from cumulet.services.dynamodb.transacting import (
     MAX_TRANSACTION_BYTES,
     cancelled,
     consumed,
+    one_account,
     prepare_all,
     write_all,
 )
@@ -111,6 +112,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
     layouts: dict[str, Layout] = {}
+    accounts: set[str] = set()
     size = 0
     for entry in req["TransactItems"]:
         get = entry["Get"]
@@ -120,6 +122,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         binding.finish()
         layout = open_table(ctx, get["TableName"])
         layouts[layout.table.name] = layout
+        accounts.add(layout.table.account)
         try:
             row = ctx.tx.get_bytes(layout.key_of(key))
         except ValidationException as error:
@@ -135,6 +138,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
             responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
+    one_account(accounts)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"

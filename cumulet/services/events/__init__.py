@@ -23,6 +23,7 @@ from cumulet.services.events import (
 )
 from cumulet.services.events.authz import AUTHZ
 from cumulet.services.events.cfn import RESOURCES
+from cumulet.services.events.subjects import SUBJECTS
 
 SERVICE = Service(
     "events",
@@ -36,6 +37,7 @@ SERVICE = Service(
         schedules.TIMER: schedules.fire,
     },
     resources=RESOURCES,
+    subjects=SUBJECTS,
     internals={"cumulet:Emit": emitting.emit, "cumulet:Forward": routing.forward},
     authz=AUTHZ,
 )

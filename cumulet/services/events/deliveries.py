@@ -53,7 +53,7 @@ def deliver_again(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(number), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.rule_arn)
     mark = ctx.tx.savepoint()
     try:
         outcome = send(ctx, delivery)
@@ -149,8 +149,14 @@ def _bury(ctx: Context, delivery: Delivery, code: str, message: str, condition: 
             queue,
             delivery.event,
             principal=PRINCIPAL,
+<<<<<<< HEAD
             source=delivery.rule_arn,
             extra={"MessageAttributes": attributes},
+=======
+            extra={"MessageAttributes": attributes},
+            via=delivery.rule_arn,
+            lost=True,
+>>>>>>> main
         )
     except AwsError:
         _count(ctx, "InvocationsFailedToBeSentToDlq", delivery)

@@ -41,10 +41,15 @@ def send(ctx: Context, delivery: Delivery) -> Any:
         )
     if kind == "logs":
         return _log(ctx, delivery, arn)
+<<<<<<< HEAD
     principal = target.get("RoleArn", PRINCIPAL)
     return ctx.deliver(
         target["Arn"], delivery.payload, principal=principal, source=delivery.rule_arn, extra=_extra(delivery, arn)
     )
+=======
+    extra = _extra(delivery, arn)
+    return ctx.deliver(target["Arn"], delivery.payload, principal=PRINCIPAL, extra=extra, via=delivery.rule_arn)
+>>>>>>> main
 
 
 def _extra(delivery: Delivery, arn: Arn) -> Json:

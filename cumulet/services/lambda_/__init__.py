@@ -52,6 +52,7 @@ SERVICE = Service(
         progress.SHARDS: shards.follow,
     },
     resources=RESOURCES,
+    subjects=dict.fromkeys(("Invoke", "InvokeAsync", "InvokeWithResponseStream"), "FunctionName"),
     gauges=pools.gauges,
     internals={"cumulet:DeadLetterSources": destinations.dead_letter_sources},
     authz=AUTHZ,

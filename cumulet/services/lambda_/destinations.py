@@ -66,7 +66,12 @@ def bury(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
     if error:
         attributes["ErrorMessage"] = {"DataType": "String", "StringValue": error}
     try:
+<<<<<<< HEAD
         ctx.deliver(target, ending.payload, principal=acting(ctx, where), extra={"MessageAttributes": attributes})
+=======
+        extra = {"MessageAttributes": attributes}
+        ctx.deliver(target, ending.payload, principal=SENDER, extra=extra, via=_function_arn(where), lost=True)
+>>>>>>> main
     except AwsError as refusal:
         log.warning("event %s for %s is lost: its dead-letter queue %s refused it: %s: %s",
                     ending.request_id, where.arn, target, refusal.wire_code, refusal.message)  # fmt: skip
@@ -101,7 +106,12 @@ def _deliver(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
             "DetailType": f"Lambda Function Invocation Result - {outcome}",
             "Resources": [target, _function_arn(where)],
         }
+<<<<<<< HEAD
     ctx.deliver(target, record, principal=acting(ctx, where), extra=extra)
+=======
+    lost = ending.condition != "Success"
+    ctx.deliver(target, record, principal=SENDER, extra=extra, via=_function_arn(where), lost=lost)
+>>>>>>> main
 
 
 def _function_arn(where: Ref) -> str:

@@ -164,7 +164,7 @@ def _attempt(ctx: Context, lane: Lane, worker: Key, key: Key, event: QueuedEvent
     """Run the event now. None: it was given up, or the lane is held because there is no capacity."""
     request_id = str(key[-1])
     where = Ref(*lane.slot, event.qualifier)
-    _step(ctx, event)
+    _step(ctx, event, where)
     try:
         function = where.function(ctx)
         settings = settings_of(ctx, function, event.qualifier)
@@ -208,18 +208,18 @@ def _back_off(attempt: int) -> float:
     return float(min(2.0 ** (attempt - 1), _BACK_OFF_MAX_S))
 
 
-def _step(ctx: Context, event: QueuedEvent) -> None:
+def _step(ctx: Context, event: QueuedEvent, where: Ref) -> None:
     """Go on with this event's trace. What the worker did before it, for another event, is a step of that one's trace."""
     span = ctx.span
     if span.detail:
         done = Span(span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.at, span.started,
-                    detail=span.detail, links=span.links)  # fmt: skip
+                    detail=span.detail, links=span.links, subject=span.subject)  # fmt: skip
         ctx.pipeline.tracer.end(done)
         fresh = ctx.pipeline.tracer.begin(span.name, span.kind, ctx.now)
         span.span_id, span.started, span.at = fresh.span_id, fresh.started, fresh.at
         span.trace_id, span.parent_id, span.links = fresh.trace_id, None, ()
     span.detail = f"attempt {event.attempts + 1}"
-    ctx.follow([event.trace])
+    ctx.follow([event.trace], at=where.arn)
 
 
 def _settled(

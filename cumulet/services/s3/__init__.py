@@ -1,13 +1,82 @@
-"""S3: buckets and objects, versions, multipart uploads, browser uploads."""
+"""S3: buckets and objects, versions, multipart uploads, browser uploads, notifications, websites."""
 
 from cumulet.kernel.service import Service
+<<<<<<< HEAD
 from cumulet.services.s3 import buckets, cfn, copying, listing, multipart, objects, posting, reading, settings, uploads
 from cumulet.services.s3.authz import AUTHZ
+=======
+from cumulet.services.s3 import (
+    announcing,
+    buckets,
+    cfn,
+    copying,
+    cors,
+    hosting,
+    lifecycle,
+    listing,
+    multipart,
+    notifications,
+    objects,
+    outlying,
+    posting,
+    reading,
+    settings,
+    sweeping,
+    uploads,
+    website,
+)
+>>>>>>> main
 
 SERVICE = Service(
     "s3",
-    modules=(buckets, copying, listing, multipart, objects, reading, settings, uploads),
-    internals={"PostObject": posting.post_object},  # no operation of the model: the gateway reads the form
+    modules=(
+        buckets,
+        copying,
+        cors,
+        lifecycle,
+        listing,
+        multipart,
+        notifications,
+        objects,
+        outlying,
+        reading,
+        settings,
+        uploads,
+        website,
+    ),
+    internals={
+        "PostObject": posting.post_object,  # no operation of the model: the gateway reads the form
+        "cumulet:WebsiteUrl": hosting.url,
+        **cors.INTERNALS,
+    },
+    doors={hosting.DOOR: hosting.serve},
+    timers={
+        announcing.TIMER: announcing.deliver_again,
+        sweeping.DAILY: sweeping.daily,
+        sweeping.STEP: sweeping.step,
+    },
     resources=cfn.RESOURCES,
+<<<<<<< HEAD
     authz=AUTHZ,
+=======
+    subjects=dict.fromkeys(
+        (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetObject",
+            "HeadObject",
+            "ListObjects",
+            "ListObjectsV2",
+            "PostObject",
+            "PutObject",
+            "UploadPart",
+            "UploadPartCopy",
+        ),
+        "Bucket",
+    ),
+>>>>>>> main
 )

@@ -12,6 +12,7 @@ from cumulet.services.s3.errors import (
     AccessControlListNotSupported,
     BadRequest,
     InvalidArgument,
+    InvalidRedirectLocation,
     InvalidRequest,
     InvalidTag,
     KeyTooLongError,
@@ -24,9 +25,7 @@ _REFUSED = {
     "SSECustomerAlgorithm": "encryption with customer-provided keys (SSE-C)",
     "SSECustomerKey": "encryption with customer-provided keys (SSE-C)",
     "CopySourceSSECustomerAlgorithm": "encryption with customer-provided keys (SSE-C)",
-    "SSEKMSKeyId": "encryption with KMS keys",
-    "SSEKMSEncryptionContext": "encryption with KMS keys",
-    "WebsiteRedirectLocation": "website redirects",
+    "SSEKMSEncryptionContext": "an encryption context",
     "ObjectLockMode": "Object Lock",
     "ObjectLockRetainUntilDate": "Object Lock",
     "ObjectLockEventHold": "Object Lock",
@@ -39,7 +38,7 @@ _STORAGE_CLASSES = frozenset(
 ENCRYPTIONS = ("AES256", "aws:kms")
 _HEADERS = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
-_KEY_BYTES, _METADATA_BYTES, _TAGS = 1024, 2048, 10
+_KEY_BYTES, _METADATA_BYTES, _TAGS, _REDIRECT_BYTES = 1024, 2048, 10, 2048
 
 
 def open_bucket(ctx: Context, req: Mapping[str, Any]) -> Bucket:
@@ -89,20 +88,44 @@ def check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
 
 
 def object_settings(bucket: Bucket, req: Mapping[str, Any]) -> dict[str, Any]:
-    """What a Version or Upload keeps of a write's headers: headers, metadata, storage_class, tags."""
+    """What a Version or Upload keeps of a write's headers: headers, metadata, storage_class, tags, redirect."""
     metadata = req.get("Metadata", {})
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > _METADATA_BYTES:
         raise InvalidRequest("Your metadata headers exceed the maximum allowed metadata size")
     storage_class = req.get("StorageClass", "STANDARD")
     if storage_class not in _STORAGE_CLASSES:
         raise refused(f"the storage class {storage_class}")
+    encryption = req.get("ServerSideEncryption", bucket.default_encryption)
+    by_default = "ServerSideEncryption" not in req
+    if "SSEKMSKeyId" in req and (by_default or encryption != "aws:kms"):
+        raise InvalidArgument(
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+            "x-amz-server-side-encryption",
+            req.get("ServerSideEncryption", ""),
+        )
     return {
         "headers": {name: req[name] for name in _HEADERS if name in req},
         "metadata": dict(metadata),
-        "encryption": req.get("ServerSideEncryption", bucket.default_encryption),
+        "encryption": encryption,
+        "kms_key": bucket.default_key if by_default else req.get("SSEKMSKeyId", ""),
+        "bucket_key": encryption == "aws:kms" and bool(req.get("BucketKeyEnabled", bucket.bucket_key)),
         "storage_class": storage_class,
         "tags": parse_tags(req["Tagging"]) if "Tagging" in req else {},
+        "redirect": _redirect(req.get("WebsiteRedirectLocation", "")),
     }
+
+
+def _redirect(location: str) -> str:
+    """Raises: InvalidRedirectLocation."""
+    if location and not location.startswith(("/", "http://", "https://")):
+        raise InvalidRedirectLocation(
+            "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        )
+    if len(location.encode()) > _REDIRECT_BYTES:
+        raise InvalidRedirectLocation(
+            f"The length of website redirect location cannot exceed {_REDIRECT_BYTES} characters."
+        )
+    return location
 
 
 def parse_tags(header: str) -> dict[str, str]:

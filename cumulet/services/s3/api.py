@@ -279,12 +279,30 @@ class DeleteBucketResult(TypedDict):
     pass
 
 
+class DeleteBucketCorsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketCorsResult(TypedDict):
+    pass
+
+
 class DeleteBucketEncryptionRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
 
 
 class DeleteBucketEncryptionResult(TypedDict):
+    pass
+
+
+class DeleteBucketLifecycleRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketLifecycleResult(TypedDict):
     pass
 
 
@@ -312,6 +330,15 @@ class DeleteBucketTaggingRequest(TypedDict):
 
 
 class DeleteBucketTaggingResult(TypedDict):
+    pass
+
+
+class DeleteBucketWebsiteRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketWebsiteResult(TypedDict):
     pass
 
 
@@ -401,6 +428,17 @@ class DeletePublicAccessBlockResult(TypedDict):
     pass
 
 
+class GetBucketAccelerateConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
+
+
+class GetBucketAccelerateConfigurationResult(TypedDict):
+    Status: NotRequired[str]
+    RequestCharged: NotRequired[str]
+
+
 class GetBucketAclRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -435,6 +473,24 @@ class Grantee(TypedDict):
     ID: NotRequired[str]
     Type: str
     URI: NotRequired[str]
+
+
+class GetBucketCorsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketCorsResult(TypedDict):
+    CORSRules: NotRequired[list[CORSRule]]
+
+
+class CORSRule(TypedDict):
+    ID: NotRequired[str]
+    AllowedHeaders: NotRequired[list[str]]
+    AllowedMethods: list[str]
+    AllowedOrigins: list[str]
+    ExposeHeaders: NotRequired[list[str]]
+    MaxAgeSeconds: NotRequired[int]
 
 
 class GetBucketEncryptionRequest(TypedDict):
@@ -473,6 +529,78 @@ class BlockedEncryptionTypes(TypedDict):
     EncryptionType: NotRequired[list[str]]
 
 
+class GetBucketLifecycleConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketLifecycleConfigurationResult(TypedDict):
+    Rules: NotRequired[list[LifecycleRule]]
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+LifecycleRule = TypedDict(
+    "LifecycleRule",
+    {
+        "Expiration": "NotRequired[LifecycleExpiration]",
+        "ID": "NotRequired[str]",
+        "Prefix": "NotRequired[str]",
+        "Filter": "NotRequired[LifecycleRuleFilter]",
+        "Status": "str",
+        "Transitions": "NotRequired[list[Transition]]",
+        "NoncurrentVersionTransitions": "NotRequired[list[NoncurrentVersionTransition]]",
+        "NoncurrentVersionExpiration": "NotRequired[NoncurrentVersionExpiration]",
+        "AbortIncompleteMultipartUpload": "NotRequired[AbortIncompleteMultipartUpload]",
+    },
+)
+
+
+class LifecycleExpiration(TypedDict):
+    Date: NotRequired[float]
+    Days: NotRequired[int]
+    ExpiredObjectDeleteMarker: NotRequired[bool]
+
+
+LifecycleRuleFilter = TypedDict(
+    "LifecycleRuleFilter",
+    {
+        "Prefix": "NotRequired[str]",
+        "Tag": "NotRequired[Tag]",
+        "ObjectSizeGreaterThan": "NotRequired[int]",
+        "ObjectSizeLessThan": "NotRequired[int]",
+        "And": "NotRequired[LifecycleRuleAndOperator]",
+    },
+)
+
+
+class LifecycleRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+
+
+class Transition(TypedDict):
+    Date: NotRequired[float]
+    Days: NotRequired[int]
+    StorageClass: NotRequired[str]
+
+
+class NoncurrentVersionTransition(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    StorageClass: NotRequired[str]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class NoncurrentVersionExpiration(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class AbortIncompleteMultipartUpload(TypedDict):
+    DaysAfterInitiation: NotRequired[int]
+
+
 class GetBucketLocationRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -480,6 +608,110 @@ class GetBucketLocationRequest(TypedDict):
 
 class GetBucketLocationResult(TypedDict):
     LocationConstraint: NotRequired[str]
+
+
+class GetBucketLoggingRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketLoggingResult = TypedDict(
+    "GetBucketLoggingResult",
+    {
+        "LoggingEnabled": "NotRequired[LoggingEnabled]",
+    },
+)
+
+
+LoggingEnabled = TypedDict(
+    "LoggingEnabled",
+    {
+        "TargetBucket": "str",
+        "TargetGrants": "NotRequired[list[TargetGrant]]",
+        "TargetPrefix": "str",
+        "TargetObjectKeyFormat": "NotRequired[TargetObjectKeyFormat]",
+    },
+)
+
+
+TargetGrant = TypedDict(
+    "TargetGrant",
+    {
+        "Grantee": "NotRequired[Grantee]",
+        "Permission": "NotRequired[str]",
+    },
+)
+
+
+TargetObjectKeyFormat = TypedDict(
+    "TargetObjectKeyFormat",
+    {
+        "SimplePrefix": "NotRequired[SimplePrefix]",
+        "PartitionedPrefix": "NotRequired[PartitionedPrefix]",
+    },
+)
+
+
+class SimplePrefix(TypedDict):
+    pass
+
+
+class PartitionedPrefix(TypedDict):
+    PartitionDateSource: NotRequired[str]
+
+
+class GetBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketNotificationConfigurationResult = TypedDict(
+    "GetBucketNotificationConfigurationResult",
+    {
+        "TopicConfigurations": "NotRequired[list[TopicConfiguration]]",
+        "QueueConfigurations": "NotRequired[list[QueueConfiguration]]",
+        "LambdaFunctionConfigurations": "NotRequired[list[LambdaFunctionConfiguration]]",
+        "EventBridgeConfiguration": "NotRequired[EventBridgeConfiguration]",
+    },
+)
+
+
+class TopicConfiguration(TypedDict):
+    Id: NotRequired[str]
+    TopicArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class NotificationConfigurationFilter(TypedDict):
+    Key: NotRequired[S3KeyFilter]
+
+
+class S3KeyFilter(TypedDict):
+    FilterRules: NotRequired[list[FilterRule]]
+
+
+class FilterRule(TypedDict):
+    Name: NotRequired[str]
+    Value: NotRequired[str]
+
+
+class QueueConfiguration(TypedDict):
+    Id: NotRequired[str]
+    QueueArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class LambdaFunctionConfiguration(TypedDict):
+    Id: NotRequired[str]
+    LambdaFunctionArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class EventBridgeConfiguration(TypedDict):
+    pass
 
 
 class GetBucketOwnershipControlsRequest(TypedDict):
@@ -529,6 +761,125 @@ class PolicyStatus(TypedDict):
     IsPublic: NotRequired[bool]
 
 
+class GetBucketReplicationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketReplicationResult = TypedDict(
+    "GetBucketReplicationResult",
+    {
+        "ReplicationConfiguration": "NotRequired[ReplicationConfiguration]",
+    },
+)
+
+
+class ReplicationConfiguration(TypedDict):
+    Role: str
+    Rules: list[ReplicationRule]
+
+
+ReplicationRule = TypedDict(
+    "ReplicationRule",
+    {
+        "ID": "NotRequired[str]",
+        "Priority": "NotRequired[int]",
+        "Prefix": "NotRequired[str]",
+        "Filter": "NotRequired[ReplicationRuleFilter]",
+        "Status": "str",
+        "SourceSelectionCriteria": "NotRequired[SourceSelectionCriteria]",
+        "ExistingObjectReplication": "NotRequired[ExistingObjectReplication]",
+        "Destination": "Destination",
+        "DeleteMarkerReplication": "NotRequired[DeleteMarkerReplication]",
+    },
+)
+
+
+ReplicationRuleFilter = TypedDict(
+    "ReplicationRuleFilter",
+    {
+        "Prefix": "NotRequired[str]",
+        "Tag": "NotRequired[Tag]",
+        "And": "NotRequired[ReplicationRuleAndOperator]",
+    },
+)
+
+
+class ReplicationRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+SourceSelectionCriteria = TypedDict(
+    "SourceSelectionCriteria",
+    {
+        "SseKmsEncryptedObjects": "NotRequired[SseKmsEncryptedObjects]",
+        "ReplicaModifications": "NotRequired[ReplicaModifications]",
+    },
+)
+
+
+class SseKmsEncryptedObjects(TypedDict):
+    Status: str
+
+
+class ReplicaModifications(TypedDict):
+    Status: str
+
+
+class ExistingObjectReplication(TypedDict):
+    Status: str
+
+
+Destination = TypedDict(
+    "Destination",
+    {
+        "Bucket": "str",
+        "Account": "NotRequired[str]",
+        "StorageClass": "NotRequired[str]",
+        "AccessControlTranslation": "NotRequired[AccessControlTranslation]",
+        "EncryptionConfiguration": "NotRequired[EncryptionConfiguration]",
+        "ReplicationTime": "NotRequired[ReplicationTime]",
+        "Metrics": "NotRequired[Metrics]",
+    },
+)
+
+
+class AccessControlTranslation(TypedDict):
+    Owner: str
+
+
+class EncryptionConfiguration(TypedDict):
+    ReplicaKmsKeyID: NotRequired[str]
+
+
+class ReplicationTime(TypedDict):
+    Status: str
+    Time: ReplicationTimeValue
+
+
+class ReplicationTimeValue(TypedDict):
+    Minutes: NotRequired[int]
+
+
+class Metrics(TypedDict):
+    Status: str
+    EventThreshold: NotRequired[ReplicationTimeValue]
+
+
+class DeleteMarkerReplication(TypedDict):
+    Status: NotRequired[str]
+
+
+class GetBucketRequestPaymentRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketRequestPaymentResult(TypedDict):
+    Payer: NotRequired[str]
+
+
 class GetBucketTaggingRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
@@ -546,6 +897,57 @@ class GetBucketVersioningRequest(TypedDict):
 class GetBucketVersioningResult(TypedDict):
     Status: NotRequired[str]
     MFADelete: NotRequired[str]
+
+
+class GetBucketWebsiteRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetBucketWebsiteResult = TypedDict(
+    "GetBucketWebsiteResult",
+    {
+        "RedirectAllRequestsTo": "NotRequired[RedirectAllRequestsTo]",
+        "IndexDocument": "NotRequired[IndexDocument]",
+        "ErrorDocument": "NotRequired[ErrorDocument]",
+        "RoutingRules": "NotRequired[list[RoutingRule]]",
+    },
+)
+
+
+class RedirectAllRequestsTo(TypedDict):
+    HostName: str
+    Protocol: NotRequired[str]
+
+
+class IndexDocument(TypedDict):
+    Suffix: str
+
+
+class ErrorDocument(TypedDict):
+    Key: str
+
+
+RoutingRule = TypedDict(
+    "RoutingRule",
+    {
+        "Condition": "NotRequired[Condition]",
+        "Redirect": "Redirect",
+    },
+)
+
+
+class Condition(TypedDict):
+    HttpErrorCodeReturnedEquals: NotRequired[str]
+    KeyPrefixEquals: NotRequired[str]
+
+
+class Redirect(TypedDict):
+    HostName: NotRequired[str]
+    HttpRedirectCode: NotRequired[str]
+    Protocol: NotRequired[str]
+    ReplaceKeyPrefixWith: NotRequired[str]
+    ReplaceKeyWith: NotRequired[str]
 
 
 class GetObjectRequest(TypedDict):
@@ -706,6 +1108,44 @@ class ObjectPart(TypedDict):
     ChecksumXXHASH64: NotRequired[str]
     ChecksumXXHASH3: NotRequired[str]
     ChecksumXXHASH128: NotRequired[str]
+
+
+class GetObjectLockConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+GetObjectLockConfigurationResult = TypedDict(
+    "GetObjectLockConfigurationResult",
+    {
+        "ObjectLockConfiguration": "NotRequired[ObjectLockConfiguration]",
+    },
+)
+
+
+class ObjectLockConfiguration(TypedDict):
+    ObjectLockEnabled: NotRequired[str]
+    Rule: NotRequired[ObjectLockRule]
+
+
+ObjectLockRule = TypedDict(
+    "ObjectLockRule",
+    {
+        "DefaultRetention": "NotRequired[DefaultRetention]",
+    },
+)
+
+
+class DefaultRetention(TypedDict):
+    Mode: NotRequired[str]
+    Days: NotRequired[int]
+    Years: NotRequired[int]
+    DefaultEventHold: NotRequired[EventHoldDuration]
+
+
+class EventHoldDuration(TypedDict):
+    Days: NotRequired[int]
+    Years: NotRequired[int]
 
 
 class GetObjectTaggingRequest(TypedDict):
@@ -1097,6 +1537,25 @@ class Part(TypedDict):
     ChecksumXXHASH128: NotRequired[str]
 
 
+PutBucketAccelerateConfigurationRequest = TypedDict(
+    "PutBucketAccelerateConfigurationRequest",
+    {
+        "Bucket": "str",
+        "AccelerateConfiguration": "AccelerateConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+    },
+)
+
+
+class AccelerateConfiguration(TypedDict):
+    Status: NotRequired[str]
+
+
+class PutBucketAccelerateConfigurationResult(TypedDict):
+    pass
+
+
 PutBucketAclRequest = TypedDict(
     "PutBucketAclRequest",
     {
@@ -1128,6 +1587,26 @@ class PutBucketAclResult(TypedDict):
     pass
 
 
+PutBucketCorsRequest = TypedDict(
+    "PutBucketCorsRequest",
+    {
+        "Bucket": "str",
+        "CORSConfiguration": "CORSConfiguration",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+class CORSConfiguration(TypedDict):
+    CORSRules: list[CORSRule]
+
+
+class PutBucketCorsResult(TypedDict):
+    pass
+
+
 PutBucketEncryptionRequest = TypedDict(
     "PutBucketEncryptionRequest",
     {
@@ -1141,6 +1620,57 @@ PutBucketEncryptionRequest = TypedDict(
 
 
 class PutBucketEncryptionResult(TypedDict):
+    pass
+
+
+class PutBucketLifecycleConfigurationRequest(TypedDict):
+    Bucket: str
+    ChecksumAlgorithm: NotRequired[str]
+    LifecycleConfiguration: NotRequired[BucketLifecycleConfiguration]
+    ExpectedBucketOwner: NotRequired[str]
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+class BucketLifecycleConfiguration(TypedDict):
+    Rules: list[LifecycleRule]
+
+
+class PutBucketLifecycleConfigurationResult(TypedDict):
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+PutBucketLoggingRequest = TypedDict(
+    "PutBucketLoggingRequest",
+    {
+        "Bucket": "str",
+        "BucketLoggingStatus": "BucketLoggingStatus",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+BucketLoggingStatus = TypedDict(
+    "BucketLoggingStatus",
+    {
+        "LoggingEnabled": "NotRequired[LoggingEnabled]",
+    },
+)
+
+
+class PutBucketLoggingResult(TypedDict):
+    pass
+
+
+class PutBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    NotificationConfiguration: GetBucketNotificationConfigurationResult
+    ExpectedBucketOwner: NotRequired[str]
+    SkipDestinationValidation: NotRequired[bool]
+
+
+class PutBucketNotificationConfigurationResult(TypedDict):
     pass
 
 
@@ -1170,6 +1700,26 @@ class PutBucketPolicyRequest(TypedDict):
 
 
 class PutBucketPolicyResult(TypedDict):
+    pass
+
+
+PutBucketRequestPaymentRequest = TypedDict(
+    "PutBucketRequestPaymentRequest",
+    {
+        "Bucket": "str",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "RequestPaymentConfiguration": "RequestPaymentConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+class RequestPaymentConfiguration(TypedDict):
+    Payer: str
+
+
+class PutBucketRequestPaymentResult(TypedDict):
     pass
 
 
@@ -1212,6 +1762,33 @@ class VersioningConfiguration(TypedDict):
 
 
 class PutBucketVersioningResult(TypedDict):
+    pass
+
+
+PutBucketWebsiteRequest = TypedDict(
+    "PutBucketWebsiteRequest",
+    {
+        "Bucket": "str",
+        "ContentMD5": "NotRequired[str]",
+        "ChecksumAlgorithm": "NotRequired[str]",
+        "WebsiteConfiguration": "WebsiteConfiguration",
+        "ExpectedBucketOwner": "NotRequired[str]",
+    },
+)
+
+
+WebsiteConfiguration = TypedDict(
+    "WebsiteConfiguration",
+    {
+        "ErrorDocument": "NotRequired[ErrorDocument]",
+        "IndexDocument": "NotRequired[IndexDocument]",
+        "RedirectAllRequestsTo": "NotRequired[RedirectAllRequestsTo]",
+        "RoutingRules": "NotRequired[list[RoutingRule]]",
+    },
+)
+
+
+class PutBucketWebsiteResult(TypedDict):
     pass
 
 

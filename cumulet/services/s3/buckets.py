@@ -139,6 +139,8 @@ def delete_bucket(ctx: Context, req: api.DeleteBucketRequest) -> api.DeleteBucke
         ctx.tx.delete(at)
     ctx.tx.delete(_bucket_key(bucket.name))
     ctx.tx.delete(("s3", "owned", bucket.account, bucket.name))
+    ctx.tx.delete(("s3", "sequencer", bucket.name))
+    ctx.tx.delete(("s3", "sweep", bucket.name))
     return {}
 
 

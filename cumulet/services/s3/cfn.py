@@ -10,14 +10,11 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
+from cumulet.services.s3 import cfn_settings as _cfn
 from cumulet.services.s3.errors import BucketConflict
 
 _SWITCHES = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 _BUCKET = "AWS::S3::Bucket"
-
-
-def _flag(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).lower() == "true"
 
 
 def _tags(p: Properties, scope: Scope) -> list[dict[str, str]]:
@@ -31,7 +28,7 @@ def _refuse(p: Properties) -> None:
         raise NotImplementedOnCumulet(
             f"Property AccessControl {p['AccessControl']} of {_BUCKET} is not supported by Cumulet."
         )
-    if _flag(p.get("ObjectLockEnabled", False)):
+    if _cfn.flag(p.get("ObjectLockEnabled", False)):
         raise NotImplementedOnCumulet(f"Property ObjectLockEnabled of {_BUCKET} is not supported by Cumulet.")
 
 
@@ -43,7 +40,7 @@ def _encryption(p: Properties) -> list[dict[str, Any]]:
         if "ServerSideEncryptionByDefault" in rule:
             made["ApplyServerSideEncryptionByDefault"] = rule["ServerSideEncryptionByDefault"]
         if "BucketKeyEnabled" in rule:
-            made["BucketKeyEnabled"] = _flag(rule["BucketKeyEnabled"])
+            made["BucketKeyEnabled"] = _cfn.flag(rule["BucketKeyEnabled"])
         made.update(
             {name: rule[name] for name in rule if name not in ("ServerSideEncryptionByDefault", "BucketKeyEnabled")}
         )
@@ -62,7 +59,7 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
         call("PutBucketOwnershipControls", Bucket=name, OwnershipControls={"Rules": rules})
     if changed("PublicAccessBlockConfiguration"):
         given = p.get("PublicAccessBlockConfiguration", dict.fromkeys(_SWITCHES, True))
-        switches = {switch: _flag(given.get(switch, False)) for switch in _SWITCHES}
+        switches = {switch: _cfn.flag(given.get(switch, False)) for switch in _SWITCHES}
         call("PutPublicAccessBlock", Bucket=name, PublicAccessBlockConfiguration=switches)
     if changed("VersioningConfiguration"):
         status = p.get("VersioningConfiguration", {}).get("Status", "Suspended")
@@ -73,6 +70,10 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
             call("PutBucketEncryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
         else:
             call("DeleteBucketEncryption", Bucket=name)
+    if changed("AccelerateConfiguration"):
+        status = p.get("AccelerateConfiguration", {}).get("AccelerationStatus", "Suspended")
+        call("PutBucketAccelerateConfiguration", Bucket=name, AccelerateConfiguration={"Status": status})
+    _configure_more(call, name, p, old)
     tags = _tags(p, scope)
     if tags:
         call("PutBucketTagging", Bucket=name, Tagging={"TagSet": tags})
@@ -80,7 +81,37 @@ def _configure(call: Call, name: str, p: Properties, old: Properties, scope: Sco
         call("DeleteBucketTagging", Bucket=name)
 
 
-def _created(name: str, scope: Scope) -> Created:
+def _configure_more(call: Call, name: str, p: Properties, old: Properties) -> None:
+    """The settings that can be taken away again; notifications come last, when all else holds."""
+
+    def changed(member: str) -> bool:
+        return bool(p.get(member) != old.get(member))
+
+    if changed("CorsConfiguration"):
+        if "CorsConfiguration" in p:
+            call("PutBucketCors", Bucket=name, CORSConfiguration=_cfn.cors(p["CorsConfiguration"]))
+        else:
+            call("DeleteBucketCors", Bucket=name)
+    if changed("LifecycleConfiguration"):
+        if "LifecycleConfiguration" in p:
+            given = p["LifecycleConfiguration"]
+            request = {"LifecycleConfiguration": {"Rules": _cfn.lifecycle(given)}}
+            if "TransitionDefaultMinimumObjectSize" in given:
+                request["TransitionDefaultMinimumObjectSize"] = given["TransitionDefaultMinimumObjectSize"]
+            call("PutBucketLifecycleConfiguration", Bucket=name, **request)
+        else:
+            call("DeleteBucketLifecycle", Bucket=name)
+    if changed("WebsiteConfiguration"):
+        if "WebsiteConfiguration" in p:
+            call("PutBucketWebsite", Bucket=name, WebsiteConfiguration=_cfn.website(p["WebsiteConfiguration"]))
+        else:
+            call("DeleteBucketWebsite", Bucket=name)
+    if changed("NotificationConfiguration"):
+        wanted = _cfn.notifications(p.get("NotificationConfiguration", {}))
+        call("PutBucketNotificationConfiguration", Bucket=name, NotificationConfiguration=wanted)
+
+
+def _created(call: Call, name: str, scope: Scope) -> Created:
     return Created(
         name,
         {
@@ -88,6 +119,7 @@ def _created(name: str, scope: Scope) -> Created:
             "DomainName": f"{name}.s3.amazonaws.com",
             "RegionalDomainName": f"{name}.s3.{scope.region}.amazonaws.com",
             "DualStackDomainName": f"{name}.s3.dualstack.{scope.region}.amazonaws.com",
+            "WebsiteURL": call("cumulet:WebsiteUrl", Bucket=name)["Url"],
         },
     )
 
@@ -102,7 +134,7 @@ def _create_bucket(call: Call, p: Properties, scope: Scope) -> Created:
         request["CreateBucketConfiguration"] = {"LocationConstraint": scope.region}
     call("CreateBucket", **request)
     _configure(call, name, p, {}, scope)
-    return _created(name, scope)
+    return _created(call, name, scope)
 
 
 def _exists(call: Call, name: str) -> bool:
@@ -120,7 +152,7 @@ def _update_bucket(call: Call, p: Properties, old: Properties, scope: Scope) -> 
     _refuse(p)
     name = str(scope.physical_id)
     _configure(call, name, p, old, scope)
-    return _created(name, scope)
+    return _created(call, name, scope)
 
 
 def _delete_bucket(call: Call, p: Properties, scope: Scope) -> None:
@@ -146,14 +178,19 @@ BUCKET = Resource(
     service="s3",
     properties=frozenset(
         [
+            "AccelerateConfiguration",
             "AccessControl",
             "BucketEncryption",
             "BucketName",
+            "CorsConfiguration",
+            "LifecycleConfiguration",
+            "NotificationConfiguration",
             "ObjectLockEnabled",
             "OwnershipControls",
             "PublicAccessBlockConfiguration",
             "Tags",
             "VersioningConfiguration",
+            "WebsiteConfiguration",
         ]
     ),
     create=_create_bucket,

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import bucket_of as _bucket_of
 from cumulet.services.s3.access import check_acl as _check_acl
@@ -18,18 +20,20 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import InvalidArgument, InvalidRequest
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
 
 _LARGEST_COPY = 5 * 1024**3
+_CHANGES = frozenset({"StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption"})
 
 
 def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResult:
     """Copy an object or version of up to 5 GiB, with its metadata and tags, or with new ones (REPLACE).
 
-    Large bodies are linked, not copied; a copy of a multipart object keeps its ETag. An object copied onto itself must
-    change something.
+    Large bodies are linked, not copied, unless their encryption changes; a copy of a multipart object keeps its ETag. An
+    object copied onto itself must change something.
     Raises: NoSuchBucket, NoSuchKey, PreconditionFailed, InvalidRequest, InvalidArgument.
     Source: S3 API_CopyObject (read 2026-11).
     """
@@ -43,18 +47,18 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         )
     replaces = req.get("MetadataDirective") == "REPLACE"
     onto_itself = from_bucket.name == bucket.name and source.key == key and "?versionId=" not in req["CopySource"]
-    if onto_itself and not replaces and "StorageClass" not in req and req.get("TaggingDirective") != "REPLACE":
+    if onto_itself and not replaces and not _CHANGES.intersection(req) and req.get("TaggingDirective") != "REPLACE":
         raise InvalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     if not replaces:
         settings |= {"headers": source.headers, "metadata": source.metadata}
     if req.get("TaggingDirective") != "REPLACE":
         settings["tags"] = source.tags
-    segments = _bodies.copy(ctx, source.segments, 0, source.size)
+    segments = _bodies.copy(ctx, source.segments, 0, source.size, settings["kms_key"])
     checksums, checksum_type = source.checksums, source.checksum_type
     if "ChecksumAlgorithm" in req:
         _checksums.sent(req)
@@ -73,9 +77,10 @@ def copy_object(ctx: Context, req: api.CopyObjectRequest) -> api.CopyObjectResul
         checksum_type=checksum_type,
         **settings,
     )
-    _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), "Copy")
     copied = {"ETag": f'"{version.etag}"', "LastModified": ctx.now, **checksums, "ChecksumType": checksum_type}
-    result: dict[str, Any] = {"CopyObjectResult": copied, "ServerSideEncryption": version.encryption}
+    result: dict[str, Any] = {"CopyObjectResult": copied, **_sealing.shown(version)}
+    result |= _expiration_header(bucket, version)
     if bucket.versioning:
         result["VersionId"] = version.version
     if from_bucket.versioning or source.version != NULL:

@@ -106,6 +106,19 @@ class InvalidArgument(AwsError):
         super().__init__(message, members={"ArgumentName": name, "ArgumentValue": value})
 
 
+class InvalidDestinations(AwsError):
+    """Destinations of notifications that cannot be used, as (ARN, reason)."""
+
+    code = "InvalidArgument"
+
+    def __init__(self, refused: list[tuple[str, str]]) -> None:
+        members: dict[str, object] = {}
+        for number, (arn, reason) in enumerate(refused, 1):
+            members[f"ArgumentName{number}"] = f"{arn}, null"
+            members[f"ArgumentValue{number}"] = reason
+        super().__init__("Unable to validate the following destination configurations", members=members)
+
+
 class InvalidRequest(AwsError):
     pass
 
@@ -131,6 +144,10 @@ class BadDigest(AwsError):
 
 
 class InvalidDigest(AwsError):
+    pass
+
+
+class InvalidRedirectLocation(AwsError):
     pass
 
 

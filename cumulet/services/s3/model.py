@@ -5,6 +5,9 @@
     s3 / current / bucket / key           a key's newest version, which may be a delete marker
     s3 / older / bucket / key / -sequence its other versions, newest first
     s3 / bytes / id                       a small body's bytes; larger ones are blobs
+    s3 / sequencer / bucket               the last number given to an event
+    s3 / notice / id                      an event's message that its destination refused
+    s3 / sweep / bucket                   where the lifecycle's sweep is, while one is under way
     s3 / upload / bucket / key / id       a multipart upload; s3 / part / id / number its parts
 
 Key order is the order of the UTF-8 bytes, which is S3's order.
@@ -36,12 +39,29 @@ class Bucket(Record):
     ownership: str | None = "BucketOwnerEnforced"
     encryption: list[dict[str, Any]] | None = None
     cors: list[dict[str, Any]] | None = None
+    notification: dict[str, Any] | None = None  # as GetBucketNotificationConfiguration answers
+    lifecycle: list[dict[str, Any]] | None = None
+    lifecycle_size: str = ""  # TransitionDefaultMinimumObjectSize
+    website: dict[str, Any] | None = None
+    accelerate: str = ""
 
     @property
     def default_encryption(self) -> str:
-        """What a new object gets: AES256 (SSE-S3), or aws:kms with the account's AWS managed key."""
-        rule = self.encryption[0] if self.encryption else {}
-        return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+        """What a new object gets: AES256 (SSE-S3) or aws:kms."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256"))
+
+    @property
+    def default_key(self) -> str:
+        """The KMS key of a new object; "": the AWS managed one."""
+        return str(self._rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", ""))
+
+    @property
+    def bucket_key(self) -> bool:
+        return bool(self._rule.get("BucketKeyEnabled", False))
+
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return self.encryption[0] if self.encryption else {}
 
 
 class Segment(Record):
@@ -51,6 +71,8 @@ class Segment(Record):
     row: str = ""
     blob: str = ""
     offset: int = 0
+    kms_key: str = ""  # the ARN of the KMS key that encrypts them; `offset` then counts what they are decrypted
+    data_key: bytes = b""  # encrypted by it
 
 
 class PartOf(Record):
@@ -79,6 +101,9 @@ class Version(Record):
     checksum_type: str = ""
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""  # WebsiteRedirectLocation
+    kms_key: str = ""
+    bucket_key: bool = False
     parts: list[PartOf] = field(default_factory=list)
 
 
@@ -91,6 +116,9 @@ class Upload(Record):
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     encryption: str = "AES256"
+    redirect: str = ""
+    kms_key: str = ""
+    bucket_key: bool = False
     algorithm: str = ""
     checksum_type: str = ""
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cumulet.kernel.context import Context
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import rules as _rules
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_key as _check_key
@@ -54,18 +57,19 @@ def create_multipart_upload(ctx: Context, req: api.CreateMultipartUploadRequest)
     _checksums.sent(req)
     algorithm = req.get("ChecksumAlgorithm", "")
     type_ = _checksums.type_for(algorithm, req.get("ChecksumType")) if algorithm else ""
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     upload = Upload(id=ctx.ids.hex(64), key=key, started=ctx.now, algorithm=algorithm, checksum_type=type_, **settings)
     ctx.tx.put(_upload_key(bucket.name, key, upload.id), upload)
     result: api.CreateMultipartUploadResult = {
         "Bucket": bucket.name,
         "Key": key,
         "UploadId": upload.id,
-        "ServerSideEncryption": upload.encryption,
+        **_sealing.shown(upload),  # type: ignore[typeddict-item]
     }
     if algorithm:
         result["ChecksumAlgorithm"] = algorithm
         result["ChecksumType"] = type_
+    result.update(_rules.abort_headers(bucket, upload))  # type: ignore[typeddict-item]
     return result
 
 
@@ -90,7 +94,7 @@ def upload_part(ctx: Context, req: api.UploadPartRequest) -> api.UploadPartResul
                 f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
                 f"actual checksum Type: {member.removeprefix('Checksum').lower()}"
             )
-    segments = _bodies.store(ctx, body)
+    segments = _bodies.store(ctx, body, upload.kms_key)
     algorithm = upload.algorithm or _checksums.DEFAULT
     found = _checksums.verified(req, algorithm, _bodies.chunks(ctx, segments, 0, size))
     if (
@@ -102,7 +106,7 @@ def upload_part(ctx: Context, req: api.UploadPartRequest) -> api.UploadPartResul
     _put_part(
         ctx, upload, Part(number=number, segments=segments, size=size, etag=md5, modified=ctx.now, checksums=kept)
     )
-    return {"ETag": f'"{md5}"', "ServerSideEncryption": upload.encryption, **found}  # type: ignore[typeddict-item]
+    return {"ETag": f'"{md5}"', **_sealing.shown(upload), **found}  # type: ignore[typeddict-item]
 
 
 def upload_part_copy(ctx: Context, req: api.UploadPartCopyRequest) -> api.UploadPartCopyResult:
@@ -116,7 +120,7 @@ def upload_part_copy(ctx: Context, req: api.UploadPartCopyRequest) -> api.Upload
     start, size = 0, source.size
     if "CopySourceRange" in req:
         start, size = _copy_range(req["CopySourceRange"], source.size)
-    segments = _bodies.copy(ctx, source.segments, start, size)
+    segments = _bodies.copy(ctx, source.segments, start, size, upload.kms_key)
     md5 = _bodies.md5_of(ctx, segments, size)
     algorithm = upload.algorithm or _checksums.DEFAULT
     checksum = _checksums.compute(algorithm, _bodies.chunks(ctx, segments, 0, size))
@@ -125,7 +129,7 @@ def upload_part_copy(ctx: Context, req: api.UploadPartCopyRequest) -> api.Upload
         ctx, upload, Part(number=number, segments=segments, size=size, etag=md5, modified=ctx.now, checksums=found)
     )
     copied: dict[str, Any] = {"ETag": f'"{md5}"', "LastModified": ctx.now, **(found if upload.algorithm else {})}
-    result: dict[str, Any] = {"CopyPartResult": copied, "ServerSideEncryption": upload.encryption}
+    result: dict[str, Any] = {"CopyPartResult": copied, **_sealing.shown(upload)}
     if from_bucket.versioning or source.version != NULL:
         result["CopySourceVersionId"] = source.version
     return result  # type: ignore[return-value]
@@ -216,20 +220,25 @@ def complete_multipart_upload(
         tags=upload.tags,
         storage_class=upload.storage_class,
         encryption=upload.encryption,
+        redirect=upload.redirect,
+        kms_key=upload.kms_key,
+        bucket_key=upload.bucket_key,
         checksums={member: checksum},
         checksum_type=type_,
         parts=[PartOf(number=part.number, size=part.size, checksum=part.checksums[member]) for part in parts],
     )
-    _versions.add(ctx, bucket, version)
+    added = _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, added, "CompleteMultipartUpload")
     _forget(ctx, bucket, upload, {part.number for part in parts})
     result: dict[str, Any] = {
         "Location": f"{ctx.endpoint}/{bucket.name}/{quote(key)}",
         "Bucket": bucket.name,
         "Key": key,
         "ETag": f'"{version.etag}"',
-        "ServerSideEncryption": upload.encryption,
+        **_sealing.shown(version),
         member: checksum,
         "ChecksumType": type_,
+        **_rules.expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.s3 import announcing as _announcing
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import checksums as _checksums
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_key as _check_key
@@ -18,6 +20,7 @@ from cumulet.services.s3.access import object_settings as _object_settings
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import EntityTooLarge, MalformedXML, refused
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -26,18 +29,19 @@ _LARGEST_PUT = 5 * 1024**3
 _MOST_DELETES = 1000
 
 
-def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
+def put_object(ctx: Context, req: api.PutObjectRequest, *, how: str = "Put") -> api.PutObjectResult:
     """Store an object of up to 5 GiB; the newest write wins, a versioned bucket keeps the older ones.
 
     Content-MD5 and checksums are verified; without one a CRC64NVME is computed. If-None-Match: * writes only a new key.
     Raises: NoSuchBucket, BadDigest, InvalidDigest, PreconditionFailed, KeyTooLongError, EntityTooLarge,
-    AccessControlListNotSupported, InvalidRequest; NotImplemented for SSE-C, KMS, Object Lock.
+    AccessControlListNotSupported, InvalidRequest, KMS.NotFoundException, KMS.DisabledException, KMS.KMSInvalidStateException;
+    NotImplemented for SSE-C, Object Lock.
     Source: S3 API_PutObject (read 2026-11).
     """
     bucket, key = _open_bucket(ctx, req), req["Key"]
     _check_acl(bucket, req)
     _check_key(key)
-    settings = _object_settings(bucket, req)
+    settings = _sealing.resolved(ctx, bucket, _object_settings(bucket, req))
     body = req.get("Body", b"")
     if isinstance(body, str):  # another service's call
         body = body.encode()
@@ -53,7 +57,7 @@ def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
         )
     _checksums.check_md5(req.get("ContentMD5"), md5)
     _conditions.check_write(req, key, _versions.current(ctx, bucket, key))
-    segments = _bodies.store(ctx, body)
+    segments = _bodies.store(ctx, body, settings["kms_key"])
     found = _checksums.verified(req, _checksums.DEFAULT, _bodies.chunks(ctx, segments, 0, size))
     version = Version(
         key=key,
@@ -67,12 +71,13 @@ def put_object(ctx: Context, req: api.PutObjectRequest) -> api.PutObjectResult:
         checksum_type=_checksums.FULL_OBJECT,
         **settings,
     )
-    _versions.add(ctx, bucket, version)
+    _announcing.created(ctx, bucket, _versions.add(ctx, bucket, version), how)
     result: dict[str, Any] = {
         "ETag": f'"{md5}"',
-        "ServerSideEncryption": version.encryption,
+        **_sealing.shown(version),
         **found,
         "ChecksumType": _checksums.FULL_OBJECT,
+        **_expiration_header(bucket, version),
     }
     if bucket.versioning:
         result["VersionId"] = version.version
@@ -95,6 +100,7 @@ def delete_object(ctx: Context, req: api.DeleteObjectRequest) -> api.DeleteObjec
 
 def _deleted(ctx: Context, bucket: Bucket, key: str, version: str | None) -> dict[str, Any]:
     removed, marker = _versions.remove(ctx, bucket, key, version)
+    _announcing.removed(ctx, bucket, removed, marker)
     if marker is not None:
         return {"DeleteMarker": True, "VersionId": marker.version}
     if version is None:
@@ -132,6 +138,7 @@ def put_object_tagging(ctx: Context, req: api.PutObjectTaggingRequest) -> api.Pu
     found = _versions.readable(ctx, bucket, req["Key"], req.get("VersionId"), "PUT")
     tags = _check_tags(req["Tagging"]["TagSet"], 10)
     _versions.replace_in_place(ctx, bucket, replace(found, tags=tags))
+    _announcing.tagged(ctx, bucket, found, "Put")
     return _version_of(bucket, found)  # type: ignore[return-value]
 
 
@@ -148,6 +155,7 @@ def delete_object_tagging(ctx: Context, req: api.DeleteObjectTaggingRequest) -> 
     bucket = _open_bucket(ctx, req)
     found = _versions.readable(ctx, bucket, req["Key"], req.get("VersionId"), "DELETE")
     _versions.replace_in_place(ctx, bucket, replace(found, tags={}))
+    _announcing.tagged(ctx, bucket, found, "Delete")
     return _version_of(bucket, found)  # type: ignore[return-value]
 
 

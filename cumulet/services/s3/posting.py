@@ -30,7 +30,7 @@ def post_object(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
         body = put.get("Body", b"")
         size = len(body) if isinstance(body, bytes) else body.size
         _check(ctx, fields["policy"], {**fields, "bucket": put["Bucket"], "key": put["Key"]}, size)
-    return put_object(ctx, put)  # type: ignore[return-value]
+    return put_object(ctx, put, how="Post")  # type: ignore[return-value]
 
 
 def _check(ctx: Context, policy: str, fields: Mapping[str, str], size: int) -> None:

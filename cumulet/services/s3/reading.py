@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from cumulet.kernel.context import Context
 from cumulet.services.s3 import bodies as _bodies
 from cumulet.services.s3 import conditions as _conditions
+from cumulet.services.s3 import sealing as _sealing
 from cumulet.services.s3 import versions as _versions
 from cumulet.services.s3.access import open_bucket as _open_bucket
 from cumulet.services.s3.errors import InvalidPartNumber, InvalidRequest
 from cumulet.services.s3.model import NULL, Bucket, Version
+from cumulet.services.s3.rules import expiration_header as _expiration_header
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -57,7 +59,7 @@ def _described(bucket: Bucket, found: Version, req: Mapping[str, Any]) -> tuple[
         "ContentLength": size,
         "ETag": f'"{found.etag}"',
         "ContentType": "binary/octet-stream",
-        "ServerSideEncryption": found.encryption,
+        **_sealing.shown(found),
         **found.headers,
     }
     if found.metadata:
@@ -66,11 +68,15 @@ def _described(bucket: Bucket, found: Version, req: Mapping[str, Any]) -> tuple[
         result["VersionId"] = found.version
     if found.storage_class != "STANDARD":
         result["StorageClass"] = found.storage_class
+    if found.redirect:
+        result["WebsiteRedirectLocation"] = found.redirect
     if found.tags:
         result["TagCount"] = len(found.tags)
     if partial:
         result["StatusCode"] = 206
         result["ContentRange"] = f"bytes {start}-{start + size - 1}/{found.size}"
+    if "VersionId" not in req:
+        result |= _expiration_header(bucket, found)
     if "PartNumber" in req and found.parts:
         result["PartsCount"] = len(found.parts)
     if req.get("ChecksumMode") == "ENABLED" and (not partial or size == found.size):

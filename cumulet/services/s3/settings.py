@@ -13,7 +13,7 @@ from cumulet.services.s3.access import ENCRYPTIONS
 from cumulet.services.s3.access import check_acl as _check_acl
 from cumulet.services.s3.access import check_tags as _check_tags
 from cumulet.services.s3.access import open_bucket as _open_bucket
-from cumulet.services.s3.errors import MalformedPolicy, MalformedXML, NotThere, refused
+from cumulet.services.s3.errors import InvalidArgument, MalformedPolicy, MalformedXML, NotThere, refused
 from cumulet.services.s3.model import ENABLED, SUSPENDED, Bucket
 from cumulet.services.s3.model import bucket_key as _bucket_key
 from cumulet.services.s3.model import owner as _owner
@@ -221,9 +221,9 @@ def delete_bucket_ownership_controls(
 
 
 def put_bucket_encryption(ctx: Context, req: api.PutBucketEncryptionRequest) -> api.PutBucketEncryptionResult:
-    """The encryption that new objects name: SSE-S3 (AES256), or SSE-KMS (aws:kms) with the AWS managed key.
+    """The encryption of new objects: SSE-S3 (AES256), or SSE-KMS (aws:kms) with a key of one's own or the AWS managed one.
 
-    Raises: NoSuchBucket, MalformedXML; NotImplemented for a KMS key of one's own and for DSSE.
+    Raises: NoSuchBucket, MalformedXML, InvalidArgument; NotImplemented for DSSE.
     Source: S3 API_PutBucketEncryption (read 2026-11).
     """
     bucket = _open_bucket(ctx, req)
@@ -233,8 +233,12 @@ def put_bucket_encryption(ctx: Context, req: api.PutBucketEncryptionRequest) -> 
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
     if default["SSEAlgorithm"] not in ENCRYPTIONS:
         raise refused(f"encryption with {default['SSEAlgorithm']}")
-    if "KMSMasterKeyID" in default:
-        raise refused("encryption with KMS keys")
+    if "KMSMasterKeyID" in default and default["SSEAlgorithm"] != "aws:kms":
+        raise InvalidArgument(
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms",
+            "ApplyServerSideEncryptionByDefault",
+            default["SSEAlgorithm"],
+        )
     if "BlockedEncryptionTypes" in rules[0]:
         raise refused("BlockedEncryptionTypes")
     _change(ctx, bucket, encryption=[dict(rule) for rule in rules])

@@ -11,6 +11,7 @@ from cumulet.services.s3.listing import _behind, _coder
 from cumulet.services.s3.model import Part, Upload
 from cumulet.services.s3.model import owner as _owner
 from cumulet.services.s3.model import upload_key as _upload_key
+from cumulet.services.s3.rules import abort_headers as _abort_headers
 
 if TYPE_CHECKING:
     from cumulet.services.s3 import api
@@ -53,6 +54,7 @@ def list_parts(ctx: Context, req: api.ListPartsRequest) -> api.ListPartsResult:
         result["Parts"] = parts
     if upload.algorithm:
         result |= {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.checksum_type}
+    result |= _abort_headers(bucket, upload)
     return result  # type: ignore[return-value]
 
 

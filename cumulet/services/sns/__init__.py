@@ -15,5 +15,9 @@ SERVICE = Service(
     internals={"cumulet:Finish": signing.finish},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
+<<<<<<< HEAD
     authz=AUTHZ,
+=======
+    subjects={"Publish": lambda req: req.get("TopicArn") or req.get("TargetArn"), "PublishBatch": "TopicArn"},
+>>>>>>> main
 )

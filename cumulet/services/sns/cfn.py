@@ -16,9 +16,17 @@ from cumulet.services.sns import access
 from cumulet.services.sns.errors import InvalidParameter, unsupported
 
 _encode = msgspec.json.Encoder().encode
-_PLAIN = ("DisplayName", "SignatureVersion", "TracingConfig", "FifoThroughputScope", "MaximumMessageSize")
+_PLAIN = (
+    "DisplayName",
+    "KmsMasterKeyId",
+    "SignatureVersion",
+    "TracingConfig",
+    "FifoThroughputScope",
+    "MaximumMessageSize",
+)
 _WITHOUT = {  # what an attribute is set to when a template no longer has it
     "DisplayName": "",
+    "KmsMasterKeyId": "",
     "SignatureVersion": "1",
     "TracingConfig": "PassThrough",
     "FifoThroughputScope": "Topic",

@@ -30,7 +30,7 @@ from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.kernel.record import replace
 from cumulet.kernel.tx import BLOB_OVER_BYTES
-from cumulet.services.sns import outbox, registry, retries
+from cumulet.services.sns import outbox, registry, retries, sealing
 from cumulet.services.sns.endpoints import credentials_of
 from cumulet.services.sns.messages import timestamp
 from cumulet.services.sns.model import Delivery, Outgoing, Topic, delivery_key, pace_key
@@ -88,7 +88,7 @@ def deliver(ctx: Context, key: Key) -> Effect | None:
     delivery = ctx.tx.get(delivery_key(str(key[0])), Delivery)
     if delivery is None or delivery.due > ctx.now:
         return None
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     if delivery.type == "Notification":
         current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
@@ -102,11 +102,18 @@ def deliver(ctx: Context, key: Key) -> Effect | None:
     policy = _policy(topic, delivery)
     if policy.per_second and delivery.type == "Notification" and not _has_slot(ctx, delivery, policy.per_second):
         return None
-    return Effect("http", (_post(ctx, delivery, policy),), lambda after, outcome: _settle(after, delivery.id, outcome))
+    try:
+        post = _post(ctx, delivery, policy)
+    except AwsError as error:  # the topic's key cannot be used any more
+        _failed(ctx, topic, delivery, Failure(error.wire_code, error.message, error.http_status, False))
+        return None
+    return Effect("http", (post,), lambda after, outcome: _settle(after, delivery.id, outcome))
 
 
 def _keep(ctx: Context, delivery: Delivery) -> None:
     """Write a delivery that has to wait; a large body goes to a file."""
+    if delivery.kms_key and not delivery.sealed:
+        delivery = sealing.sealed(ctx, delivery)
     if len(delivery.body) > BLOB_OVER_BYTES:
         delivery = replace(delivery, blob=ctx.tx.put_blob(delivery.body), body=b"")
     ctx.tx.put(delivery.key, delivery)
@@ -115,7 +122,13 @@ def _keep(ctx: Context, delivery: Delivery) -> None:
 
 
 def _body(ctx: Context, delivery: Delivery) -> bytes:
-    return ctx.tx.read_blob(delivery.blob) if delivery.blob else delivery.body
+    return _content(ctx, delivery)[0]
+
+
+def _content(ctx: Context, delivery: Delivery) -> tuple[bytes, dict[str, dict[str, Any]]]:
+    """(body, message attributes beside it). Raises: KMSDisabled, KMSInvalidState, KMSNotFound."""
+    body = ctx.tx.read_blob(delivery.blob) if delivery.blob else delivery.body
+    return sealing.opened(ctx, delivery, body) if delivery.sealed else (body, delivery.attributes)
 
 
 def _attempt(ctx: Context, topic: Topic | None, delivery: Delivery) -> None:
@@ -134,9 +147,10 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
     """Give the body to a queue, a function or the outbox. Raises: the target's AwsErrors."""
     subscription = delivery.subscription
     if subscription.protocol == "sqs":
-        request: Json = {"MessageBody": _body(ctx, delivery).decode()}
-        if delivery.attributes:
-            request["MessageAttributes"] = delivery.attributes
+        body, attributes = _content(ctx, delivery)
+        request: Json = {"MessageBody": body.decode()}
+        if attributes:
+            request["MessageAttributes"] = attributes
         return _to_queue(ctx, subscription.endpoint, request, delivery)
     if subscription.protocol == "lambda":
         _, _, _, region, account, _ = subscription.endpoint.split(":", 5)
@@ -162,7 +176,7 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
 _decode_outgoing = msgspec.msgpack.Decoder(Outgoing).decode
 
 
-def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answer:
+def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: bool = False) -> Answer:
     _, _, _, region, account, name = arn.split(":", 5)
     request["QueueUrl"] = f"http://127.0.0.1/{account}/{name}"
     if delivery.group:
@@ -172,8 +186,12 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery) -> Answ
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
+<<<<<<< HEAD
     source = delivery.subscription.topic_arn
     sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, source=source, region=region, account=account)
+=======
+    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account, lost=lost)
+>>>>>>> main
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 
@@ -223,7 +241,7 @@ def _settle(ctx: Context, id_: str, outcome: HttpReply | EffectFailed) -> None:
     delivery = ctx.tx.get(delivery_key(id_), Delivery)
     if delivery is None:
         return
-    ctx.follow([delivery.trace])
+    ctx.follow([delivery.trace], at=delivery.subscription.topic_arn)
     topic = registry.topic_at(ctx, delivery.subscription.place)
     current = registry.subscription_at(ctx, delivery.subscription.place, delivery.subscription.id)
     if current is not None:
@@ -286,12 +304,16 @@ def _give_up(ctx: Context, topic: Topic | None, delivery: Delivery, failure: Fai
 
 
 def _redrive(ctx: Context, delivery: Delivery, queue: str, failure: Failure) -> bool:
-    attributes: dict[str, Any] = dict(delivery.attributes) if len(delivery.attributes) <= 7 else {}
+    try:
+        body, given = _content(ctx, delivery)
+    except AwsError:
+        return False
+    attributes: dict[str, Any] = dict(given) if len(given) <= 7 else {}
     for name, value in (("RequestID", ctx.request_id), ("ErrorCode", failure.code), ("ErrorMessage", failure.message)):
         attributes[name] = {"DataType": "String", "StringValue": value or "-"}
-    request: Json = {"MessageBody": _body(ctx, delivery).decode(), "MessageAttributes": attributes}
+    request: Json = {"MessageBody": body.decode(), "MessageAttributes": attributes}
     try:
-        _to_queue(ctx, queue, request, delivery)
+        _to_queue(ctx, queue, request, delivery, lost=True)
     except AwsError:
         return False
     return True

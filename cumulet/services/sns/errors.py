@@ -22,6 +22,22 @@ class NotFound(AwsError):
     status = 404
 
 
+class KMSAccessDenied(AwsError):
+    pass
+
+
+class KMSDisabled(AwsError):
+    pass
+
+
+class KMSInvalidState(AwsError):
+    pass
+
+
+class KMSNotFound(AwsError):
+    pass
+
+
 class ResourceNotFound(AwsError):
     status = 404
 

@@ -136,9 +136,10 @@ def _leaf(key: str, condition: Condition) -> Test:
 def _nested(key: str, inner: Test) -> Test:
     def test(given: Json) -> bool:
         value = given.get(key)
-        if isinstance(value, list):
-            return any(inner(part) for part in value if isinstance(part, dict))
-        return inner(value if isinstance(value, dict) else {})
+        parts = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else [value]
+        if not parts:  # an array without objects has none of the keys below, as a scalar has
+            return inner({})
+        return any(inner(part if isinstance(part, dict) else {}) for part in parts)
 
     return test
 

@@ -125,6 +125,7 @@ class Delivery(Record):
     type         "Notification", "SubscriptionConfirmation" or "UnsubscribeConfirmation"
     body         what the endpoint gets; in `blob` when it is large
     attributes   message attributes that go beside a raw body to a queue
+    kms_key      of its topic; `sealed`: what the body is, and attributes, is sealed by it (see sealing.py)
     line         of a message of a FIFO topic: its place behind what is delivered before it, (topic ..., subscription, group, number)
     due          when the next attempt is due; 0 until the delivery is written
     unsigned     the body is a queue's, to be signed when it is read
@@ -148,6 +149,8 @@ class Delivery(Record):
     slot: float = 0.0
     due: float = 0.0
     unsigned: bool = False
+    kms_key: str = ""
+    sealed: bool = False
 
     @property
     def key(self) -> Key:

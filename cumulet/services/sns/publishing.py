@@ -15,7 +15,7 @@ import msgspec
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.once import once
-from cumulet.services.sns import delivery, fanout, outbox, registry, rendering
+from cumulet.services.sns import delivery, fanout, outbox, registry, rendering, sealing
 from cumulet.services.sns.api import PublishBatchRequest, PublishBatchResult, PublishRequest, PublishResult
 from cumulet.services.sns.errors import (
     BatchEntryIdsNotDistinct,
@@ -44,7 +44,8 @@ def publish(ctx: Context, req: PublishRequest) -> PublishResult:
 
     Limits: 256 KiB (or the topic's MaximumMessageSize) with attributes. FIFO topics accept a deduplication id once in five
     minutes; a duplicate gets the first one's ids and is not delivered.
-    Raises: InvalidParameter, ParameterValueInvalid, NotFound; NotImplemented for platform endpoints.
+    Raises: InvalidParameter, ParameterValueInvalid, NotFound, KMSDisabled, KMSInvalidState, KMSNotFound; NotImplemented for platform
+    endpoints.
     Source: SNS API_Publish (read 2026-11).
     """
     given = [member for member in ("TopicArn", "TargetArn", "PhoneNumber") if member in req]
@@ -79,6 +80,8 @@ def _text(ctx: Context, req: Json | PublishRequest) -> PublishResult:
 def _published(ctx: Context, topic: Topic, req: Any) -> PublishResult:
     message = message_of(req, topic, ctx.ids.uuid(), ctx.now)
     order(message, topic, req)
+    if sealing.SETTING in topic.attributes:
+        sealing.check(ctx, topic)
     if topic.fifo:
         wide = topic.attributes.get("FifoThroughputScope") != "MessageGroup"
         key = (ROOT, topic.id, "" if wide else message.group, message.deduplication)
@@ -130,7 +133,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
     return Delivery(
         id=ctx.ids.uuid(), subscription=subscription, type="Notification", message_id=message.id, body=body,
         published=message.at, md5=message.md5, trace=ctx.trace, attributes=attributes, group=message.group,
-        deduplication=message.deduplication, line=line,
+        deduplication=message.deduplication, line=line, kms_key=topic.attributes.get(sealing.SETTING, ""),
         unsigned=unsigned,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ LARGE_SUBSCRIPTIONS = 100
 LOGGED = {"http": "HTTP", "https": "HTTP", "lambda": "Lambda", "sqs": "SQS"}
 _ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+")
 _FEEDBACK = re.compile(r"(HTTP|Lambda|SQS)(SuccessFeedbackRoleArn|SuccessFeedbackSampleRate|FailureFeedbackRoleArn)")
-_REFUSED = re.compile(r"KmsMasterKeyId|ArchivePolicy|DataProtectionPolicy|(Firehose|Application)\w+Feedback\w+")
+_REFUSED = re.compile(r"ArchivePolicy|DataProtectionPolicy|(Firehose|Application)\w+Feedback\w+")
 _ABOUT_FIFO = ("ContentBasedDeduplication", "FifoThroughputScope")
 
 
@@ -43,6 +43,8 @@ def topic_attribute(topic: Topic, name: str, value: str) -> str:
         case "DisplayName":
             if len(value) > 100 or any(ord(letter) < 32 for letter in value):
                 raise InvalidParameter.of("DisplayName")
+        case "KmsMasterKeyId":
+            pass  # what it names is looked for when a message is published
         case "TracingConfig":
             _one_of(name, value, "PassThrough", "Active")
             if topic.fifo:

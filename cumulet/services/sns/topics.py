@@ -37,7 +37,7 @@ def create_topic(ctx: Context, req: CreateTopicRequest) -> CreateTopicResult:
     """Make a topic; the name of an existing one with the same attributes and tags gives that one's ARN.
 
     Limits: 100,000 standard and 1,000 FIFO topics an account and region.
-    Raises: InvalidParameter, TopicLimitExceeded, TagLimitExceeded; NotImplemented for KmsMasterKeyId, ArchivePolicy and data
+    Raises: InvalidParameter, TopicLimitExceeded, TagLimitExceeded; NotImplemented for ArchivePolicy and data
     protection policies.
     Source: SNS API_CreateTopic; quotas page (read 2026-11).
     """
@@ -128,7 +128,7 @@ def get_topic_attributes(ctx: Context, req: GetTopicAttributesRequest) -> GetTop
 def set_topic_attributes(ctx: Context, req: SetTopicAttributesRequest) -> Json:
     """Set one attribute of a topic; an empty value takes it away.
 
-    Raises: InvalidParameter, NotFound; NotImplemented for KmsMasterKeyId, ArchivePolicy and feedback of protocols not there.
+    Raises: InvalidParameter, NotFound; NotImplemented for ArchivePolicy and feedback of protocols not there.
     Source: SNS API_SetTopicAttributes (read 2026-11).
     """
     topic = registry.topic_named(ctx, req["TopicArn"])

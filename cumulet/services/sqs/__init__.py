@@ -41,5 +41,24 @@ SERVICE = Service(
     inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
+<<<<<<< HEAD
     authz=AUTHZ,
+=======
+    subjects={
+        "cumulet:Bury": lambda req: req["Shelf"].queue.dead_letter_arn,
+        "cumulet:Redrive": lambda req: req["Target"].arn,
+        **dict.fromkeys(
+            (
+                "SendMessage",
+                "SendMessageBatch",
+                "ReceiveMessage",
+                "DeleteMessage",
+                "DeleteMessageBatch",
+                "ChangeMessageVisibility",
+                "ChangeMessageVisibilityBatch",
+            ),
+            "QueueUrl",
+        ),
+    },
+>>>>>>> main
 )

@@ -80,6 +80,26 @@ class InvalidBatchEntryId(AwsError):
     pass
 
 
+class KmsAccessDenied(AwsError):
+    pass
+
+
+class KmsDisabled(AwsError):
+    pass
+
+
+class KmsInvalidKeyUsage(AwsError):
+    pass
+
+
+class KmsInvalidState(AwsError):
+    pass
+
+
+class KmsNotFound(AwsError):
+    pass
+
+
 class ResourceNotFoundException(AwsError):
     pass
 

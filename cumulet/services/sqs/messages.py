@@ -9,7 +9,7 @@ from typing import Any
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Wait
-from cumulet.services.sqs import receipts, receiving, rows, sending
+from cumulet.services.sqs import receipts, receiving, rows, sealing, sending
 from cumulet.services.sqs.errors import (
     BatchEntryIdsNotDistinct,
     BatchRequestTooLong,
@@ -33,7 +33,8 @@ def send_message(ctx: Context, req: Mapping[str, Any]) -> _Json:
 
     Limits: body, attributes and their names and types 1 to MaximumMessageSize bytes (1 MiB at most), 10 attributes.
     Idempotent on FIFO queues: a deduplication id repeated within 300 s adds nothing and gets the first message's id and number.
-    Raises: QueueDoesNotExist, InvalidMessageContents, InvalidParameterValue, MissingParameter.
+    Raises: QueueDoesNotExist, InvalidMessageContents, InvalidParameterValue, MissingParameter, KmsDisabled, KmsInvalidState,
+    KmsNotFound.
     Source: SQS API_SendMessage; developer guide, "Exactly-once processing in Amazon SQS" (read 2026-11).
     """
     o = open_at(ctx, req["QueueUrl"])
@@ -56,6 +57,8 @@ def send_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
         raise BatchRequestTooLong(
             f"Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {total} bytes."
         )
+    if o.queue.kms_key:
+        sealing.check(o)  # no key: nothing is sent at all
     answer = _each(entries, lambda entry: sending.send(o, sending.Draft(o.queue, entry)))
     rows.close(o)
     return answer

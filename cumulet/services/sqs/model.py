@@ -65,6 +65,8 @@ class Queue(Record):
     deduplication_scope: str = ""  # "" on standard queues
     throughput_limit: str = ""
     managed_sse: bool = True
+    kms_key: str = ""  # KmsMasterKeyId as it was given; "": messages are stored as they are
+    kms_reuse_s: int = 300
     purged: float = 0.0
     tags: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -100,6 +102,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     first_ms: int = 0  # when it was first received there
     delayed: bool = False
     finisher: str = ""  # the service that finishes the body when it is read
+    sealed: bool = False  # the body is what sealing.py made of body and attributes
 
 
 INLINE, ROW, BLOB = 0, 1, 2

@@ -32,6 +32,7 @@ def bury(ctx: Context, req: _Json) -> _Json:
         return {"Moved": False}
     scope = ctx.tx.scope
     ctx.follow([message.trace])
+    ctx.span.via, ctx.span.lost = o.queue.arn, True
     to = Open(ctx, target)
     body, where = carry(o, req["Seq"], message, to)
     fifo = target.fifo

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hashlib import md5
 from typing import Any
 
-from cumulet.services.sqs import attributes, receipts, rows
+from cumulet.services.sqs import attributes, receipts, rows, sealing
 from cumulet.services.sqs.errors import invalid, unknown_attribute
 from cumulet.services.sqs.model import (
     DEDUPLICATION_S,
@@ -76,7 +76,10 @@ def take(o: Open, wanted: int, hidden_ms: int, max_bytes: int | None = None) -> 
 def shown(o: Open, taken: Taken, shape: Shape) -> _Json:
     """A message as ReceiveMessage gives it."""
     message = taken.message
-    body = rows.body_of(o, taken.seq, message)
+    if message.sealed:
+        message, body = sealing.opened(o, message, rows.kept_body(o, taken.seq, message))
+    else:
+        body = rows.body_of(o, taken.seq, message)
     found: _Json = {
         "MessageId": message.id,
         "ReceiptHandle": receipts.handle_of(o, taken),

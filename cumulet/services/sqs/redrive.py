@@ -102,6 +102,7 @@ def redrive(ctx: Context, req: _Json) -> _Json:
     target: Queue = req["Target"]
     scope = ctx.tx.scope
     ctx.follow([one.message.trace])
+    ctx.span.via = o.queue.arn
     to = Open(ctx, target)
     body, where = moving.carry(o, one.seq, one.message, to)
     moved = msgspec.structs.replace(

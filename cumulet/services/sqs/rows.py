@@ -70,10 +70,13 @@ def watch(o: Open, at_ms: int, cursor: int = 0) -> None:
 def body_of(o: Open, seq: int, message: Message) -> str:
     """A message's body, as receivers see it."""
     body = kept_body(o, seq, message)
-    if message.finisher:
-        finished: str = o.ctx.call(message.finisher, "cumulet:Finish", {"Body": body})["Body"]
-        return finished
-    return body
+    return finished(o, message, body) if message.finisher else body
+
+
+def finished(o: Open, message: Message, body: str) -> str:
+    """A body that its finisher has finished."""
+    answer: str = o.ctx.call(message.finisher, "cumulet:Finish", {"Body": body})["Body"]
+    return answer
 
 
 def kept_body(o: Open, seq: int, message: Message) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.services.sqs import attributes, rows
+from cumulet.services.sqs import attributes, rows, sealing
 from cumulet.services.sqs.errors import (
     InvalidMessageContents,
     InvalidParameterValue,
@@ -134,6 +134,10 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
         answer["MD5OfMessageAttributes"] = digest = attributes.digest(draft.attributes)
     if draft.trace_header:
         answer["MD5OfMessageSystemAttributes"] = attributes.digest({"AWSTraceHeader": ("String", draft.trace_header)})
+    kept_attributes, size = draft.attributes, draft.size
+    if queue.kms_key:
+        body, size = sealing.seal(o, body, kept_attributes)
+        kept_attributes, digest = None, ""
     o.sent.append(draft.size)
     sequence = ""
     if queue.fifo:
@@ -143,10 +147,10 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
             return answer
         answer["SequenceNumber"] = sequence = sequence_number(o)
     answer["MessageId"] = message_id = ctx.ids.uuid()
-    if draft.size <= 4096:
+    if size <= 4096:
         kept, where = body, 0
     else:
-        kept, where = rows.shelve_body(o, body, draft.size)
+        kept, where = rows.shelve_body(o, body, size)
     message = Message(
         message_id,
         kept,
@@ -155,8 +159,8 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
         o.now_ms,
         _sender(ctx),
         o.trace,
-        answer["MD5OfMessageBody"] if where and not finisher else "",
-        draft.attributes,
+        answer["MD5OfMessageBody"] if where and not finisher and not queue.kms_key else "",
+        kept_attributes,
         digest,
         draft.trace_header,
         draft.group,
@@ -164,6 +168,7 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
         sequence,
         delayed=draft.delay_s > 0,
         finisher=finisher,
+        sealed=queue.kms_key != "",
     )
     rows.add(o, message, draft.delay_s * 1000)
     if queue.fifo:

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.sqs.errors import (
+    InvalidAttributeValue,
     InvalidParameterValue,
     bad_attribute,
     invalid,
@@ -64,6 +64,7 @@ def changes(ctx: Context, queue: Queue, given: Mapping[str, str], creating: bool
             _SETTERS[name](ctx, queue, value, found)
         else:
             raise unknown_attribute(name)
+    _one_encryption(found)
     scope = found.get("deduplication_scope", queue.deduplication_scope)
     if found.get("throughput_limit", queue.throughput_limit) == "perMessageGroupId" and scope != "messageGroup":
         raise InvalidParameterValue(
@@ -173,20 +174,25 @@ def _redrive_allow(ctx: Context, queue: Queue, value: str, found: Changes) -> No
 
 
 def _key(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
-    if value:
-        raise NotImplementedOnCumulet(
-            "KmsMasterKeyId is not implemented by Cumulet: messages are not encrypted with KMS keys.",
-            hint="Leave KmsMasterKeyId out; see docs/services/sqs.md",
-        )
+    found["kms_key"] = value
 
 
 def _reuse(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
     if not _WHOLE.fullmatch(value) or not 60 <= int(value) <= 86_400:
         raise bad_attribute("KmsDataKeyReusePeriodSeconds")
-    if int(value) != 300:
-        raise NotImplementedOnCumulet(
-            "KmsDataKeyReusePeriodSeconds is not implemented by Cumulet: messages are not encrypted with KMS keys."
+    found["kms_reuse_s"] = int(value)
+
+
+def _one_encryption(found: Changes) -> None:
+    """A queue is encrypted by a KMS key or by SQS: the one that is set takes the other's place."""
+    if found.get("kms_key") and found.get("managed_sse"):
+        raise InvalidAttributeValue(
+            "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE."
         )
+    if found.get("kms_key"):
+        found["managed_sse"] = False
+    elif found.get("managed_sse"):
+        found["kms_key"] = ""
 
 
 _SETTERS: dict[str, Callable[[Context, Queue, str, Changes], None]] = {
@@ -224,6 +230,9 @@ def described(queue: Queue) -> dict[str, str]:
     ):
         if value:
             found[name] = value
+    if queue.kms_key:
+        found["KmsMasterKeyId"] = queue.kms_key
+        found["KmsDataKeyReusePeriodSeconds"] = str(queue.kms_reuse_s)
     if queue.fifo:
         found["FifoQueue"] = "true"
         found["ContentBasedDeduplication"] = _text(queue.content_deduplication)

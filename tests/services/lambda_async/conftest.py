@@ -87,7 +87,7 @@ def gate():
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
             begun.release()
-            go.wait(20)
+            go.wait(60)
             with lock:
                 inside[0] -= 1
             self.send_response(200)
@@ -106,7 +106,7 @@ def gate():
                 f"    print('passed', event)\n    return 'passed'\n")  # fmt: skip
 
         def await_one(self):
-            assert begun.acquire(timeout=20)
+            assert begun.acquire(timeout=60)
 
         def let_go(self):
             go.set()

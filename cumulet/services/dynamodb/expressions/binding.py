@@ -15,7 +15,7 @@ from cumulet.services.dynamodb.expressions.parser import parse_projection
 from cumulet.services.dynamodb.expressions.paths import Tree, hold_apart, resolve, tree_of
 from cumulet.services.dynamodb.expressions.update import Update, compile_update
 from cumulet.services.dynamodb.model import Item
-from cumulet.services.dynamodb.values import measure
+from cumulet.services.dynamodb.values import measure, text_size
 
 _CACHED = 1024
 _MAX_KEY = 255
@@ -29,6 +29,13 @@ def _check_length(member: str, key: str) -> None:
         raise ValidationException(
             f"{member} contains invalid key: The key is too long; length: {len(key)}, limit: {_MAX_KEY}"
         )
+
+
+def _total(member: str, size: int) -> int:
+    """What all substitutions take together. Raises: ValidationException."""
+    if size > _MAX_BYTES:
+        raise ValidationException(f"The total size of {member} has exceeded the maximum allowed size")
+    return size
 
 
 @lru_cache(_CACHED)
@@ -58,12 +65,13 @@ class Binding:
         values: Item | None = req.get("ExpressionAttributeValues")
         self._frozen: tuple[tuple[str, str], ...] = ()
         self.values: Item = {}
+        size = 0
         if names is not None:
-            self._take_names(names, any(field in req for field in fields))
+            size = self._take_names(names, any(field in req for field in fields))
         if values is not None:
-            self._take_values(values, req, valued)
+            self._take_values(values, req, valued, size)
 
-    def _take_names(self, names: dict[str, str], needed: bool) -> None:
+    def _take_names(self, names: dict[str, str], needed: bool) -> int:
         if not needed:
             raise ValidationException("ExpressionAttributeNames can only be specified when using expressions")
         if not names:
@@ -73,8 +81,9 @@ class Binding:
                 raise ValidationException(f'ExpressionAttributeNames contains invalid key: Syntax error; key: "{key}"')
             _check_length("ExpressionAttributeNames", key)
         self._frozen = tuple(names.items())
+        return _total("ExpressionAttributeNames", sum(len(key) + text_size(name) for key, name in self._frozen))
 
-    def _take_values(self, values: Item, req: Mapping[str, Any], valued: Sequence[str]) -> None:
+    def _take_values(self, values: Item, req: Mapping[str, Any], valued: Sequence[str], size: int) -> None:
         if not any(field in req for field in valued):
             verb = "is" if len(valued) == 1 else "are"
             raise ValidationException(
@@ -83,7 +92,6 @@ class Binding:
             )
         if not values:
             raise ValidationException("ExpressionAttributeValues must not be empty")
-        size = 0
         for key, value in values.items():
             if not _value_key(key):
                 raise ValidationException(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
@@ -95,10 +103,7 @@ class Binding:
                     f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"
                 ) from error
             size += grown + len(key)
-        if size > _MAX_BYTES:
-            raise ValidationException(
-                "The total size of ExpressionAttributeValues has exceeded the maximum allowed size"
-            )
+        _total("ExpressionAttributeValues", size)
 
     def _use(self, kind: str, names: frozenset[str], values: frozenset[str], checks: Sequence[Check] = ()) -> None:
         self._used_names |= names

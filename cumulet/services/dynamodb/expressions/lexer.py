@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from cumulet.services.dynamodb.errors import ValidationException
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<name>\#[A-Za-z0-9_.\-]*)|(?P<value>:[A-Za-z0-9_]*)|(?P<int>[0-9]+)"
+    r"\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<name>\#[A-Za-z0-9_]*)|(?P<value>:[A-Za-z0-9_]*)|(?P<int>[0-9]+)"
     r"|(?P<mark><>|<=|>=|[=<>()\[\],.+\-]))",
     re.ASCII,
 )
-_NAME = re.compile(r"#[A-Za-z0-9_]+", re.ASCII)
 MAX_EXPRESSION_BYTES = 4096
 
 
@@ -68,7 +67,7 @@ def tokens_of(syntax: Syntax) -> list[Token]:
             raise syntax.near(out, len(out) - (2 if following is not None else 1))
         kind = match.lastgroup or ""
         out.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
-        if (kind == "name" and not _NAME.fullmatch(match[kind])) or (kind == "value" and len(match[kind]) == 1):
+        if kind in ("name", "value") and len(match[kind]) == 1:
             raise syntax.near(out, len(out) - 1)
         at = match.end()
     out.append(Token("end", "", end, end))

@@ -127,6 +127,8 @@ class _Parser:
         name = self.token.text
         if name not in CONDITION_FUNCTIONS and name not in UPDATE_FUNCTIONS:
             raise self.syntax.error(f"Invalid function name; function: {name}")
+        if self.syntax.kind == "UpdateExpression":
+            self.count()
         self.deeper()
         self.at += 2
         args = [self.operand()]

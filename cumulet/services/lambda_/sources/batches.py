@@ -122,7 +122,7 @@ def _run(
     if fitting < len(messages):
         ask(ctx, "cumulet:Return", mapping, ReceiptHandles=_handles(messages[fitting:]))
     batch = Batch(mapping.place, number, mapping.source_arn, tuple(messages[:fitting]), mapping.partial)
-    ctx.follow([message["Trace"] for message in batch.messages])
+    ctx.follow([message["Trace"] for message in batch.messages], at=mapping.source_arn)
     invocation = invocation_of(ctx, mapping.function, payload, ctx.request_id)
 
     def settle(later: Context, run: Run, outcome: InvocationResult | EffectFailed) -> None:

@@ -142,7 +142,7 @@ def _next(ctx: Context, at: Place) -> Effect | Wait | None:
     young = (place for place, item in enumerate(found.items) if ctx.now < item.at + _age_limit(at.mapping))
     old = next(young, len(found.items))
     if old:
-        ctx.follow(found.traces[:old])
+        ctx.follow(found.traces[:old], at=at.mapping.source_arn)
         payload = _HEAD + b",".join(found.bodies[:old]) + _TAIL
         _take_step(ctx, at, aged(at.reader, found.items, found.last, old), TOO_OLD, payload)
         return None
@@ -234,7 +234,7 @@ def _run(ctx: Context, at: Place, found: Found) -> Effect | Wait:
         end = windows.tail(window, str(at.key[3]), at.mapping.source_arn, final=False, early=False)
     payload = _HEAD + b",".join(found.bodies) + end
     batch = Batch(at.key, tuple(found.items), found.last, payload, window)
-    ctx.follow(found.traces)
+    ctx.follow(found.traces, at=at.mapping.source_arn)
     age_ms = (ctx.now - found.items[-1].at) * 1000
     metering.count(ctx, at.mapping.function, "IteratorAge", age_ms, "Milliseconds")
     count(ctx, at.mapping, "InvokedEventCount", len(found.items))
