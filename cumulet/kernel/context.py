@@ -96,13 +96,7 @@ class Context:
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
         so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
         """
-<<<<<<< HEAD
-        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, source)
-
-    def deliver(
-        self, arn: str, payload: bytes, *, principal: str | None = None, source: str = "", extra: Result | None = None
-=======
-        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, lost=lost)
+        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, source, lost)
 
     def deliver(
         self,
@@ -113,7 +107,6 @@ class Context:
         extra: Result | None = None,
         via: str = "",
         lost: bool = False,
->>>>>>> main
     ) -> Any:
         """Give `payload` to any AWS "target" by its ARN (a function, a queue, a topic, ...), asynchronously.
 
@@ -121,17 +114,13 @@ class Context:
         who sends it where that is not the caller (a rule, an alarm), and `lost` says that it is what failed elsewhere.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
-<<<<<<< HEAD
-        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, source)
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, via, lost)
 
     def acting(self, principal: str, access_key: str = "") -> Context:
         """The same surroundings for another principal."""
         other = self.at(self.account, self.region)
         other.principal, other.access_key = principal, access_key
         return other
-=======
-        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, via, lost)
->>>>>>> main
 
     def at(self, account: str, region: str) -> Context:
         """The same surroundings in another account and region, in the same transaction and span."""

@@ -321,12 +321,9 @@ class Pipeline:
         principal: str | None,
         region: str | None,
         account: str | None,
-<<<<<<< HEAD
         source: str = "",
-=======
-        via: str = "",
         lost: bool = False,
->>>>>>> main
+        via: str = "",
     ) -> Any:
         function = self.services.operation(service, operation)
         if function is None:
@@ -375,17 +372,10 @@ class Pipeline:
         )
 
     def deliver(
-<<<<<<< HEAD
-        self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, source: str = ""
-    ) -> Any:
-        service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account, source)
-=======
         self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, via: str, lost: bool
     ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account, via, lost)
->>>>>>> main
+        return self.call_inside(ctx, service, operation, request, principal, region, account, via, lost, via)
 
     # waiting
 

@@ -157,17 +157,10 @@ def _act(ctx: Context, alarm: Alarm, before: Alarm, arn: str, id_: str, triggeri
         if Arn.parse(arn).service == "sns":
             message = notices.message(alarm, before, triggering)
             extra = {"Subject": notices.subject(alarm)}
-<<<<<<< HEAD
-            ctx.deliver(arn, message.encode(), principal="cloudwatch.amazonaws.com", source=alarm.arn, extra=extra)
-        else:
-            event = notices.function_event(alarm, before, id_)
-            ctx.deliver(arn, event, principal="lambda.alarms.cloudwatch.amazonaws.com", source=alarm.arn)
-=======
             ctx.deliver(arn, message.encode(), principal="cloudwatch.amazonaws.com", extra=extra, via=alarm.arn)
         else:
             event = notices.function_event(alarm, before, id_)
             ctx.deliver(arn, event, principal="lambda.alarms.cloudwatch.amazonaws.com", via=alarm.arn)
->>>>>>> main
     except AwsError as error:
         failure = error
     data = {

@@ -48,9 +48,6 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
-<<<<<<< HEAD
     authz=AUTHZ,
-=======
     subjects=SUBJECTS,
->>>>>>> main
 )

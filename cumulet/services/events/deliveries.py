@@ -149,14 +149,9 @@ def _bury(ctx: Context, delivery: Delivery, code: str, message: str, condition: 
             queue,
             delivery.event,
             principal=PRINCIPAL,
-<<<<<<< HEAD
-            source=delivery.rule_arn,
-            extra={"MessageAttributes": attributes},
-=======
             extra={"MessageAttributes": attributes},
             via=delivery.rule_arn,
             lost=True,
->>>>>>> main
         )
     except AwsError:
         _count(ctx, "InvocationsFailedToBeSentToDlq", delivery)

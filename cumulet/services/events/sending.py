@@ -41,15 +41,8 @@ def send(ctx: Context, delivery: Delivery) -> Any:
         )
     if kind == "logs":
         return _log(ctx, delivery, arn)
-<<<<<<< HEAD
-    principal = target.get("RoleArn", PRINCIPAL)
-    return ctx.deliver(
-        target["Arn"], delivery.payload, principal=principal, source=delivery.rule_arn, extra=_extra(delivery, arn)
-    )
-=======
-    extra = _extra(delivery, arn)
-    return ctx.deliver(target["Arn"], delivery.payload, principal=PRINCIPAL, extra=extra, via=delivery.rule_arn)
->>>>>>> main
+    extra, principal = _extra(delivery, arn), target.get("RoleArn", PRINCIPAL)
+    return ctx.deliver(target["Arn"], delivery.payload, principal=principal, extra=extra, via=delivery.rule_arn)
 
 
 def _extra(delivery: Delivery, arn: Arn) -> Json:

@@ -66,12 +66,10 @@ def bury(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
     if error:
         attributes["ErrorMessage"] = {"DataType": "String", "StringValue": error}
     try:
-<<<<<<< HEAD
-        ctx.deliver(target, ending.payload, principal=acting(ctx, where), extra={"MessageAttributes": attributes})
-=======
         extra = {"MessageAttributes": attributes}
-        ctx.deliver(target, ending.payload, principal=SENDER, extra=extra, via=_function_arn(where), lost=True)
->>>>>>> main
+        ctx.deliver(
+            target, ending.payload, principal=acting(ctx, where), extra=extra, via=_function_arn(where), lost=True
+        )
     except AwsError as refusal:
         log.warning("event %s for %s is lost: its dead-letter queue %s refused it: %s: %s",
                     ending.request_id, where.arn, target, refusal.wire_code, refusal.message)  # fmt: skip
@@ -106,12 +104,8 @@ def _deliver(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
             "DetailType": f"Lambda Function Invocation Result - {outcome}",
             "Resources": [target, _function_arn(where)],
         }
-<<<<<<< HEAD
-    ctx.deliver(target, record, principal=acting(ctx, where), extra=extra)
-=======
     lost = ending.condition != "Success"
-    ctx.deliver(target, record, principal=SENDER, extra=extra, via=_function_arn(where), lost=lost)
->>>>>>> main
+    ctx.deliver(target, record, principal=acting(ctx, where), extra=extra, via=_function_arn(where), lost=lost)
 
 
 def _function_arn(where: Ref) -> str:

@@ -1,10 +1,6 @@
 """S3: buckets and objects, versions, multipart uploads, browser uploads, notifications, websites."""
 
 from cumulet.kernel.service import Service
-<<<<<<< HEAD
-from cumulet.services.s3 import buckets, cfn, copying, listing, multipart, objects, posting, reading, settings, uploads
-from cumulet.services.s3.authz import AUTHZ
-=======
 from cumulet.services.s3 import (
     announcing,
     buckets,
@@ -25,7 +21,7 @@ from cumulet.services.s3 import (
     uploads,
     website,
 )
->>>>>>> main
+from cumulet.services.s3.authz import AUTHZ
 
 SERVICE = Service(
     "s3",
@@ -56,9 +52,7 @@ SERVICE = Service(
         sweeping.STEP: sweeping.step,
     },
     resources=cfn.RESOURCES,
-<<<<<<< HEAD
     authz=AUTHZ,
-=======
     subjects=dict.fromkeys(
         (
             "AbortMultipartUpload",
@@ -78,5 +72,4 @@ SERVICE = Service(
         ),
         "Bucket",
     ),
->>>>>>> main
 )

@@ -186,12 +186,9 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: b
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
-<<<<<<< HEAD
     source = delivery.subscription.topic_arn
-    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, source=source, region=region, account=account)
-=======
-    sent = ctx.call("sqs", operation, request, principal=PRINCIPAL, region=region, account=account, lost=lost)
->>>>>>> main
+    where: Json = {"principal": PRINCIPAL, "source": source, "region": region, "account": account}
+    sent = ctx.call("sqs", operation, request, lost=lost, **where)
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 

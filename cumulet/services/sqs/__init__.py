@@ -41,9 +41,7 @@ SERVICE = Service(
     inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
-<<<<<<< HEAD
     authz=AUTHZ,
-=======
     subjects={
         "cumulet:Bury": lambda req: req["Shelf"].queue.dead_letter_arn,
         "cumulet:Redrive": lambda req: req["Target"].arn,
@@ -60,5 +58,4 @@ SERVICE = Service(
             "QueueUrl",
         ),
     },
->>>>>>> main
 )
