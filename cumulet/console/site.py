@@ -47,10 +47,6 @@ class Console:
             if each.name[each.name.rfind(".") :] in _TYPES
         }
 
-    @staticmethod
-    def serves(path: str) -> bool:
-        return path in (PAGE, _MAP, _DRAWING) or path.startswith(f"{PAGE}/")
-
     def answer(self, request: HttpRequest) -> HttpResponse:
         try:
             if request.path == _MAP and request.method == "POST":
@@ -69,7 +65,7 @@ class Console:
     def _file(self, path: str) -> HttpResponse:
         name = path.removeprefix(PAGE).removeprefix("/") or "index.html"
         content = self._files.get(name)
-        if content is None:
+        if content is None or not (path == PAGE or path.startswith(f"{PAGE}/")):
             raise GenericAwsError("NotFound", f"There is no {path}.", 404)
         return _response(200, _TYPES[name[name.rfind(".") :]], content, _POLICY)
 

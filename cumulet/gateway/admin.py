@@ -50,7 +50,7 @@ def handle(gateway: Gateway, request: HttpRequest, reply: Reply) -> object:
         reply(_trace(gateway, request))
     elif path == "/_cumulet/outbox":
         reply(_outbox(gateway, request))
-    elif gateway.console.serves(path):
+    elif path.startswith(("/_cumulet/console", "/_cumulet/map")):
         reply(gateway.console.answer(request))
     elif path.startswith("/_cumulet/call/"):
         return gateway.json_door(request, reply)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
-from cumulet.console.site import Console
 from cumulet.gateway import admin, bucketcors, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
 from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.wire import POST_OBJECT, Models, OperationModel, Router
+
+if TYPE_CHECKING:
+    from cumulet.console.site import Console
 
 __all__ = ["Gateway", "Hooks", "Identity"]
 
@@ -52,12 +55,18 @@ class Gateway:
             account=account,
             strict=not is_loopback(host),
         )
-        self.console = Console(pipeline, account)
         self.log = logging.getLogger("cumulet")
         self.access = logging.getLogger("cumulet.access")
         if self.access.level == logging.NOTSET:
             self.access.setLevel(logging.WARNING)
         self.tasks: set[asyncio.Task[Any]] = set()
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """Imported when somebody looks."""
+        from cumulet.console.site import Console
+
+        return Console(self.pipeline, self.account)
 
     def handle(self, request: HttpRequest, reply: Reply) -> object:
         """The server's handler: called at once for every complete request. Returns what to cancel, or None."""

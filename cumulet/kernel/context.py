@@ -96,7 +96,9 @@ class Context:
         Returns the operation's result, or an Effect (see `outcome.then`). Raises: its AwsErrors; what it wrote is then undone,
         so the caller may go on. An operation that Cumulet lacks raises NotImplementedOnCumulet (501).
         """
-        return self.pipeline.call_inside(self, service, operation, request, principal, region, account, source, lost)
+        return self.pipeline.call_inside(
+            self, service, operation, request, principal, region, account, source=source, lost=lost
+        )
 
     def deliver(
         self,
@@ -104,6 +106,7 @@ class Context:
         payload: bytes,
         *,
         principal: str | None = None,
+        source: str = "",
         extra: Result | None = None,
         via: str = "",
         lost: bool = False,
@@ -114,7 +117,7 @@ class Context:
         who sends it where that is not the caller (a rule, an alarm), and `lost` says that it is what failed elsewhere.
         Raises: the target's AwsErrors (it does not exist, say); ValidationException for an ARN that is no target.
         """
-        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, via, lost)
+        return self.pipeline.deliver(self, arn, payload, principal, extra or {}, source, via, lost)
 
     def acting(self, principal: str, access_key: str = "") -> Context:
         """The same surroundings for another principal."""

@@ -322,8 +322,8 @@ class Pipeline:
         region: str | None,
         account: str | None,
         source: str = "",
-        lost: bool = False,
         via: str = "",
+        lost: bool = False,
     ) -> Any:
         function = self.services.operation(service, operation)
         if function is None:
@@ -372,10 +372,18 @@ class Pipeline:
         )
 
     def deliver(
-        self, ctx: Context, arn: str, payload: bytes, principal: str | None, extra: Result, via: str, lost: bool
+        self,
+        ctx: Context,
+        arn: str,
+        payload: bytes,
+        principal: str | None,
+        extra: Result,
+        source: str = "",
+        via: str = "",
+        lost: bool = False,
     ) -> Any:
         service, operation, request, region, account = targets.request_for(arn, payload, extra)
-        return self.call_inside(ctx, service, operation, request, principal, region, account, via, lost, via)
+        return self.call_inside(ctx, service, operation, request, principal, region, account, source, via, lost)
 
     # waiting
 

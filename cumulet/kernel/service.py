@@ -62,10 +62,10 @@ class Service:
     inspect    operations of our own that only read, for Cumulet's commands and console (`POST /_cumulet/call/sqs/cumulet:Peek`);
                other services may call them as well
     resources  CloudFormation types
-    authz      which actions and resources its operations need, for IAM's enforcement
     subjects   the operations that use a resource for what it is there for (they send, read, invoke; not: describe), each with the
                member of the request that names the resource, or a function of the request that finds its name or names: what
                traces and the console's map show as a call of that resource
+    authz      which actions and resources its operations need, for IAM's enforcement
     """
 
     name: str
@@ -76,8 +76,8 @@ class Service:
     inspect: Mapping[str, Operation] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     gauges: Callable[[Context], bool] | None = None
-    authz: Authz | None = None
     subjects: Mapping[str, SubjectOf] = field(default_factory=dict)
+    authz: Authz | None = None
 
     def functions(self) -> Iterable[tuple[str, Operation]]:
         """The public functions of the service's modules, as (snake-case name, function)."""

@@ -115,8 +115,7 @@ class Tracer:
         root, up = parse(parent) if parent else (None, None)
         if root is None:
             root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
-        above = self._running.get(up) if up is not None else None
-        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail, above=above)
+        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
 
     def below(self, parent: Span, name: str, kind: str, at: float) -> Span:
         """Start a span under one that has not ended."""

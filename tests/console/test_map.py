@@ -386,3 +386,19 @@ def test_names_urls_and_arns_of_a_resource_are_one_node(aws, read):
         ("client", "sync", "tab"): (4, 0),
         ("client", "sync", "tub"): (2, 0),
     }
+
+
+def test_a_buckets_notice_is_an_edge_from_the_bucket(aws, clock, read):
+    """A4: the upload is synchronous, what it sets off is not; the test message of the configuration is no call."""
+    sqs, s3 = aws("sqs"), aws("s3")
+    url = sqs.create_queue(QueueName="notices")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:*", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    s3.create_bucket(Bucket="uploads")
+    configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    s3.put_bucket_notification_configuration(Bucket="uploads", NotificationConfiguration=configuration)
+    s3.put_object(Bucket="uploads", Key="a", Body=b"a")
+    clock.quiet()
+    assert read().counts == {("client", "sync", "uploads"): (1, 0), ("uploads", "async", "notices"): (1, 0)}

@@ -83,7 +83,15 @@ def test_the_scripts_are_javascript(name, tmp_path):
     subprocess.run(["node", "--check", str(module)], check=True, capture_output=True, timeout=60)
 
 
-@pytest.mark.parametrize("path", ["/_cumulet/console/nothing.js", "/_cumulet/console/../gateway/auth.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_cumulet/console/nothing.js",
+        "/_cumulet/console/../gateway/auth.py",
+        "/_cumulet/consoleconsole.js",
+        "/_cumulet/maps",
+    ],
+)
 def test_there_is_nothing_else(cloud, path):
     assert status(cloud, path, {"host": "127.0.0.1"})[0] == 404
 

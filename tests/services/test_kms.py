@@ -186,6 +186,16 @@ def test_an_alias_stands_for_a_key(kms, key):
     assert refused(kms.delete_alias, AliasName="alias/app") == ("NotFoundException", f"Alias {alias} is not found.")
 
 
+def test_an_alias_that_moved_survives_the_key_it_had(kms, key, clock):
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/app", TargetKeyId=key)
+    kms.update_alias(AliasName="alias/app", TargetKeyId=other)
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    clock.advance(8 * DAY)
+    assert refused(kms.describe_key, KeyId=key)[0] == "NotFoundException"
+    assert kms.describe_key(KeyId="alias/app")["KeyMetadata"]["KeyId"] == other
+
+
 def test_aliases_that_cannot_be(kms, key):
     kms.create_alias(AliasName="alias/app", TargetKeyId=key)
     assert refused(kms.create_alias, AliasName="alias/app", TargetKeyId=key) == (

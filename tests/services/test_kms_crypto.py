@@ -27,9 +27,10 @@ def key(kms):
 @pytest.fixture(scope="module")
 def rsa(server):
     """Makes RSA_2048 keys; they take longest to make."""
+    from cumulet.testing import clients
     from cumulet.testing.plugin import client_maker
 
-    kms = client_maker(server.endpoint, server.boto_session)("kms")
+    kms = client_maker(server.endpoint, clients.session())("kms")
     return lambda usage: kms.create_key(KeySpec="RSA_2048", KeyUsage=usage)["KeyMetadata"]["KeyId"]
 
 

@@ -225,6 +225,16 @@ def test_a_secret_is_restored(sm, secret, clock):
     assert sm.get_secret_value(SecretId="app/db")["SecretString"] == "one"
 
 
+def test_a_second_deletion_has_its_own_window(sm, secret, clock):
+    sm.delete_secret(SecretId="app/db", RecoveryWindowInDays=7)
+    sm.restore_secret(SecretId="app/db")
+    sm.delete_secret(SecretId="app/db", RecoveryWindowInDays=30)
+    clock.advance(8 * DAY)
+    assert sm.describe_secret(SecretId="app/db")["DeletedDate"]
+    clock.advance(23 * DAY)
+    assert refused(sm.describe_secret, SecretId="app/db") == ("ResourceNotFoundException", GONE)
+
+
 def test_a_secret_is_deleted_at_once(sm, secret):
     for request in ({"RecoveryWindowInDays": 6}, {"RecoveryWindowInDays": 31}):
         assert refused(sm.delete_secret, SecretId="app/db", **request)[0] == "InvalidParameterException"

@@ -157,10 +157,12 @@ def _act(ctx: Context, alarm: Alarm, before: Alarm, arn: str, id_: str, triggeri
         if Arn.parse(arn).service == "sns":
             message = notices.message(alarm, before, triggering)
             extra = {"Subject": notices.subject(alarm)}
-            ctx.deliver(arn, message.encode(), principal="cloudwatch.amazonaws.com", extra=extra, via=alarm.arn)
+            sender = "cloudwatch.amazonaws.com"
+            ctx.deliver(arn, message.encode(), principal=sender, source=alarm.arn, extra=extra, via=alarm.arn)
         else:
             event = notices.function_event(alarm, before, id_)
-            ctx.deliver(arn, event, principal="lambda.alarms.cloudwatch.amazonaws.com", via=alarm.arn)
+            sender = "lambda.alarms.cloudwatch.amazonaws.com"
+            ctx.deliver(arn, event, principal=sender, source=alarm.arn, via=alarm.arn)
     except AwsError as error:
         failure = error
     data = {

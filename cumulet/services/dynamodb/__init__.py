@@ -48,6 +48,6 @@ SERVICE = Service(
         "cumulet:StreamRecords": streamreads.records,
     },
     resources=RESOURCES,
-    authz=AUTHZ,
     subjects=SUBJECTS,
+    authz=AUTHZ,
 )

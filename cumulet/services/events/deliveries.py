@@ -149,6 +149,7 @@ def _bury(ctx: Context, delivery: Delivery, code: str, message: str, condition: 
             queue,
             delivery.event,
             principal=PRINCIPAL,
+            source=delivery.rule_arn,
             extra={"MessageAttributes": attributes},
             via=delivery.rule_arn,
             lost=True,

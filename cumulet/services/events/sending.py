@@ -41,8 +41,14 @@ def send(ctx: Context, delivery: Delivery) -> Any:
         )
     if kind == "logs":
         return _log(ctx, delivery, arn)
-    extra, principal = _extra(delivery, arn), target.get("RoleArn", PRINCIPAL)
-    return ctx.deliver(target["Arn"], delivery.payload, principal=principal, extra=extra, via=delivery.rule_arn)
+    return ctx.deliver(
+        target["Arn"],
+        delivery.payload,
+        principal=target.get("RoleArn", PRINCIPAL),
+        source=delivery.rule_arn,
+        extra=_extra(delivery, arn),
+        via=delivery.rule_arn,
+    )
 
 
 def _extra(delivery: Delivery, arn: Arn) -> Json:

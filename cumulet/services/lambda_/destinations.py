@@ -67,9 +67,8 @@ def bury(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
         attributes["ErrorMessage"] = {"DataType": "String", "StringValue": error}
     try:
         extra = {"MessageAttributes": attributes}
-        ctx.deliver(
-            target, ending.payload, principal=acting(ctx, where), extra=extra, via=_function_arn(where), lost=True
-        )
+        role = acting(ctx, where)
+        ctx.deliver(target, ending.payload, principal=role, extra=extra, via=_function_arn(where), lost=True)
     except AwsError as refusal:
         log.warning("event %s for %s is lost: its dead-letter queue %s refused it: %s: %s",
                     ending.request_id, where.arn, target, refusal.wire_code, refusal.message)  # fmt: skip
@@ -105,7 +104,8 @@ def _deliver(ctx: Context, where: Ref, target: str, ending: Ending) -> None:
             "Resources": [target, _function_arn(where)],
         }
     lost = ending.condition != "Success"
-    ctx.deliver(target, record, principal=acting(ctx, where), extra=extra, via=_function_arn(where), lost=lost)
+    role = acting(ctx, where)
+    ctx.deliver(target, record, principal=role, extra=extra, via=_function_arn(where), lost=lost)
 
 
 def _function_arn(where: Ref) -> str:

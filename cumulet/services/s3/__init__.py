@@ -52,7 +52,6 @@ SERVICE = Service(
         sweeping.STEP: sweeping.step,
     },
     resources=cfn.RESOURCES,
-    authz=AUTHZ,
     subjects=dict.fromkeys(
         (
             "AbortMultipartUpload",
@@ -72,4 +71,5 @@ SERVICE = Service(
         ),
         "Bucket",
     ),
+    authz=AUTHZ,
 )

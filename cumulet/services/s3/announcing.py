@@ -108,7 +108,8 @@ def test_event(ctx: Context, bucket: str) -> bytes:
 def hand_over(ctx: Context, bucket: str, arn: str, body: bytes) -> None:
     """Give a message of a bucket to a destination. Raises: its AwsErrors."""
     extra = {"Subject": "Amazon S3 Notification"} if arn.split(":")[2] == "sns" else {}
-    ctx.deliver(arn, body, principal=PRINCIPAL, extra=extra, via=f"arn:aws:s3:::{bucket}")
+    source = f"arn:aws:s3:::{bucket}"
+    ctx.deliver(arn, body, principal=PRINCIPAL, source=source, extra=extra)
 
 
 def configurations(notification: Json) -> Iterator[tuple[str, Json]]:
@@ -168,7 +169,7 @@ def deliver_again(ctx: Context, key: Key) -> None:
     notice = ctx.tx.get(at, Notice)
     if notice is None or notice.due > ctx.now:
         return
-    ctx.follow([notice.trace])
+    ctx.follow([notice.trace], at=f"arn:aws:s3:::{notice.bucket}")
     bucket = ctx.tx.get(bucket_key(notice.bucket), Bucket)
     still = bucket is not None and any(arn == notice.arn for arn, _ in configurations(bucket.notification or {}))
     if still:

@@ -15,6 +15,6 @@ SERVICE = Service(
     internals={"cumulet:Finish": signing.finish},
     inspect={"cumulet:Outbox": outbox.listing},
     resources=RESOURCES,
-    authz=AUTHZ,
     subjects={"Publish": lambda req: req.get("TopicArn") or req.get("TargetArn"), "PublishBatch": "TopicArn"},
+    authz=AUTHZ,
 )

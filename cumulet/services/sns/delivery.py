@@ -186,9 +186,16 @@ def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: b
     operation = "SendMessage"
     if delivery.unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
-    source = delivery.subscription.topic_arn
-    where: Json = {"principal": PRINCIPAL, "source": source, "region": region, "account": account}
-    sent = ctx.call("sqs", operation, request, lost=lost, **where)
+    sent = ctx.call(
+        "sqs",
+        operation,
+        request,
+        principal=PRINCIPAL,
+        source=delivery.subscription.topic_arn,
+        region=region,
+        account=account,
+        lost=lost,
+    )
     return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
 
 

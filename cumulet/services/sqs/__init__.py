@@ -41,7 +41,6 @@ SERVICE = Service(
     inspect={"cumulet:Peek": internal.peek},
     resources=RESOURCES,
     gauges=gauges.gauges,
-    authz=AUTHZ,
     subjects={
         "cumulet:Bury": lambda req: req["Shelf"].queue.dead_letter_arn,
         "cumulet:Redrive": lambda req: req["Target"].arn,
@@ -58,4 +57,5 @@ SERVICE = Service(
             "QueueUrl",
         ),
     },
+    authz=AUTHZ,
 )

@@ -50,13 +50,8 @@ def report(ctx: Context, mapping: Mapping, shard: str, part: Part, condition: st
 def _send(ctx: Context, mapping: Mapping, shard: str, record: dict[str, Any], payload: bytes) -> None:
     arn = Arn.parse(mapping.on_failure)
     if arn.service != "s3":
-        ctx.deliver(
-            mapping.on_failure,
-            _encode(record),
-            principal=acting(ctx, mapping.function),
-            via=mapping.function.arn,
-            lost=True,
-        )
+        role = acting(ctx, mapping.function)
+        ctx.deliver(mapping.on_failure, _encode(record), principal=role, via=mapping.function.arn, lost=True)
         return
     at = datetime.fromtimestamp(ctx.now, UTC)
     key = f"aws/lambda/{mapping.uuid}/{shard}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{ctx.ids.uuid()}"
