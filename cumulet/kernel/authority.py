@@ -66,11 +66,15 @@ class Authority:
         if _unlimited(ctx.principal):
             return Decision(True)
         caller = self.caller(ctx)
+        if caller.account:
+            source = ""  # a role speaks for itself
         owner = need.owner or ctx.account
         facts = Facts(_lowered(need.facts), caller.facts, tags or {}, surroundings(ctx, source, owner))
         text = need.policy() if callable(need.policy) else need.policy
         policy = self.document(text) if text else None
-        return decide(caller, need.action, need.resource, facts, policy=policy, owner=owner, kind=need.kind)
+        return decide(
+            caller, need.action, need.resource, facts, policy=policy, owner=owner, kind=need.kind, binding=need.binding
+        )
 
     def document(self, text: str) -> Document | None:
         """A policy, or None for a text that is none."""

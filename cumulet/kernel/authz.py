@@ -29,6 +29,7 @@ class Need:
     policy    the resource's policy, or a function that finds it
     facts     further keys of the context (values may be functions, see Facts)
     kind      TRUST for a role's trust policy
+    binding   nobody comes in whom the policy does not let in, the account's own users neither (KMS keys)
     """
 
     action: str
@@ -37,6 +38,7 @@ class Need:
     policy: PolicyText | Callable[[], PolicyText] = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     kind: str = RESOURCE
+    binding: bool = False
 
 
 Needs = Callable[["Context", Any], Iterable[Need]]

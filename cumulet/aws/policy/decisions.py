@@ -72,12 +72,13 @@ def decide(
     policy: Document | None = None,
     owner: str = "",
     kind: str = RESOURCE,
+    binding: bool = False,
 ) -> Decision:
     """Whether a caller may do an action on a resource.
 
     policy   the resource's policy, if it has one
     owner    the resource's account; "" counts as the caller's
-    kind     TRUST: nobody comes in whom the resource's policy does not let in, the account's own users neither
+    binding  nobody comes in whom the resource's policy does not let in, the account's own users neither; so with the kind TRUST
     """
     denied = _denial(caller, action, resource, facts, policy, kind)
     if denied is not None:
@@ -88,7 +89,7 @@ def decide(
         return ALLOWED if granted == "direct" else Decision(False, kind)
     if same and granted == "direct":
         return ALLOWED
-    if (kind == TRUST or not same) and not granted:
+    if (binding or kind == TRUST or not same) and not granted:
         return Decision(False, kind)
     if not caller.limited:
         return ALLOWED

@@ -13,7 +13,6 @@ from cumulet.aws.http import HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.services.apigateway.errors import BadRequestException, not_honoured
 from cumulet.services.apigateway.exchange import Exchange, request_context
-from cumulet.services.apigateway.settling import PRINCIPAL
 
 _VARIABLE = re.compile(r"\$context((?:\.[A-Za-z0-9_\-]+)+)")
 _LOG_GROUP = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):(\d{12}):log-group:([^:*]+)(?::\*)?")
@@ -43,7 +42,7 @@ def write(ctx: Context, exchange: Exchange, response: HttpResponse) -> None:
     line = _VARIABLE.sub(lambda found: _text(values, found.group(1)[1:]), log["format"])
     stage = exchange.deployed.stage
     request = {"logGroupName": name, "logStreamName": f"{stage.api_id}/{stage.name}", "events": [(exchange.at, line)]}
-    ctx.call("logs", "cumulet:Append", request, principal=PRINCIPAL, region=region, account=account)
+    ctx.call("logs", "cumulet:Append", request, principal="", region=region, account=account)
 
 
 def values_of(ctx: Context, exchange: Exchange, response: HttpResponse) -> dict[str, Any]:

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 _API, _METHOD = "/restapis/{restApiId}", "/restapis/{restApiId}/resources/{resourceId}/methods/{httpMethod}"
 _PATHS = {
     "Account": "/account",
+    "ApiKey": "/apikeys/{apiKey}",
     "Authorizer": f"{_API}/authorizers/{{authorizerId}}",
     "Deployment": f"{_API}/deployments/{{deploymentId}}",
     "GatewayResponse": f"{_API}/gatewayresponses/{{responseType}}",
@@ -33,6 +34,10 @@ _PATHS = {
     "Stage": f"{_API}/stages/{{stageName}}",
     "StageAuthorizersCache": f"{_API}/stages/{{stageName}}/cache/authorizers",
     "Tags": "/tags/{resourceArn}",
+    "Usage": "/usageplans/{usagePlanId}/usage",
+    "UpdateUsage": "/usageplans/{usagePlanId}/keys/{keyId}/usage",
+    "UsagePlan": "/usageplans/{usagePlanId}",
+    "UsagePlanKey": "/usageplans/{usagePlanId}/keys/{keyId}",
 }
 _VERBS = {"Create": "POST", "Delete": "DELETE", "Flush": "DELETE", "Get": "GET", "Import": "POST", "Put": "PUT",
           "Reimport": "PUT", "Reset": "DELETE", "Tag": "PUT", "Test": "POST", "Untag": "DELETE", "Update": "PATCH"}  # fmt: skip
@@ -44,6 +49,8 @@ def request_line(operation: str, req: Json) -> str:
     verb, noun = re.match(r"([A-Z][a-z]+)(.*)", operation).groups()  # type: ignore[union-attr]
     if verb in ("Tag", "Untag"):
         noun = "Tags"
+    if operation in _PATHS:
+        noun = operation
     template = _PATHS[noun if noun in _PATHS else noun.removesuffix("s")]
     if verb == "Create" and noun != "Resource":
         template = template.rpartition("/{")[0] or template

@@ -15,7 +15,6 @@ from cumulet.aws.http import Body, HttpResponse
 from cumulet.kernel.context import Context
 from cumulet.services.apigateway import methodsettings
 from cumulet.services.apigateway.exchange import Exchange
-from cumulet.services.apigateway.settling import PRINCIPAL
 
 LINE_MAX_BYTES = 1024
 _CUT = " [TRUNCATED]"
@@ -48,7 +47,7 @@ def write(ctx: Context, exchange: Exchange, response: HttpResponse) -> None:
         "logStreamName": md5(f"{stage.api_id}/{stage.name}".encode(), usedforsecurity=False).hexdigest(),
         "events": [(exchange.at, cut(f"({exchange.request_id}) {line}")) for line in lines],
     }
-    ctx.call("logs", "cumulet:Append", request, principal=PRINCIPAL, region=stage.region, account=stage.account)
+    ctx.call("logs", "cumulet:Append", request, principal="", region=stage.region, account=stage.account)
 
 
 def lines_of(exchange: Exchange, response: HttpResponse) -> list[str]:

@@ -18,6 +18,7 @@ from cumulet.services.kms import (
     signing,
     tags,
 )
+from cumulet.services.kms.authz import AUTHZ
 from cumulet.services.kms.cfn import RESOURCES
 
 SERVICE = Service(
@@ -37,4 +38,5 @@ SERVICE = Service(
         "cumulet:Open": internal.unseal,
     },
     resources=RESOURCES,
+    authz=AUTHZ,
 )

@@ -105,10 +105,11 @@ def test_event(ctx: Context, bucket: str) -> bytes:
     )
 
 
-def hand_over(ctx: Context, arn: str, body: bytes) -> None:
-    """Give a message to a destination. Raises: its AwsErrors."""
+def hand_over(ctx: Context, bucket: str, arn: str, body: bytes) -> None:
+    """Give a message of a bucket to a destination. Raises: its AwsErrors."""
     extra = {"Subject": "Amazon S3 Notification"} if arn.split(":")[2] == "sns" else {}
-    ctx.deliver(arn, body, principal=PRINCIPAL, extra=extra)
+    source = f"arn:aws:s3:::{bucket}"
+    ctx.deliver(arn, body, principal=PRINCIPAL, source=source, extra=extra)
 
 
 def configurations(notification: Json) -> Iterator[tuple[str, Json]]:
@@ -154,7 +155,7 @@ def _announce(ctx: Context, bucket: Bucket, name: str, version: Version, *, sequ
 
 def _deliver(ctx: Context, bucket: Bucket, arn: str, body: bytes) -> None:
     try:
-        hand_over(ctx, arn, body)
+        hand_over(ctx, bucket.name, arn, body)
     except AwsError:
         notice = Notice(id=ctx.ids.uuid(), bucket=bucket.name, arn=arn, body=body, first=ctx.now, due=ctx.now + 1.0,
                         trace=ctx.trace)  # fmt: skip
@@ -173,7 +174,7 @@ def deliver_again(ctx: Context, key: Key) -> None:
     still = bucket is not None and any(arn == notice.arn for arn, _ in configurations(bucket.notification or {}))
     if still:
         try:
-            hand_over(ctx, notice.arn, notice.body)
+            hand_over(ctx, notice.bucket, notice.arn, notice.body)
         except AwsError:
             due = ctx.now + min(2.0 ** min(notice.failures, 16), _LONGEST_WAIT_S)
             if due - notice.first <= _AGE_S:
@@ -260,7 +261,7 @@ def _bridge(ctx: Context, bucket: Bucket, name: str, version: Version, sequencer
         detail["deletion-type"] = "Permanently Deleted" if how == "Delete" else "Delete Marker Created"
     kind = f"Object Tags {'Added' if how == 'Put' else 'Deleted'}" if family == "ObjectTagging" else _BRIDGED[family]
     event = {"Source": "aws.s3", "DetailType": kind, "Resources": [f"arn:aws:s3:::{bucket.name}"], "Detail": detail}
-    ctx.call("events", "cumulet:Emit", event, principal=PRINCIPAL, region=bucket.region, account=bucket.account)
+    ctx.call("events", "cumulet:Emit", event, principal="", region=bucket.region, account=bucket.account)
 
 
 def _principal(ctx: Context) -> str:

@@ -180,9 +180,10 @@ def _check_destinations(ctx: Context, bucket: Bucket, arns: list[str]) -> None:
             if kind == "function":
                 _, _, _, region, account, _ = arn.split(":", 5)
                 asked = {"FunctionName": arn, "InvocationType": "DryRun"}
-                ctx.call("lambda", "Invoke", asked, principal=_announcing.PRINCIPAL, region=region, account=account)
+                ctx.call("lambda", "Invoke", asked, principal=_announcing.PRINCIPAL, source=f"arn:aws:s3:::{bucket.name}",
+                         region=region, account=account)  # fmt: skip
             else:
-                _announcing.hand_over(ctx, arn, body)
+                _announcing.hand_over(ctx, bucket.name, arn, body)
         except AwsError as error:
             refused.append((arn, _why(kind, arn, error)))
     if refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cumulet.kernel.service import Service
 from cumulet.services.secretsmanager import policies, removal, rotating, rotation, secrets, values
+from cumulet.services.secretsmanager.authz import AUTHZ
 from cumulet.services.secretsmanager.cfn import RESOURCES
 
 SERVICE = Service(
@@ -15,4 +16,5 @@ SERVICE = Service(
         "secretsmanager.step": rotation.step,
     },
     resources=RESOURCES,
+    authz=AUTHZ,
 )

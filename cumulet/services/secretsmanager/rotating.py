@@ -92,7 +92,9 @@ def _check_expression(expression: str) -> None:
 def _check_function(ctx: Context, secret: Secret, function: str) -> None:
     request = {"FunctionName": function}
     try:
-        ctx.call("lambda", "GetFunctionConfiguration", request, account=secret.account, region=secret.region)
+        ctx.call(
+            "lambda", "GetFunctionConfiguration", request, principal="", account=secret.account, region=secret.region
+        )
     except AwsError as error:
         raise AccessDeniedException(
             "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the "

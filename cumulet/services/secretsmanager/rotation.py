@@ -103,7 +103,7 @@ def step(ctx: Context, key: Key) -> Any:
     request = {"FunctionName": plan.function, "Payload": json.dumps(event).encode()}
     try:
         outcome = ctx.call(
-            "lambda", "Invoke", request, principal="secretsmanager.amazonaws.com",
+            "lambda", "Invoke", request, principal="secretsmanager.amazonaws.com", source=secret.arn,
             account=secret.account, region=secret.region,
         )  # fmt: skip
     except AwsError:
