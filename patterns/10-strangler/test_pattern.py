@@ -81,7 +81,7 @@ def test_a_route_moves_without_downtime(pattern, cloud, old):
     assert ready.wait(60)
     pattern.deploy(cloud.endpoint, old.url, Orders="serverless")
     moved.set()
-    thread.join(180)
+    thread.join(60)
     assert not thread.is_alive()
     assert {status for status, _, _ in got} == {200} and {json.loads(text)["item"] for _, _, text in got} == {"anvil"}
     served = [headers["x-served-by"] for _, headers, _ in got]
@@ -126,7 +126,7 @@ class Client(threading.Thread):
 
 def settled(service):
     """Wait until the stack is at rest; each question is a request to another process."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 60
     while (status := stack_of(service)["StackStatus"]).endswith("IN_PROGRESS"):
         assert time.monotonic() < deadline, status
 
@@ -144,7 +144,7 @@ def test_a_move_and_its_orders_survive_sigkill(pattern, server_process, old):
     client = Client(pattern, service)
     client.start()
     template = service.client("cloudformation").get_template(StackName=service.stack)["TemplateBody"]
-    assert client.reached.wait(180)
+    assert client.reached.wait(60)
     given = {**{one["ParameterKey"]: one["ParameterValue"] for one in stack_of(service)["Parameters"]}, **MOVED}
     service.client("cloudformation").update_stack(
         StackName=service.stack,
@@ -154,9 +154,9 @@ def test_a_move_and_its_orders_survive_sigkill(pattern, server_process, old):
     )
     client.reached.clear()
     client.enough = len(client.accepted) + random.randrange(1, 30)
-    assert client.reached.wait(180)
+    assert client.reached.wait(60)
     server.kill()
-    client.join()
+    client.join(60)
     server.start()
     settled(service)
     assert stack_of(service)["StackStatus"] == "UPDATE_COMPLETE", "what was acknowledged goes on after the crash"

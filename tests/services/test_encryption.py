@@ -5,6 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from cumulet.aws.errors import InternalFailure
+from cumulet.services.sqs import sending
+
 SECRET = "the secret text"
 
 
@@ -193,7 +196,7 @@ def test_a_topic_with_a_key_shows_it_and_delivers(aws, sqs, kms, key, topic, clo
 
 
 @pytest.fixture
-def waiting(aws, sqs, topic, clock, cloud):
+def waiting(aws, sqs, topic, clock, monkeypatch):
     """Publishes to a queue that fails for the server's sake, so that the delivery waits; `waiting()` ends that, and gives the queues."""
     sns = aws("sns")
     queue = sqs.create_queue(QueueName="in")["QueueUrl"]
@@ -201,24 +204,19 @@ def waiting(aws, sqs, topic, clock, cloud):
     policy = json.dumps({"deadLetterTargetArn": arn(dead)})
     attributes = {"RawMessageDelivery": "true", "RedrivePolicy": policy}
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn(queue), Attributes=attributes)
-    operations = cloud.cloud.pipeline.operations
-    real = operations["sqs", "SendMessage"]
 
-    def broken(ctx, req):
-        from cumulet.aws.errors import InternalFailure
-
+    def broken(*arguments):
         raise InternalFailure("not now")
 
-    operations["sqs", "SendMessage"] = broken
+    monkeypatch.setattr(sending, "send", broken)
     sns.publish(TopicArn=topic, Message=SECRET, MessageAttributes={"kind": ATTRIBUTES["kind"]})
 
     def mend():
-        operations["sqs", "SendMessage"] = real
+        monkeypatch.undo()
         clock.advance(120)
         return queue, dead
 
-    yield mend
-    operations["sqs", "SendMessage"] = real
+    return mend
 
 
 def test_a_message_that_waits_in_sns_is_sealed(sqs, cloud, waiting):

@@ -24,13 +24,9 @@ def key(kms):
     return kms.create_key()["KeyMetadata"]["KeyId"]
 
 
-@pytest.fixture(scope="module")
-def rsa(server):
-    """Makes RSA_2048 keys; they take longest to make."""
-    from cumulet.testing import clients
-    from cumulet.testing.plugin import client_maker
-
-    kms = client_maker(server.endpoint, clients.session())("kms")
+@pytest.fixture
+def rsa(kms):
+    """Makes RSA_2048 keys."""
     return lambda usage: kms.create_key(KeySpec="RSA_2048", KeyUsage=usage)["KeyMetadata"]["KeyId"]
 
 

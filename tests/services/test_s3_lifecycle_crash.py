@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .test_s3_notifications_crash import QUEUE, advance, client_of, stored, told
+from .test_s3_notifications_crash import QUEUE, stored, told
 
 pytestmark = pytest.mark.crash
 
@@ -18,7 +18,7 @@ OBJECTS = 450  # three steps
 @pytest.mark.parametrize("point", ["timer.fire:2", "timer.fire:3", "store.commit:3", "store.committed:3"])
 def test_a_killed_sweep_ends_after_the_restart(server_process: Any, point: str) -> None:
     server = server_process("--clock", "virtual").start()
-    s3, sqs = client_of(server, "s3"), client_of(server, "sqs")
+    s3, sqs = server.client("s3"), server.client("sqs")
     s3.create_bucket(Bucket="shop")
     sqs.create_queue(QueueName="told")
     configuration = {"QueueArn": QUEUE, "Events": ["s3:LifecycleExpiration:*"]}
@@ -31,14 +31,12 @@ def test_a_killed_sweep_ends_after_the_restart(server_process: Any, point: str) 
     for key in (*due, "kept"):
         s3.put_object(Bucket="shop", Key=key, Body=b"")
     server.stop()
-    server.environment["CUMULET_CRASH_AT"] = point
-    server.start()
+    server.start(crash_at=point)
     with contextlib.suppress(OSError, http.client.HTTPException):
-        advance(server, 2 * 86_400)
-    server.process.wait(60)
-    del server.environment["CUMULET_CRASH_AT"]
+        server.advance(2 * 86_400)
+    assert server.ended() != 0
     server.start()
-    advance(server, 2 * 86_400)
+    server.advance(2 * 86_400)
     assert stored(server) == {"kept"}
     keys = told(server)
     assert set(keys) == due and len(keys) == len(due)
