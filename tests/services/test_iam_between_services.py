@@ -65,6 +65,23 @@ def test_a_topic_reaches_the_queues_whose_policy_lets_it_in(aws: Any, clock: Any
     assert [each["Message"] for each in bodies(aws, lost)] == ["hello"]
 
 
+def test_a_bucket_reaches_the_queue_whose_policy_lets_it_in(aws: Any, clock: Any) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="box")
+    url = queue(aws, "q")
+    asked = {"QueueConfigurations": [{"QueueArn": QUEUE + "q", "Events": ["s3:ObjectCreated:*"]}]}
+    assert (
+        refusal(s3.put_bucket_notification_configuration, Bucket="box", NotificationConfiguration=asked)[0]
+        == "InvalidArgument"
+    )
+    statement = lets_in("s3.amazonaws.com", "arn:aws:s3:::box", QUEUE + "q")
+    aws("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document(statement)})
+    s3.put_bucket_notification_configuration(Bucket="box", NotificationConfiguration=asked)
+    s3.put_object(Bucket="box", Key="k", Body=b"x")
+    clock.quiet()
+    assert ["Records" in body for body in bodies(aws, url)] == [False, True]
+
+
 def test_a_rule_reaches_queues_and_functions_that_let_it_in(aws: Any, clock: Any) -> None:
     events, client = aws("events"), aws("lambda")
     rule = events.put_rule(Name="r", EventPattern='{"source": ["app"]}')["RuleArn"]

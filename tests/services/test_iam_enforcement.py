@@ -108,10 +108,19 @@ def world(aws: Any) -> Json:
     rest = aws("apigateway").create_rest_api(name="a")["id"]
     http = aws("apigatewayv2").create_api(Name="a", ProtocolType="HTTP")["ApiId"]
     aws("iam").create_user(UserName="eve")
-    return {"queue": queue, "topic": topic, "stream": stream, "rest": rest, "http": http}
+    aws("secretsmanager").create_secret(Name="hush", SecretString="x")
+    aws("ssm").put_parameter(Name="/app/p", Value="v", Type="String")
+    key = aws("kms").create_key()["KeyMetadata"]["KeyId"]
+    blob = aws("kms").encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    return {"queue": queue, "topic": topic, "stream": stream, "rest": rest, "http": http, "key": key, "blob": blob}
 
 
 CALLS: list[tuple[str, str, Any, str, str]] = [
+    ("kms", "encrypt", lambda w: {"KeyId": w["key"], "Plaintext": b"y"}, "kms:Encrypt", "arn:aws:kms:us-east-1:{}:key/*"),
+    ("kms", "decrypt", lambda w: {"CiphertextBlob": w["blob"]}, "kms:Decrypt", "arn:aws:kms:us-east-1:{}:key/*"),
+    ("secretsmanager", "get_secret_value", lambda w: {"SecretId": "hush"}, "secretsmanager:GetSecretValue",
+     "arn:aws:secretsmanager:us-east-1:{}:secret:hush-*"),
+    ("ssm", "get_parameter", lambda w: {"Name": "/app/p"}, "ssm:GetParameter", "arn:aws:ssm:us-east-1:{}:parameter/app/*"),
     ("sqs", "send_message", lambda w: {"QueueUrl": w["queue"], "MessageBody": "x"}, "sqs:SendMessage", "arn:aws:sqs:us-east-1:{}:q"),
     ("sqs", "delete_message_batch", lambda w: {"QueueUrl": w["queue"], "Entries": [{"Id": "1", "ReceiptHandle": "x"}]},
      "sqs:DeleteMessage", "arn:aws:sqs:us-east-1:{}:q"),
@@ -303,6 +312,20 @@ def test_a_role_is_handed_over_by_those_who_may_pass_it(aws: Any) -> None:
     condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     ada.may(allow("lambda:*"), allow("iam:PassRole", role, Condition=condition))
     assert ada("lambda").create_function(**request)["Role"] == role
+
+
+def test_the_policy_of_a_key_must_let_a_user_in(aws: Any) -> None:
+    """Unlike elsewhere, a user's own policy is not enough."""
+    key = aws("kms").create_key()["KeyMetadata"]
+    ada = Person(aws, "ada", allow("kms:*"))
+    assert ada("kms").encrypt(KeyId=key["KeyId"], Plaintext=b"x")["KeyId"] == key["Arn"]
+    others = {"Effect": "Allow", "Principal": {"AWS": Person(aws, "bob").arn}, "Action": "kms:*", "Resource": "*"}
+    aws("kms").put_key_policy(
+        KeyId=key["KeyId"], PolicyName="default", Policy=document(others), BypassPolicyLockoutSafetyCheck=True
+    )
+    assert refusal(ada("kms").encrypt, KeyId=key["KeyId"], Plaintext=b"x")[1].endswith(
+        "because no resource-based policy allows the kms:Encrypt action"
+    )
 
 
 # conditions of services
