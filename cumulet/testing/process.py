@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cumulet.cli.client import read_state
 from cumulet.testing import clients
 
 _START_WITHIN_S = 120.0
@@ -79,7 +80,7 @@ class ServerProcess:
                 contextlib.suppress(OSError),
                 urllib.request.urlopen(f"{self.endpoint}/_cumulet/health", timeout=5) as answer,
             ):
-                if json.load(answer)["status"] == "running":
+                if json.load(answer)["status"] == "running" and self._is_ours():
                     return self
             if self.process.poll() is not None:
                 if crash_at:
@@ -87,6 +88,12 @@ class ServerProcess:
                 raise AssertionError(f"the server ended:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.005)  # another process: there is nothing to wait on but its port
         raise AssertionError("the server does not answer")
+
+    def _is_ours(self) -> bool:
+        """Whether who answers is this server, and not another on the same port."""
+        assert self.process is not None
+        state = read_state(self.folder)
+        return state is not None and (bool(self.prefix) or state["pid"] == self.process.pid)
 
     def client(self, service: str) -> Any:
         """A boto3 client, made once per service; it goes on after the server was killed and started."""
