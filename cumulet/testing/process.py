@@ -90,10 +90,10 @@ class ServerProcess:
         raise AssertionError("the server does not answer")
 
     def _is_ours(self) -> bool:
-        """Whether who answers is this server, and not another on the same port."""
+        """Whether who answers is this server, and not another on the same port; `prefix` may hide what it wrote."""
         assert self.process is not None
         state = read_state(self.folder)
-        return state is not None and (bool(self.prefix) or state["pid"] == self.process.pid)
+        return bool(self.prefix) or (state is not None and state["pid"] == self.process.pid)
 
     def client(self, service: str) -> Any:
         """A boto3 client, made once per service; it goes on after the server was killed and started."""

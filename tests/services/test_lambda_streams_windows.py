@@ -300,7 +300,10 @@ def test_a_kind_of_stream_with_times_begins_at_one(monkeypatch):
     feed = dataclasses.replace(FEEDS["dynamodb"], service="kinesis", positions=frozenset({"LATEST", "AT_TIMESTAMP"}))
     monkeypatch.setitem(FEEDS, "kinesis", feed)
     asked = []
-    ctx = SimpleNamespace(now=100.0, call=lambda service, operation, request, **_: asked.append(request))
+    pipeline = SimpleNamespace(authority=None)
+    ctx = SimpleNamespace(
+        now=100.0, pipeline=pipeline, call=lambda service, operation, request, **_: asked.append(request)
+    )
     text = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
     for request, message in (
         ({"StartingPosition": "AT_TIMESTAMP"}, "Need to specify a timestamp"),
