@@ -8,7 +8,7 @@ def _minute() -> float:
 
 
 class Clock:
-    """`now()` in epoch seconds. Virtual time never goes back, except when the cloud is emptied.
+    """`now()` in epoch seconds. Virtual time never goes back, over restarts either, except when the cloud is emptied.
 
     Without a `start` it begins with the present minute, so that a story which is told again crosses the same ends of minutes.
     """
@@ -36,6 +36,12 @@ class Clock:
     def restart(self) -> None:
         """A virtual clock begins anew, at its start or the present minute: clients outside sign requests in real time."""
         self._now = _minute() if self._start is None else self._start
+
+    def resume(self, moved_to: float) -> None:
+        """Go on with data that is there: not before the time that a virtual clock was moved to, nor, as the clock may have been a
+        real one, before the present."""
+        if self.virtual:
+            self._now = max(self._now, moved_to, time.time() if self._start is None else 0.0)
 
     def set(self, at: float) -> None:
         """Raises: ValueError on a real clock."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cumulet")
 
+_MOVED_TO = ("~clock",)  # where a virtual clock was moved to last
 OWN = "cumulet:"  # how names of operations begin that AWS does not have
 
 Reply = Callable[[Any], None]  # the result (dict, HttpResponse, ...) or an AwsError
@@ -458,6 +459,9 @@ class Pipeline:
 
     def _move(self, at: float) -> None:
         self.clock.set(at)
+        tx = self.store.begin(TimerScope(account="", region=""))
+        tx.put(_MOVED_TO, repr(self.clock.now()).encode())
+        self.store.finish(tx, lambda failure: None, durable=False)  # what happens then is committed with it or after it
         if self.meter.due is not None and self.meter.due <= self.clock.now():
             self.meter.end()
         self.timers.fire()
@@ -504,6 +508,9 @@ class Pipeline:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left: effects that were running are due again."""
+        tx = self.store.begin(TimerScope(account="", region=""))
+        if next(tx.scan_bytes(b"", b"\xff", limit=1), None) is not None:
+            self.clock.resume(float(tx.get_bytes(_MOVED_TO) or 0.0))
         await self.timers.recover()
         self.meter.arm()
         self._unloaded = self.services.stored(self.store.begin(TimerScope(account="", region="")))
