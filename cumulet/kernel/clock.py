@@ -38,10 +38,9 @@ class Clock:
         self._now = _minute() if self._start is None else self._start
 
     def resume(self, moved_to: float) -> None:
-        """Go on with data that is there: not before the time that a virtual clock was moved to, nor, as the clock may have been a
-        real one, before the present."""
+        """Go on with data that is there: not before the time that a virtual clock had when it was written."""
         if self.virtual:
-            self._now = max(self._now, moved_to, time.time() if self._start is None else 0.0)
+            self._now = max(self._now, moved_to)
 
     def set(self, at: float) -> None:
         """Raises: ValueError on a real clock."""

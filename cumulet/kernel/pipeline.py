@@ -122,6 +122,7 @@ class Pipeline:
         self.meter = Meter(self, metrics)
         self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
+        self._moved = False  # a virtual clock, since the store was told
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -237,6 +238,9 @@ class Pipeline:
         """Commit, and let the timers know of earlier wakes."""
         if tx.earliest_wake is not None:
             self.timers.upcoming(tx.earliest_wake)
+        if self._moved and tx.writes and self.clock.virtual:  # what is of this time must not be kept without it
+            self._moved = False
+            tx.put(_MOVED_TO, repr(self.clock.now()).encode())
         self.store.finish(tx, done, durable)
 
     def _answer(self, run: _Run, outcome: Any) -> None:
@@ -459,9 +463,7 @@ class Pipeline:
 
     def _move(self, at: float) -> None:
         self.clock.set(at)
-        tx = self.store.begin(TimerScope(account="", region=""))
-        tx.put(_MOVED_TO, repr(self.clock.now()).encode())
-        self.store.finish(tx, lambda failure: None, durable=False)  # what happens then is committed with it or after it
+        self._moved = True
         if self.meter.due is not None and self.meter.due <= self.clock.now():
             self.meter.end()
         self.timers.fire()
@@ -509,8 +511,7 @@ class Pipeline:
     async def start(self) -> None:
         """Take up what a crash or a stop left: effects that were running are due again."""
         tx = self.store.begin(TimerScope(account="", region=""))
-        if next(tx.scan_bytes(b"", b"\xff", limit=1), None) is not None:
-            self.clock.resume(float(tx.get_bytes(_MOVED_TO) or 0.0))
+        self.clock.resume(float(tx.get_bytes(_MOVED_TO) or 0.0))
         await self.timers.recover()
         self.meter.arm()
         self._unloaded = self.services.stored(self.store.begin(TimerScope(account="", region="")))
