@@ -17,7 +17,7 @@ import httptools
 
 from cumulet.aws.http import Body, HttpRequest, HttpResponse
 from cumulet.gateway.head import MAX_HEAD, read_headers, render, split_target
-from cumulet.gateway.spool import BadBody, BodyReader
+from cumulet.gateway.spool import BadBody, BodyReader, is_plain
 from cumulet.gateway.stream import write_body
 
 if TYPE_CHECKING:
@@ -305,6 +305,9 @@ class Connection(asyncio.Protocol):
             return
         if exchange.body is None:
             exchange.wants_continue = False
+            if is_plain(exchange.request, data):
+                exchange.request.body = data
+                return
             exchange.body = BodyReader(exchange.request, self.server.spool_dir, self.loop, self._hold_for_body)
         try:
             exchange.body.feed(data)

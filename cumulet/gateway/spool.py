@@ -129,6 +129,12 @@ class Spool:
             self._start()
 
 
+def is_plain(request: HttpRequest, data: bytes) -> bool:
+    """Whether the first piece of a body is all of it, small, and not to be decoded: most bodies, which need no reader."""
+    length = request.headers.get("content-length")
+    return length == str(len(data)) and len(data) <= SPOOL_OVER and not _is_aws_chunked(request)
+
+
 class BodyReader:
     """Collects the body of one request, decodes aws-chunked on the way, and checks the lengths that headers promise."""
 

@@ -28,18 +28,24 @@ class RowCache:
         if len(v) > _LARGEST_ROW:
             return
         self._young[k] = v
-        self._filled += len(k) + len(v) + _OVERHEAD
+        self._fill(len(k) + len(v) + _OVERHEAD)
+
+    def _fill(self, added: int) -> None:
+        self._filled += added
         if self._filled > self._half:
             self._old, self._young, self._filled = self._young, {}, 0
 
     def committed(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Take over a commit's rows."""
+        young, filled = self._young, 0
         for k, v in writes.items():
             if v is None or len(v) > _LARGEST_ROW:
-                self._young.pop(k, None)
+                young.pop(k, None)
                 self._old.pop(k, None)
             else:
-                self.put(k, v)
+                young[k] = v
+                filled += len(k) + len(v) + _OVERHEAD
+        self._fill(filled)
 
     def clear(self) -> None:
         self._young, self._old, self._filled = {}, {}, 0

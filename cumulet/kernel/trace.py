@@ -114,12 +114,15 @@ class Tracer:
         """Start a span under `parent`, an X-Amzn-Trace-Id value, or a new trace."""
         root, up = parse(parent) if parent else (None, None)
         if root is None:
-            root = f"1-{int(at) & 0xFFFFFFFF:08x}-{self._bits(96):024x}"
-        return Span(root, f"{self._bits(64):016x}", up, name, kind, at, time.perf_counter(), detail=detail)
+            digits = self._bits(160).to_bytes(20, "big").hex()
+            root, id_ = f"1-{int(at) & 0xFFFFFFFF:08x}-{digits[16:]}", digits[:16]
+        else:
+            id_ = self._bits(64).to_bytes(8, "big").hex()
+        return Span(root, id_, up, name, kind, at, time.perf_counter(), 0.0, "ok", detail)
 
     def below(self, parent: Span, name: str, kind: str, at: float) -> Span:
         """Start a span under one that has not ended."""
-        id_, began = f"{self._bits(64):016x}", time.perf_counter()
+        id_, began = self._bits(64).to_bytes(8, "big").hex(), time.perf_counter()
         span = Span(parent.trace_id, id_, parent.span_id, name, kind, at, began, above=parent)
         if kind == "effect":
             self._running[id_] = span

@@ -159,7 +159,11 @@ class Tx:
 
     def put(self, key: Key | bytes, value: Record | bytes) -> None:
         k = key if type(key) is bytes else pack(key)  # type: ignore[arg-type]
-        self._set(k, value if isinstance(value, bytes) else self._store.codec.encode(value))
+        v = value if isinstance(value, bytes) else self._store.codec.encode(value)
+        if self._undo is None:
+            self._writes[k] = v
+        else:
+            self._set(k, v)
 
     def delete(self, key: Key | bytes) -> None:
         """Delete one key; a missing one is fine."""

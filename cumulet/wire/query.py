@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from cumulet.aws.http import HttpRequest, HttpResponse
 from cumulet.wire import xml
@@ -19,15 +19,18 @@ _VALUE = ""  # where a node keeps the text of a parameter that is also a prefix 
 
 def decode_form(raw: bytes | str) -> list[tuple[str, str]]:
     """The pairs of a form body or a query string."""
-    text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
     pairs = []
-    for part in text.split("&"):
+    for part in (raw.encode() if isinstance(raw, str) else raw).split(b"&"):
         if part:
-            key, _, value = part.partition("=")
-            if "%" in key or "+" in key:
-                key = unquote_plus(key)
-            pairs.append((key, unquote_plus(value) if "%" in value or "+" in value else value))
+            key, _, value = part.partition(b"=")
+            pairs.append((_unquoted(key), _unquoted(value)))
     return pairs
+
+
+def _unquoted(raw: bytes) -> str:
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8", "replace")
 
 
 def tree_of(pairs: list[tuple[str, str]]) -> Json:

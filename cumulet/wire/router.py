@@ -23,6 +23,7 @@ _S3_HOST = re.compile(
 _CONNECTIONS = "/@connections/"
 POST_OBJECT = "PostObject"  # a browser's upload: no operation of the model; its fields come from `parse_form`
 _EMPTY: dict[str, str] = {}
+_KNOWN_ACTIONS = 4096
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,6 +47,9 @@ class Router:
         self._versions: dict[str, list[str]] = {}  # API version -> services that speak query
         self._operations: dict[str, frozenset[str]] = {}
         self._routes: dict[str, Routes] = {}
+        self._actions: dict[
+            tuple[str | None, bytes, bytes | None], Match
+        ] = {}  # of query requests: scope, action, version
         for name, entry in self._index.items():
             if "targetPrefix" in entry:
                 self._prefixes[entry["targetPrefix"]] = name
@@ -68,7 +72,7 @@ class Router:
         if scope in ("s3express", "s3-object-lambda"):
             services = ["s3"]
         if not services or "routes" not in self._index[services[0]]:
-            found = self._by_action(request, services)
+            found = self._by_action(request, scope, services)
             if found is not None:
                 return found
         if services:
@@ -111,10 +115,10 @@ class Router:
             raise unknown_operation(found[2], service or found[1])
         return Match(service, found[2], "smithy-rpc-v2-cbor", _EMPTY)
 
-    def _by_action(self, request: HttpRequest, services: list[str]) -> Match | None:
+    def _by_action(self, request: HttpRequest, scope: str | None, services: list[str]) -> Match | None:
         """A query request: `Action` and `Version` in the query string or the form."""
         text = request.query.encode()
-        action = _field(text, b"Action=")
+        action = _field(text, b"Action=") if text else None
         if action is None:
             if "x-www-form-urlencoded" not in request.headers.get("content-type", "x-www-form-urlencoded"):
                 return None
@@ -129,8 +133,17 @@ class Router:
             action = _field(text, b"Action=")
             if action is None:
                 return None
-        name = decode_form(b"a=" + action)[0][1]
         version = _field(text, b"Version=")
+        asked = (scope, action, version)
+        found = self._actions.get(asked)
+        if found is None:
+            found = self._action(decode_form(b"a=" + action)[0][1], version, services)
+            if len(self._actions) >= _KNOWN_ACTIONS:
+                self._actions.clear()
+            self._actions[asked] = found
+        return found
+
+    def _action(self, name: str, version: bytes | None, services: list[str]) -> Match:
         candidates = services
         if version is not None:
             text_version = version.decode("latin-1")

@@ -18,8 +18,7 @@ def _batched(req: _Json) -> tuple[str, ...]:
 
 def _in_actions(req: _Json) -> tuple[str, ...]:
     """A transaction's tables: each entry has one action, with its table."""
-    actions = (action for entry in req.get("TransactItems", ()) for action in entry.values())
-    return tuple(dict.fromkeys(action.get("TableName", "") for action in actions))
+    return tuple({action["TableName"]: None for entry in req["TransactItems"] for action in entry.values()})
 
 
 def _in_statements(entries: Iterable[_Json]) -> tuple[str, ...]:

@@ -66,10 +66,10 @@ class Failure:
     again: bool
 
 
-def meter(ctx: Context, topic: Topic, name: str, value: float = 1.0, unit: str = "Count") -> None:
+def meter(ctx: Context, topic: Topic, name: str, value: float = 1.0, unit: str = "Count", times: int = 1) -> None:
     """Count one of the topic's metrics, in the topic's account and region."""
-    home = ctx if ctx.account == topic.account and ctx.region == topic.region else ctx.at(topic.account, topic.region)
-    home.meter("AWS/SNS", name, value, unit, TopicName=topic.name)
+    series = topic.account, topic.region, "AWS/SNS", name, unit, (("TopicName", topic.name),)
+    ctx.pipeline.meter.add(series, ctx.now, value, times)
 
 
 def begin(ctx: Context, topic: Topic | None, delivery: Delivery) -> None:
@@ -81,6 +81,14 @@ def begin(ctx: Context, topic: Topic | None, delivery: Delivery) -> None:
         _keep(ctx, replace(delivery, due=ctx.now))
     else:
         _attempt(ctx, topic, delivery)
+
+
+def refused(ctx: Context, topic: Topic | None, delivery: Delivery, error: AwsError) -> None:
+    """The endpoint did not take the message: try again later, or give up."""
+    status = error.http_status
+    again = (status >= 500 and status != 501) or status == 429 or error.wire_code in _THROTTLED
+    code = _QUERY_CODES.get(error.wire_code, error.wire_code)
+    _failed(ctx, topic, delivery, Failure(code, error.message, status, again))
 
 
 def deliver(ctx: Context, key: Key) -> Effect | None:
@@ -135,10 +143,7 @@ def _attempt(ctx: Context, topic: Topic | None, delivery: Delivery) -> None:
     try:
         answer = _hand_over(ctx, delivery)
     except AwsError as error:
-        status = error.http_status
-        again = (status >= 500 and status != 501) or status == 429 or error.wire_code in _THROTTLED
-        code = _QUERY_CODES.get(error.wire_code, error.wire_code)
-        _failed(ctx, topic, delivery, Failure(code, error.message, status, again))
+        refused(ctx, topic, delivery, error)
     else:
         _delivered(ctx, topic, delivery, answer)
 
@@ -148,10 +153,11 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
     subscription = delivery.subscription
     if subscription.protocol == "sqs":
         body, attributes = _content(ctx, delivery)
-        request: Json = {"MessageBody": body.decode()}
-        if attributes:
-            request["MessageAttributes"] = attributes
-        return _to_queue(ctx, subscription.endpoint, request, delivery)
+        sent = to_queue(
+            ctx, subscription.endpoint, body.decode(), attributes, subscription.topic_arn, delivery.group,
+            delivery.deduplication, delivery.unsigned,
+        )  # fmt: skip
+        return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent}"}}')
     if subscription.protocol == "lambda":
         _, _, _, region, account, _ = subscription.endpoint.split(":", 5)
         invocation = {
@@ -176,27 +182,33 @@ def _hand_over(ctx: Context, delivery: Delivery) -> Answer:
 _decode_outgoing = msgspec.msgpack.Decoder(Outgoing).decode
 
 
-def _to_queue(ctx: Context, arn: str, request: Json, delivery: Delivery, lost: bool = False) -> Answer:
+def to_queue(
+    ctx: Context,
+    arn: str,
+    body: str,
+    attributes: Json,
+    topic_arn: str,
+    group: str = "",
+    deduplication: str = "",
+    unsigned: bool = False,
+    lost: bool = False,
+) -> str:
+    """Put a message on a queue; answers its id there. `unsigned`: the body is to be signed when it is read. Raises: SQS's AwsErrors."""
     _, _, _, region, account, name = arn.split(":", 5)
-    request["QueueUrl"] = f"http://127.0.0.1/{account}/{name}"
-    if delivery.group:
-        request["MessageGroupId"] = delivery.group
-    if delivery.deduplication and name.endswith(".fifo"):
-        request["MessageDeduplicationId"] = delivery.deduplication
+    request: Json = {"QueueUrl": f"http://127.0.0.1/{account}/{name}", "MessageBody": body}
+    if attributes:
+        request["MessageAttributes"] = attributes
+    if group:
+        request["MessageGroupId"] = group
+    if deduplication and name.endswith(".fifo"):
+        request["MessageDeduplicationId"] = deduplication
     operation = "SendMessage"
-    if delivery.unsigned:
+    if unsigned:
         operation, request["Finisher"] = "cumulet:SendMessage", "sns"
     sent = ctx.call(
-        "sqs",
-        operation,
-        request,
-        principal=PRINCIPAL,
-        source=delivery.subscription.topic_arn,
-        region=region,
-        account=account,
-        lost=lost,
+        "sqs", operation, request, principal=PRINCIPAL, source=topic_arn, region=region, account=account, lost=lost
     )
-    return Answer(200, f'{{"sqsRequestId":"{ctx.request_id}","sqsMessageId":"{sent["MessageId"]}"}}')
+    return sent["MessageId"]  # type: ignore[no-any-return]
 
 
 # HTTP
@@ -315,9 +327,11 @@ def _redrive(ctx: Context, delivery: Delivery, queue: str, failure: Failure) -> 
     attributes: dict[str, Any] = dict(given) if len(given) <= 7 else {}
     for name, value in (("RequestID", ctx.request_id), ("ErrorCode", failure.code), ("ErrorMessage", failure.message)):
         attributes[name] = {"DataType": "String", "StringValue": value or "-"}
-    request: Json = {"MessageBody": body.decode(), "MessageAttributes": attributes}
     try:
-        _to_queue(ctx, queue, request, delivery, lost=True)
+        to_queue(
+            ctx, queue, body.decode(), attributes, delivery.subscription.topic_arn, delivery.group,
+            delivery.deduplication, delivery.unsigned, lost=True,
+        )  # fmt: skip
     except AwsError:
         return False
     return True

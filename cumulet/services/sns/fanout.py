@@ -9,6 +9,7 @@ from cumulet.kernel.context import Context
 from cumulet.services.sns import filters
 from cumulet.services.sns.messages import Message
 from cumulet.services.sns.model import Subscription, Topic, subscriptions_of
+from cumulet.services.sns.settings import logs_deliveries
 
 _KEPT_TOPICS = 10_000
 
@@ -22,9 +23,7 @@ class Target:
     raw: bool
     test: filters.Test | None
     on_body: bool
-    account: str  # of a queue or function
-    region: str
-    resource: str
+    arn: str
 
     def rejection(self, message: Message) -> str | None:
         """Why the filter policy rejects a message, as the metric's name has it; None when it accepts."""
@@ -42,29 +41,35 @@ class Target:
         return "MessageAttributes" if message.attributes else "NoMessageAttributes"
 
 
-def targets(ctx: Context, topic: Topic) -> tuple[Target, ...]:
-    """The topic's confirmed subscriptions."""
-    cache: dict[Any, tuple[str, tuple[Target, ...]]] = ctx.pipeline.volatile.setdefault("sns.fanout", {})
+@dataclass(slots=True, frozen=True)
+class Fan:
+    """A topic's confirmed subscriptions, and what of the topic all deliveries need."""
+
+    stamp: str
+    targets: tuple[Target, ...]
+    logged: bool
+
+
+def fan_of(ctx: Context, topic: Topic) -> Fan:
+    """Who gets the topic's messages."""
+    cache: dict[Any, Fan] = ctx.pipeline.volatile.setdefault("sns.fanout", {})
     place = topic.place
     cached = cache.get(place)
-    if cached is not None and cached[0] == topic.stamp:
-        return cached[1]
-    found = tuple(
+    if cached is not None and cached.stamp == topic.stamp:
+        return cached
+    targets = tuple(
         _target(subscription)
         for _, subscription in ctx.tx.scan(subscriptions_of(place), Subscription)
         if subscription.confirmed
     )
     if len(cache) >= _KEPT_TOPICS:
         cache.clear()
-    cache[place] = (topic.stamp, found)
-    return found
+    fan = cache[place] = Fan(topic.stamp, targets, logs_deliveries(topic))
+    return fan
 
 
 def _target(subscription: Subscription) -> Target:
     on_body = subscription.attributes.get("FilterPolicyScope") == "MessageBody"
     policy = subscription.attributes.get("FilterPolicy")
     test = filters.compiled(policy, on_body) if policy is not None else None
-    account = region = resource = ""
-    if subscription.protocol in ("sqs", "lambda"):
-        _, _, _, region, account, resource = subscription.endpoint.split(":", 5)
-    return Target(subscription, subscription.protocol, subscription.raw, test, on_body, account, region, resource)
+    return Target(subscription, subscription.protocol, subscription.raw, test, on_body, subscription.arn)

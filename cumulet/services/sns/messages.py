@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -82,7 +83,13 @@ class Message:
 
 def timestamp(at: float) -> str:
     """2012-05-02T00:54:06.655Z"""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    second, micros = divmod(round(at * 1e6), 1_000_000)
+    return f"{_second(second)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:-6]
 
 
 def message_of(req: Json, topic: Topic | None, id_: str, now: float) -> Message:

@@ -91,14 +91,22 @@ def _published(ctx: Context, topic: Topic, req: Any) -> PublishResult:
         message.sequence = accepted.sequence
     delivery.meter(ctx, topic, "NumberOfMessagesPublished")
     delivery.meter(ctx, topic, "PublishSize", float(message.size), "Bytes")
-    for target in fanout.targets(ctx, topic):
+    fan = fanout.fan_of(ctx, topic)
+    at_once = not (topic.fifo or fan.logged)
+    delivered = 0
+    for target in fan.targets:
         if target.test is not None:
             why = target.rejection(message)
             if why is not None:
                 delivery.meter(ctx, topic, "NumberOfNotificationsFilteredOut")
                 delivery.meter(ctx, topic, f"NumberOfNotificationsFilteredOut-{why}")
                 continue
-        delivery.begin(ctx, topic, _delivery(ctx, topic, message, target))
+        if at_once and target.protocol == "sqs":
+            delivered += _queued(ctx, topic, message, target)
+        else:
+            delivery.begin(ctx, topic, _delivery(ctx, topic, message, target))
+    if delivered:
+        delivery.meter(ctx, topic, "NumberOfNotificationsDelivered", times=delivered)
     if message.sequence:
         return {"MessageId": message.id, "SequenceNumber": message.sequence}
     return {"MessageId": message.id}
@@ -107,6 +115,23 @@ def _published(ctx: Context, topic: Topic, req: Any) -> PublishResult:
 def _accepted(ctx: Context, topic: Topic, message: Message) -> Accepted:
     number = ctx.tx.add(sequence_key(topic.place))
     return Accepted(message_id=message.id, sequence=str(_FIRST_SEQUENCE + number))
+
+
+def _queued(ctx: Context, topic: Topic, message: Message, target: fanout.Target) -> bool:
+    """Whether a queue took its message; if it did not, a delivery was begun, or given up."""
+    attributes: Json = {}
+    if target.raw:
+        body, attributes = message.text_for("sqs"), message.attributes
+    else:
+        body = rendering.envelope(ctx, topic, message, "sqs", target.arn)
+    try:
+        delivery.to_queue(
+            ctx, target.subscription.endpoint, body, attributes, topic.arn, message.group, unsigned=not target.raw
+        )
+    except AwsError as error:
+        delivery.refused(ctx, topic, _delivery(ctx, topic, message, target), error)
+        return False
+    return True
 
 
 def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Target) -> Delivery:
@@ -123,7 +148,7 @@ def _delivery(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
         if target.protocol == "sqs":
             attributes = message.attributes
     else:
-        body = rendering.envelope(ctx, topic, message, subscription).encode()
+        body = rendering.envelope(ctx, topic, message, target.protocol, target.arn).encode()
         unsigned = target.protocol == "sqs"
     if not message.md5 and logs_deliveries(topic):
         message.md5 = hashlib.md5(message.text.encode(), usedforsecurity=False).hexdigest()
@@ -146,7 +171,7 @@ def _outgoing(ctx: Context, topic: Topic, message: Message, target: fanout.Targe
         text = rendering.text_message(topic, message)
         return Outgoing(at=ctx.now, protocol="sms", to=subscription.endpoint, body=text, sender=name, **common)
     if target.protocol == "email-json":
-        text = rendering.envelope(ctx, topic, message, subscription)
+        text = rendering.envelope(ctx, topic, message, target.protocol, target.arn)
     else:
         text = rendering.email(ctx, message, subscription)
     return Outgoing(

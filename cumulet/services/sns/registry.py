@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cumulet.kernel.context import Context
-from cumulet.kernel.keys import Key
+from cumulet.kernel.keys import Key, pack
 from cumulet.kernel.record import replace
 from cumulet.services.sns.errors import InvalidParameter, no_subscription, no_topic
 from cumulet.services.sns.model import (
@@ -19,6 +19,8 @@ from cumulet.services.sns.model import (
     token_key,
     topic_key,
 )
+
+_KNOWN_ARNS = 10_000
 
 
 def parts_of(arn: str, member: str, most: int) -> list[str]:
@@ -41,7 +43,15 @@ def topic_place(ctx: Context, arn: str, member: str = "TopicArn") -> Key:
 
 def topic_named(ctx: Context, arn: str, member: str = "TopicArn") -> Topic:
     """Raises: InvalidParameter, NotFound."""
-    found = topic_at(ctx, topic_place(ctx, arn, member))
+    known: dict[tuple[str, str], bytes] = ctx.pipeline.volatile.setdefault("sns.arns", {})
+    asked = (arn, ctx.region)
+    key = known.get(asked)
+    if key is None:
+        if len(known) >= _KNOWN_ARNS:
+            known.clear()
+        account, region, name = topic_place(ctx, arn, member)
+        key = known[asked] = pack(topic_key(str(account), str(region), str(name)))
+    found = ctx.tx.get(key, Topic)
     if found is None:
         raise no_topic()
     return found

@@ -26,8 +26,8 @@ def _text(value: str) -> str:
     return _encode(value).decode()
 
 
-def unsubscribe_url(ctx: Context, subscription: Subscription) -> str:
-    return f"{ctx.endpoint}/_aws/sns/{subscription.region}?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
+def unsubscribe_url(ctx: Context, region: str, subscription_arn: str) -> str:
+    return f"{ctx.endpoint}/_aws/sns/{region}?Action=Unsubscribe&SubscriptionArn={subscription_arn}"
 
 
 def confirm_url(ctx: Context, subscription: Subscription, token: str) -> str:
@@ -65,12 +65,11 @@ def _shown(attribute: Json) -> Json:
     return {"Type": kind, "Value": attribute["StringValue"]}
 
 
-def envelope(ctx: Context, topic: Topic, message: Message, subscription: Subscription) -> str:
+def envelope(ctx: Context, topic: Topic, message: Message, protocol: str, subscription_arn: str) -> str:
     """The JSON document that queues, HTTP endpoints and email-json get; all but the UnsubscribeURL is made once.
 
     A queue's is still to be signed: see `signing.finish`.
     """
-    protocol = subscription.protocol
     known = f"envelope {_variant(message, protocol)}"
     head = message.rendered.get(known)
     if head is None:
@@ -86,7 +85,7 @@ def envelope(ctx: Context, topic: Topic, message: Message, subscription: Subscri
             f'  "SignatureVersion" : "{version}",{signing.MEMBER}{signature}",\n'
             f'  "SigningCertURL" : "{signing.certificate_url(ctx, protocol)}",\n  "UnsubscribeURL" : "'
         )
-    return f'{head}{unsubscribe_url(ctx, subscription)}"{_attributes(message)}\n}}'
+    return f'{head}{unsubscribe_url(ctx, topic.region, subscription_arn)}"{_attributes(message)}\n}}'
 
 
 def _attributes(message: Message) -> str:
@@ -114,7 +113,7 @@ def lambda_event(ctx: Context, topic: Topic, message: Message, subscription: Sub
         "SignatureVersion": version,
         "Signature": signature,
         "SigningCertUrl": signing.certificate_url(ctx, "lambda"),
-        "UnsubscribeUrl": unsubscribe_url(ctx, subscription),
+        "UnsubscribeUrl": unsubscribe_url(ctx, topic.region, subscription.arn),
         "MessageAttributes": {name: _shown(attribute) for name, attribute in message.attributes.items()},
     }
     record = {
@@ -163,7 +162,7 @@ def email(ctx: Context, message: Message, subscription: Subscription) -> str:
     """The text of an email, with AWS's footer."""
     return (
         f"{message.text_for('email')}\n\n--\nIf you wish to stop receiving notifications from this topic, please click or visit "
-        f"the link below to unsubscribe:\n{unsubscribe_url(ctx, subscription)}\n"
+        f"the link below to unsubscribe:\n{unsubscribe_url(ctx, subscription.region, subscription.arn)}\n"
     )
 
 

@@ -211,7 +211,9 @@ def _each(entries: Sequence[_Json], work: Callable[[_Json], _Json]) -> _Json:
     failed: list[_Json] = []
     for entry in entries:
         try:
-            successful.append({"Id": entry["Id"], **work(entry)})
+            done = work(entry)
+            done["Id"] = entry["Id"]
+            successful.append(done)
         except AwsError as error:
             failed.append(
                 {

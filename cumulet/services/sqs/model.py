@@ -295,7 +295,7 @@ class Open:
     """A queue opened by one operation: its record, its counts, its groups as far as they were looked at.
 
     now_ms   the time, rounded down: what is to come is counted from it
-    sent     the sizes of the messages that were sent, to be metered
+    sent     the sizes of the messages that were sent, to be metered; `sender`: whose they are
     due_ms   what is due by now: a microsecond ahead, because `seconds` is half of one early; so nothing that waits for a time in
              seconds wakes before that time in milliseconds has come, nor later than the time it was counted from says
     """
@@ -307,6 +307,7 @@ class Open:
         "groups",
         "now_ms",
         "queue",
+        "sender",
         "sent",
         "shelf",
         "signalled",
@@ -324,6 +325,7 @@ class Open:
         self.counts = Counts(self.stored)
         self.groups: dict[str, Group] = {}
         self.sent: list[int] = []
+        self.sender = ""
         self.signalled = False
         self.trace = ctx.trace
         self.now_ms = int(ctx.now * 1000)

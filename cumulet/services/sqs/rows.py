@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from cumulet.services.sqs import groups
 from cumulet.services.sqs.model import (
     BLOB,
@@ -50,8 +48,8 @@ def close(o: Open) -> None:
         groups.flush_all(o)
     if o.sent:
         o.count("NumberOfMessagesSent", 1.0, times=len(o.sent))
-        for size, times in Counter(o.sent).items() if len(o.sent) > 1 else ((o.sent[0], 1),):
-            o.count("SentMessageSize", float(size), "Bytes", times)
+        for size in o.sent if len(o.sent) == 1 else set(o.sent):
+            o.count("SentMessageSize", float(size), "Bytes", o.sent.count(size))
         o.sent = []
     raw = o.counts.pack()
     if raw != o.stored:

@@ -157,7 +157,7 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
         where,
         draft.size,
         o.now_ms,
-        _sender(ctx),
+        o.sender or _sender(o),
         o.trace,
         answer["MD5OfMessageBody"] if where and not finisher and not queue.kms_key else "",
         kept_attributes,
@@ -203,11 +203,16 @@ def remember(o: Open, kind: str, name: str, what: Remembered) -> None:
     o.tx.wake(minute * 60.0, "sqs.forget", (uid, minute))
 
 
-def _sender(ctx: Context) -> str:
+def _sender(o: Open) -> str:
     """SenderId: the account for its root, a user's or role's id with the session's name otherwise.
 
     Source: API_ReceiveMessage, SenderId (read 2026-11).
     """
+    o.sender = _sender_of(o.ctx)
+    return o.sender
+
+
+def _sender_of(ctx: Context) -> str:
     principal = ctx.principal
     if principal.endswith(":root") or not principal.startswith("arn:"):
         return ctx.account if principal.startswith("arn:") or not principal else principal
