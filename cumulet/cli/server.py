@@ -85,7 +85,7 @@ def up(
 
 def _run(config: Config, folder: Path) -> None:
     from cumulet.gateway.server import PortInUse
-    from cumulet.kernel.store import StoreUnavailable
+    from cumulet.kernel.database import StoreUnavailable
 
     try:
         import uvloop

@@ -19,6 +19,7 @@ from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
 from cumulet.kernel import targets
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.context import Context
+from cumulet.kernel.database import StoreUnavailable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.keys import pack
@@ -26,7 +27,7 @@ from cumulet.kernel.meter import Meter
 from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
 from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import SubjectOf
-from cumulet.kernel.store import Store, StoreUnavailable
+from cumulet.kernel.store import Store
 from cumulet.kernel.timers import Timers
 from cumulet.kernel.trace import Span, Tracer
 from cumulet.kernel.tx import TimerScope, Tx

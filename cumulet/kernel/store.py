@@ -1,54 +1,56 @@
-"""The embedded store: ordered key-value rows in one SQLite file, group commit, answers only after the log is on disk.
+"""The embedded store: ordered key-value rows in one SQLite file, group commit, answers only after the redo log is on disk.
 
 Theory of operation. Transactions run one after another in the event loop's thread and merge into the *pending* batch.
-When no commit is under way, the pending batch becomes the batch *in flight*: its rows are written in the loop's thread
-(fast, nothing is synced), then COMMIT, with its fsync, runs in the commit thread while the loop collects the next batch.
-Rows are written in the loop because each SQLite call releases the interpreter lock: in a second thread every row would
-wait for the busy loop to hand the lock back.
+When no commit is under way, the pending batch becomes the batch *in flight*: the commit thread appends it to the redo log and
+syncs that, while the loop collects the next batch. Then the loop writes the batch's rows into an open SQLite transaction (fast,
+nothing is synced) and answers. SQLite commits once so many rows have come together, its pages are synced when the redo log has grown
+long; then the log starts anew. Rows are written in the loop because each SQLite call releases the interpreter lock: in a second
+thread every row would wait for the busy loop to hand the lock back.
 
-What a crash leaves: before COMMIT returned, nothing of the batch (SQLite's write-ahead log cuts off an unfinished one);
-after it, all of it, though perhaps no client was told. A failed commit (full disk) fails the batch and the pending
-one, which may have read from it; both are forgotten and the next one starts clean.
+What a crash leaves: before the log was synced, nothing of the batch or all of it; after that, all of it, though perhaps no client was
+told. The next start applies the log to what SQLite has. A log that cannot be written (full disk) fails the batch and the pending one,
+which may have read from it; both are forgotten and the next one starts clean. Rows that are in the log but that SQLite cannot take
+stay in memory, where reads find them; until it takes them, writes fail.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import queue
 import sqlite3
-import sys
 import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cumulet.kernel.blobs import Blobs, not_written
+from cumulet.kernel.database import StoreUnavailable, check, connect, corrupt, create, lock
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
+from cumulet.kernel.redolog import RedoLog, Writes
 from cumulet.kernel.rowcache import RowCache
 from cumulet.kernel.tx import BLOB, TimerScope, Tx
 
 Done = Callable[[Exception | None], None]
 
-_SCHEMA_VERSION = 1
-_CHECKPOINT_PAGES = 2048  # 16 MiB
-_CHECK_WHOLE_BELOW_BYTES = 32 * 1024 * 1024
+_CHECKPOINT_OVER_BYTES = 16 * 1024 * 1024  # of the redo log
+_COMMIT_OVER_ROWS, _COMMIT_OVER_BYTES = 4096, 2 * 1024 * 1024
 _CACHE_RECORDS = 8192
-_WRITER_CACHE_KIB, _READER_CACHE_KIB = 8 * 1024, 16 * 1024
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 20 * 1024, 4 * 1024
 _ROW_CACHE_BYTES = 32 * 1024 * 1024
 _CACHE_RECORD_BYTES = 16 * 1024
 _FIRST_CHUNK, _CHUNK = 64, 1024
-
-
-class StoreUnavailable(Exception):
-    """The store cannot start or cannot write; the message says what, why, and what to do."""
+_ROWS_AT_ONCE = 16  # a statement for so many rows takes two thirds of the time of as many statements
+_PUT = "INSERT INTO kv(k, v) VALUES (?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v"
+_PUT_SEVERAL = _PUT.replace("(?, ?)", ", ".join(["(?, ?)"] * _ROWS_AT_ONCE))
 
 
 class Fate:
@@ -71,6 +73,7 @@ class Batch:
         self.new_blobs: list[str] = []
         self.dropped_blobs: list[str] = []
         self._sorted: list[bytes] = []
+        self.frame = b""  # in the redo log
 
     def between(self, low: bytes, high: bytes) -> dict[bytes, bytes | None]:
         """The writes with low <= key < high."""
@@ -81,6 +84,9 @@ class Batch:
             self._sorted.sort()
         keys = self._sorted[bisect_left(self._sorted, low) : bisect_left(self._sorted, high)]
         return {k: self.writes[k] for k in keys}
+
+
+_CHECKPOINT = Batch()  # in the commit thread's queue: a checkpoint is wanted
 
 
 class Store:
@@ -97,6 +103,7 @@ class Store:
         self.on_commit: Callable[[dict[bytes, bytes | None], set[bytes]], None] = lambda writes, signals: None
         self.commits = 0
         self.failing = False  # the last commit could not be written
+        self.unapplied: dict[bytes, bytes | None] = {}  # on disk in the log, and refused by SQLite
         self._cache: dict[bytes, tuple[type, Any]] = {}
         self._rows = RowCache(_ROW_CACHE_BYTES)
         self._scheduled = False
@@ -105,13 +112,16 @@ class Store:
         self._thread: threading.Thread | None = None
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._log_index: int | None = None
+        self._redo: RedoLog | None = None
+        self._uncommitted: list[Writes] = []  # applied since SQLite's last COMMIT
+        self._uncommitted_rows = self._uncommitted_bytes = 0
+        self._checkpoint_at = _CHECKPOINT_OVER_BYTES
         self._checkpointing = False
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="cumulet-")
             self.blobs = Blobs(Path(self._temporary.name) / "blobs")
-            self._writer = self._reader = _connect(":memory:")
-            _create(self._writer)
+            self._source = self._writer = self._reader = connect(":memory:", _WRITER_CACHE_KIB)
+            create(self._writer)
         else:
             self._open(folder)
         self._select = "SELECT v FROM kv WHERE k = ?"
@@ -123,22 +133,22 @@ class Store:
             raise StoreUnavailable(
                 f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
             ) from error
-        self._lock = _lock(folder)
+        self._lock = lock(folder)
         path = folder / "cumulet.db"
         try:
-            _check(path)
-            self._writer = _connect(str(path))
-            self._reader = _connect(str(path), cache_kib=_READER_CACHE_KIB)
-            _create(self._writer)
-            self._writer.execute("BEGIN IMMEDIATE")  # brings the log's index file into being
-            self._writer.execute("COMMIT")
-            self._log_index = os.open(folder / "cumulet.db-shm", os.O_RDONLY | os.O_CLOEXEC)
-        except (sqlite3.DatabaseError, StoreUnavailable) as error:
+            check(path)
+            self._writer = connect(str(path), _WRITER_CACHE_KIB)
+            self._reader = connect(str(path), _READER_CACHE_KIB)
+            self._source = self._writer  # what reads: all but the log's last rows is there
+            create(self._writer)
+            self._redo = RedoLog(folder / "cumulet.redo")
+            self._recover(self._redo)
+        except (sqlite3.DatabaseError, msgspec.DecodeError, StoreUnavailable) as error:
             os.close(self._lock)
             self._lock = None
             if isinstance(error, StoreUnavailable):
                 raise
-            raise _corrupt(path, str(error)) from error
+            raise corrupt(path, str(error)) from error
         self.blobs = Blobs(folder / "blobs")
         self.blobs.sweep(
             {str(unpack(k)[1]) for k, _ in self.rows(pack((BLOB,)), after_prefix(pack((BLOB,))), None, False)}
@@ -146,13 +156,30 @@ class Store:
         self._thread = threading.Thread(target=self._commit_loop, name="cumulet-commit", daemon=True)
         self._thread.start()
 
+    def _recover(self, redo: RedoLog) -> None:
+        """Take over what the log has. On a full disk it is taken into memory, and the log goes on. Raises: StoreUnavailable."""
+        emptied = False
+        for writes in redo.replay():
+            if writes is None:
+                emptied = True
+                self.unapplied.clear()
+            else:
+                self.unapplied.update(writes)
+        if emptied:
+            try:
+                self._writer.execute("DELETE FROM kv")
+            except sqlite3.OperationalError as error:
+                raise StoreUnavailable(not_written(error)) from error
+        if (not self.unapplied or self._apply_again() is None) and self._checkpoint():
+            redo.restart()
+
     # reading committed rows
 
     def read(self, k: bytes) -> bytes | None:
         found = self._rows.get(k)
         if found is not None:
             return found
-        row = self._reader.execute(self._select, (k,)).fetchone()
+        row = self._source.execute(self._select, (k,)).fetchone()
         if row is None:
             return None
         self._rows.put(k, row[0])
@@ -178,7 +205,7 @@ class Store:
         order = "DESC" if reverse else "ASC"
         while limit is None or limit > 0:
             size = chunk if limit is None else min(chunk, limit)
-            rows = self._reader.execute(
+            rows = self._source.execute(
                 f"SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k {order} LIMIT ?", (low, high, size)
             ).fetchall()
             yield from rows
@@ -270,11 +297,11 @@ class Store:
             return
         batch, self.pending = self.pending, Batch()
         self.in_flight = batch
-        try:
-            self._write_rows(batch)
-        except sqlite3.Error as error:
+        if self.unapplied and (error := self._apply_again()) is not None:
             self._finished(batch, error)
             return
+        if self._redo is not None:
+            batch.frame = self._redo.frame(batch.writes)
         if self._thread is not None:
             self._queue.put(batch)
             return
@@ -285,56 +312,34 @@ class Store:
         else:
             self._finished(batch, None)
 
-    def _write_rows(self, batch: Batch) -> None:
-        writer = self._writer
-        writer.execute("BEGIN IMMEDIATE")
-        puts = [(k, v) for k, v in batch.writes.items() if v is not None]
-        if puts:
-            writer.executemany("INSERT INTO kv(k, v) VALUES (?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v", puts)
-        if len(puts) < len(batch.writes):
-            writer.executemany("DELETE FROM kv WHERE k = ?", [(k,) for k, v in batch.writes.items() if v is None])
-
     def _commit(self, batch: Batch) -> None:
         if batch.new_blobs:
             self.blobs.settle(batch.new_blobs)
         self.faults.hit("store.commit")
-        self._writer.execute("COMMIT")
+        if self._redo is not None:
+            self._redo.append(batch.frame)
         self.faults.hit("store.committed")
 
     def _commit_loop(self) -> None:
         while (batch := self._queue.get()) is not None:
-            error: Exception | None = None
             try:
-                self._commit(batch)
-            except (sqlite3.Error, OSError) as failure:
-                error = failure
-            if self._loop is None:
-                return
-            checkpoint = error is None and self._log_frames() > _CHECKPOINT_PAGES
-            if checkpoint:
-                self._checkpointing = True  # answers go out, the next batch waits until the log is moved
-            try:
-                self._loop.call_soon_threadsafe(self._finished, batch, error)
+                if batch is _CHECKPOINT:
+                    answer: Callable[..., None] = self._checkpointed
+                    arguments: tuple[Any, ...] = (self._checkpoint(),)
+                else:
+                    answer, arguments = self._finished, (batch, self._tried(batch))
+                if self._loop is None:
+                    return
+                self._loop.call_soon_threadsafe(answer, *arguments)
             except RuntimeError:  # the loop is closed: the process ends
                 return
-            if checkpoint:
-                with contextlib.suppress(sqlite3.Error):  # a full disk: the log stays, the next commit tries again
-                    self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                self._loop.call_soon_threadsafe(self._checkpointed)
 
-    def _log_frames(self) -> int:
-        """Pages in the log: mxFrame, a 32-bit integer at byte 16 of the index file.
-
-        Source: sqlite.org/walformat.html, "The WAL-Index Header".
-        """
-        if self._log_index is None:
-            return 0
-        return int.from_bytes(os.pread(self._log_index, 4, 16), sys.byteorder)
-
-    def _checkpointed(self) -> None:
-        self._checkpointing = False
-        if self.pending.writes or self.pending.signals:
-            self._flush()
+    def _tried(self, batch: Batch) -> Exception | None:
+        try:
+            self._commit(batch)
+        except (sqlite3.Error, OSError) as error:
+            return error
+        return None
 
     def _finished(self, batch: Batch, error: Exception | None) -> None:
         self.in_flight = None
@@ -343,22 +348,124 @@ class Store:
             return
         self.commits += 1
         self.failing = False
+        if self._redo is not None and self._redo.size >= self._checkpoint_at:
+            self._apply(batch)
+            self._begin_checkpoint()
+        elif self._redo is not None and (self.pending.writes or self.pending.signals):
+            self._flush()  # the commit thread has work while the loop applies
+            self._apply(batch)
+        else:
+            self._apply(batch)
         self._rows.committed(batch.writes)
         if batch.new_blobs:
             self.blobs.settled(batch.new_blobs)
         if batch.dropped_blobs:
             self.blobs.drop(batch.dropped_blobs)
-        if self.pending.writes or self.pending.signals:
-            self._flush()
         self.on_commit(batch.writes, batch.signals)
         for done in batch.done:
             done(None)
 
-    def _failed(self, batch: Batch, error: Exception) -> None:
+    # from the log into the database
+
+    def _apply(self, batch: Batch) -> None:
+        """Write a batch's rows into SQLite's open transaction."""
+        writes = batch.writes
+        if self.unapplied:
+            self.unapplied.update(writes)
+            return
+        self._uncommitted.append(writes)
+        self._uncommitted_rows += len(writes)
+        self._uncommitted_bytes += len(batch.frame)
+        try:
+            if not self._writer.in_transaction:
+                self._writer.execute("BEGIN IMMEDIATE")
+            self._write_rows(writes)
+            many = self._uncommitted_rows >= _COMMIT_OVER_ROWS or self._uncommitted_bytes >= _COMMIT_OVER_BYTES
+            if many or self._redo is None:
+                self._commit_rows()
+        except sqlite3.Error:
+            self._refused()
+
+    def _write_rows(self, writes: Writes | None) -> None:
+        writer = self._writer
+        if writes is None:
+            writer.execute("DELETE FROM kv")
+            return
+        puts = [(k, v) for k, v in writes.items() if v is not None]
+        several = len(puts) - len(puts) % _ROWS_AT_ONCE
+        for at in range(0, several, _ROWS_AT_ONCE):
+            writer.execute(_PUT_SEVERAL, list(chain.from_iterable(puts[at : at + _ROWS_AT_ONCE])))
+        if several < len(puts):
+            writer.executemany(_PUT, puts[several:])
+        if len(puts) < len(writes):
+            writer.executemany("DELETE FROM kv WHERE k = ?", [(k,) for k, v in writes.items() if v is None])
+
+    def _commit_rows(self) -> None:
+        """Commit what was applied, without a sync: the log has it."""
+        if self._writer.in_transaction:
+            self.faults.hit("store.apply")
+            self._writer.execute("COMMIT")
+        self._uncommitted.clear()
+        self._uncommitted_rows = self._uncommitted_bytes = 0
+
+    def _refused(self) -> None:
+        """SQLite could not write (a full disk) and has perhaps undone what it had: keep in memory what it lacks."""
         self.failing = True
         with contextlib.suppress(sqlite3.Error):
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+        for writes in self._uncommitted:
+            self.unapplied.update(writes)
+        self._uncommitted.clear()
+        self._uncommitted_rows = self._uncommitted_bytes = 0
+
+    def _apply_again(self) -> Exception | None:
+        """Try once more; why SQLite still refuses, or None."""
+        refused, self.unapplied = self.unapplied, {}
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._uncommitted.append(refused)
+            self._write_rows(refused)
+            self._commit_rows()
+        except sqlite3.Error as error:
+            self._refused()
+            return error
+        return None
+
+    def _begin_checkpoint(self) -> None:
+        """The log is long: commit, and have the commit thread sync the database. Answers go out, the next batch waits."""
+        self._checkpoint_at += _CHECKPOINT_OVER_BYTES  # where it fails, try again when as much has come
+        try:
+            self._commit_rows()
+        except sqlite3.Error:
+            self._refused()
+        self._checkpointing = True
+        if self.unapplied:
+            self._checkpointed(False)
+            return
+        self._source = self._reader
+        self._queue.put(_CHECKPOINT)
+
+    def _checkpoint(self) -> bool:
+        """Bring SQLite's pages into the database file and sync it; whether all of them are there."""
+        try:
+            self.faults.hit("store.checkpoint")
+            busy, pages, moved = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error:  # a full disk: the log stays
+            return False
+        return not busy and pages == moved
+
+    def _checkpointed(self, whole: bool) -> None:
+        self._checkpointing = False
+        self._source = self._writer
+        if whole and self._redo is not None:
+            self._redo.restart()
+            self._checkpoint_at = _CHECKPOINT_OVER_BYTES
+        if self.pending.writes or self.pending.signals:
+            self._flush()
+
+    def _failed(self, batch: Batch, error: Exception) -> None:
+        self.failing = True
         forgotten, self.pending = self.pending, Batch()
         self._cache.clear()
         failure = StoreUnavailable(not_written(error))
@@ -389,7 +496,15 @@ class Store:
     async def clear(self) -> None:
         """Back to empty."""
         await self.settle()
-        self._writer.execute("DELETE FROM kv")
+        try:
+            if self._redo is not None:
+                self._redo.append(self._redo.frame(None))
+        except OSError as error:
+            raise StoreUnavailable(not_written(error)) from error
+        self.unapplied.clear()
+        self._uncommitted.clear()
+        self._write_rows(None)
+        self._commit_rows()
         self._cache.clear()
         self._rows.clear()
         self.blobs.clear()
@@ -400,82 +515,15 @@ class Store:
             self._queue.put(None)
             self._thread.join()
         self._reader.close()
+        if self._redo is not None:
+            with contextlib.suppress(sqlite3.Error, OSError):  # what cannot be written now is in the log
+                if not self.unapplied:
+                    self._commit_rows()
+                    if self._checkpoint():
+                        self._redo.empty()
+            self._redo.close()
         self._writer.close()
-        for descriptor in (self._log_index, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
+        if self._lock is not None:
+            os.close(self._lock)
         if self._temporary is not None:
             self._temporary.cleanup()
-
-
-def _connect(path: str, cache_kib: int = _WRITER_CACHE_KIB) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
-    for pragma in (
-        "page_size = 8192",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        f"cache_size = -{cache_kib}",
-        "wal_autocheckpoint = 0",
-        "temp_store = MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == _SCHEMA_VERSION:
-        return
-    if version != 0:
-        raise StoreUnavailable(
-            f"The data directory was written by another version of Cumulet (schema {version}, this one reads {_SCHEMA_VERSION}). "
-            "Start that version, or choose another directory with --data."
-        )
-    connection.execute("CREATE TABLE IF NOT EXISTS kv(k BLOB PRIMARY KEY, v BLOB NOT NULL)")
-    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-
-def _lock(folder: Path) -> int:
-    """Take the directory for this process. Raises: StoreUnavailable with the pid that has it."""
-    path = folder / "cumulet.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StoreUnavailable(
-            f"{folder} is in use by another Cumulet, pid {pid}. Stop it (cumulet down), or choose another directory with --data."
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
-
-
-def _check(path: Path) -> None:
-    """Look at an existing database through a read-only connection. Raises: StoreUnavailable; touches nothing."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            pragma = "quick_check(1)" if path.stat().st_size < _CHECK_WHOLE_BELOW_BYTES else "schema_version"
-            answer = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-            connection.execute("SELECT 1 FROM kv LIMIT 1").fetchall() if _has_table(connection) else None
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise _corrupt(path, str(error)) from error
-    if isinstance(answer, str) and answer != "ok":
-        raise _corrupt(path, answer)
-
-
-def _has_table(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'kv'").fetchone() is not None
-
-
-def _corrupt(path: Path, why: str) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"{path} is not a sound database ({why}). Nothing was changed. Restore it from a copy, or move the folder away "
-        "and start with an empty one (--data)."
-    )

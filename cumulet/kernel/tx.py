@@ -89,7 +89,7 @@ class Tx:
             if self.depends == 0:
                 self.depends = 1
             return store.in_flight.writes[k]
-        return _MISSING
+        return store.unapplied.get(k, _MISSING) if store.unapplied else _MISSING
 
     def scan(
         self,
@@ -142,9 +142,12 @@ class Tx:
     def _overlay(self, low: bytes, high: bytes) -> dict[bytes, bytes | None]:
         store = self._store
         overlay: dict[bytes, bytes | None] = {}
+        if store.unapplied:
+            overlay.update({k: v for k, v in store.unapplied.items() if low <= k < high})
         if store.in_flight is not None:
-            overlay.update(store.in_flight.between(low, high))
-            if overlay and self.depends == 0:
+            flying = store.in_flight.between(low, high)
+            overlay.update(flying)
+            if flying and self.depends == 0:
                 self.depends = 1
         before = len(overlay)
         pending = store.pending.between(low, high)

@@ -1,7 +1,6 @@
 """The store against a plain dict: transactions, scans over every layer, failures, reopening."""
 
 import asyncio
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cumulet.kernel.database import StoreUnavailable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import pack
 from cumulet.kernel.record import Record
-from cumulet.kernel.store import Store, StoreUnavailable
+from cumulet.kernel.store import Store
 from cumulet.kernel.tx import TimerScope
 
 SCOPE = TimerScope(account="", region="")
@@ -234,52 +234,6 @@ def test_a_corrupt_database_is_refused_and_not_touched(tmp_path, damage):
         Store(tmp_path)
     after = {p.name: p.read_bytes() for p in tmp_path.glob("cumulet.db*") if not p.name.endswith("-shm")}
     assert after[path.name] == before[path.name]
-
-
-def test_a_log_cut_at_any_byte_reopens_with_a_prefix_of_the_commits(tmp_path):
-    """Every commit is whole or absent, and no later one is there without an earlier one."""
-    source = tmp_path / "source"
-
-    async def fill():
-        store = Store(source)
-        for number in range(30):
-
-            def both(tx, number=number):
-                tx.put(("a", number), b"x" * (number * 37 % 900))
-                tx.put(("b", number), b"y")
-
-            await store.transact(both)
-        copy = tmp_path / "copy"  # taken while the store is open, as a crash would leave it
-        shutil.copytree(source, copy)
-        store.close()
-
-    run(fill())
-    log = (tmp_path / "copy/cumulet.db-wal").read_bytes()
-    frame = 8192 + 24
-    cuts = sorted(
-        {
-            *range(0, len(log), 4999),
-            *(32 + frame * n + d for n in range(len(log) // frame) for d in (-1, 0, 1)),
-            len(log),
-        }
-    )
-    seen = set()
-    for cut in [*cuts[:: max(1, len(cuts) // 80)], len(log)]:
-        folder = tmp_path / f"cut-{cut}"
-        folder.mkdir(exist_ok=True)
-        shutil.copy(tmp_path / "copy/cumulet.db", folder)
-        (folder / "cumulet.db-wal").write_bytes(log[:cut])
-        store = Store(folder)
-        tx = store.begin(SCOPE)
-        a = [tx.get_bytes(("a", number)) is not None for number in range(30)]
-        b = [tx.get_bytes(("b", number)) is not None for number in range(30)]
-        store.close()
-        shutil.rmtree(folder)
-        assert a == b
-        assert a == sorted(a, reverse=True)
-        seen.add(sum(a))
-    assert max(seen) == 30
-    assert len(seen) > 10
 
 
 def test_the_row_cache_gives_the_newest_value_and_stays_within_its_size():
