@@ -409,7 +409,7 @@ def main() -> None:
 HEADER = """# Benchmarks
 
 `make bench` (`bench/compare.py --write`), one run, {rounds} rounds, medians (lowest to highest in brackets). {machine}.
-Cumulet keeps what it acknowledges (one fsync per group of writes, `synchronous=FULL`); the others keep it in memory. The server
+Cumulet keeps what it acknowledges (one synced write per group); the others keep it in memory. The server
 runs on one core, the load on the other. The same requests go to each; the slower servers get fewer of them.
 
 """

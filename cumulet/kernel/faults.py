@@ -9,7 +9,8 @@ class Faults:
     """Arms faults by point name: `arm("store.commit", action, after=3)` runs `action` at the fourth hit.
 
     Points: store.commit (before the log is synced; raise sqlite3.OperationalError for a full disk),
-    store.committed (on disk, nobody told yet), effect.perform, effect.settle, timer.fire.
+    store.committed (on disk, nobody told yet), store.apply (before SQLite commits rows of the log), store.checkpoint
+    (before its pages are synced), effect.perform, effect.settle, timer.fire.
     `$CUMULET_CRASH_AT=point:n` kills the process with SIGKILL at the n-th hit; crash tests use it.
     """
 
