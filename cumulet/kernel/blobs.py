@@ -5,13 +5,14 @@ the rows that name it, and removed after the commit that deletes it. A crash bef
 row names: `sweep` removes it at the next start, as it does everything in `blobs/tmp/`.
 """
 
+import contextlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from cumulet.aws.errors import InternalFailure
+from cumulet.kernel.redolog import sync_folder
 
 
 def not_written(why: object) -> str:
@@ -91,11 +92,7 @@ class Blobs:
             os.rename(source, target)
             folders.add(target.parent)
         for folder in (*folders, self.folder):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(folder)
 
     def settled(self, blob_ids: Iterable[str]) -> None:
         """The commit is on disk."""
@@ -103,11 +100,12 @@ class Blobs:
             self._unsettled.pop(blob_id, None)
 
     def drop(self, blob_ids: Iterable[str]) -> None:
-        """Remove blobs: of a failed transaction, or deleted by a committed one."""
+        """Remove blobs: of a failed transaction, or deleted by a committed one. One that stays is swept at the next start."""
         for blob_id in blob_ids:
             for path in (self._unsettled.pop(blob_id, None), self._final(blob_id)):
                 if path is not None:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        path.unlink(missing_ok=True)
 
     def sweep(self, known: set[str]) -> None:
         """At the start: empty `tmp`, remove blobs that no row names."""
@@ -120,6 +118,7 @@ class Blobs:
                         path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all; what stays is swept at the next start."""
         self._unsettled.clear()
-        self.tmp.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            self.sweep(set())

@@ -7,6 +7,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from cumulet.kernel.redolog import sync_folder
+
 _SCHEMA_VERSION = 2  # 1 had no redo log
 _CHECK_WHOLE_BELOW_BYTES = 32 * 1024 * 1024
 
@@ -27,6 +29,19 @@ def connect(path: str, cache_kib: int) -> sqlite3.Connection:
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def make(folder: Path) -> None:
+    """The data directory and what leads to it, their names on disk. Raises: StoreUnavailable."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            sync_folder(each.parent)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
+        ) from error
 
 
 def create(connection: sqlite3.Connection) -> None:

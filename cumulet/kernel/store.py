@@ -31,7 +31,7 @@ from typing import Any
 import msgspec
 
 from cumulet.kernel.blobs import Blobs, not_written
-from cumulet.kernel.database import StoreUnavailable, check, connect, corrupt, create, lock
+from cumulet.kernel.database import StoreUnavailable, check, connect, corrupt, create, lock, make
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
@@ -127,12 +127,7 @@ class Store:
         self._select = "SELECT v FROM kv WHERE k = ?"
 
     def _open(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreUnavailable(
-                f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
-            ) from error
+        make(folder)
         self._lock = lock(folder)
         path = folder / "cumulet.db"
         try:
@@ -141,6 +136,7 @@ class Store:
             self._reader = connect(str(path), _READER_CACHE_KIB)
             self._source = self._writer  # what reads: all but the log's last rows is there
             create(self._writer)
+            self.blobs = Blobs(folder / "blobs")
             self._redo = RedoLog(folder / "cumulet.redo")
             self._recover(self._redo)
         except (sqlite3.DatabaseError, msgspec.DecodeError, StoreUnavailable) as error:
@@ -149,10 +145,10 @@ class Store:
             if isinstance(error, StoreUnavailable):
                 raise
             raise corrupt(path, str(error)) from error
-        self.blobs = Blobs(folder / "blobs")
-        self.blobs.sweep(
-            {str(unpack(k)[1]) for k, _ in self.rows(pack((BLOB,)), after_prefix(pack((BLOB,))), None, False)}
-        )
+        blobs = (pack((BLOB,)), after_prefix(pack((BLOB,))))
+        known = {k for k, _ in self.rows(*blobs, None, False)}
+        known.update(k for k in self.unapplied if blobs[0] <= k < blobs[1])
+        self.blobs.sweep({str(unpack(k)[1]) for k in known})
         self._thread = threading.Thread(target=self._commit_loop, name="cumulet-commit", daemon=True)
         self._thread.start()
 
@@ -301,16 +297,15 @@ class Store:
             self._finished(batch, error)
             return
         if self._redo is not None:
-            batch.frame = self._redo.frame(batch.writes)
+            try:
+                batch.frame = self._redo.frame(batch.writes)
+            except Exception as error:
+                self._finished(batch, error)
+                return
         if self._thread is not None:
             self._queue.put(batch)
-            return
-        try:
-            self._commit(batch)
-        except (sqlite3.Error, OSError) as error:
-            self._finished(batch, error)
         else:
-            self._finished(batch, None)
+            self._finished(batch, self._tried(batch))
 
     def _commit(self, batch: Batch) -> None:
         if batch.new_blobs:
@@ -337,7 +332,7 @@ class Store:
     def _tried(self, batch: Batch) -> Exception | None:
         try:
             self._commit(batch)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is: who waits is told, and the next batch has a thread
             return error
         return None
 
@@ -351,7 +346,7 @@ class Store:
         if self._redo is not None and self._redo.size >= self._checkpoint_at:
             self._apply(batch)
             self._begin_checkpoint()
-        elif self._redo is not None and (self.pending.writes or self.pending.signals):
+        elif self._redo is not None and self.pending.writes:
             self._flush()  # the commit thread has work while the loop applies
             self._apply(batch)
         else:
@@ -364,6 +359,8 @@ class Store:
         self.on_commit(batch.writes, batch.signals)
         for done in batch.done:
             done(None)
+        if self.pending.signals:
+            self._schedule()
 
     # from the log into the database
 
@@ -383,7 +380,7 @@ class Store:
             many = self._uncommitted_rows >= _COMMIT_OVER_ROWS or self._uncommitted_bytes >= _COMMIT_OVER_BYTES
             if many or self._redo is None:
                 self._commit_rows()
-        except sqlite3.Error:
+        except Exception:  # a full disk, the end of memory
             self._refused()
 
     def _write_rows(self, writes: Writes | None) -> None:
@@ -423,11 +420,11 @@ class Store:
         """Try once more; why SQLite still refuses, or None."""
         refused, self.unapplied = self.unapplied, {}
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
             self._uncommitted.append(refused)
+            self._writer.execute("BEGIN IMMEDIATE")
             self._write_rows(refused)
             self._commit_rows()
-        except sqlite3.Error as error:
+        except Exception as error:
             self._refused()
             return error
         return None
@@ -437,7 +434,7 @@ class Store:
         self._checkpoint_at += _CHECKPOINT_OVER_BYTES  # where it fails, try again when as much has come
         try:
             self._commit_rows()
-        except sqlite3.Error:
+        except Exception:
             self._refused()
         self._checkpointing = True
         if self.unapplied:
@@ -451,7 +448,7 @@ class Store:
         try:
             self.faults.hit("store.checkpoint")
             busy, pages, moved = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error:  # a full disk: the log stays
+        except Exception:  # a full disk: the log stays
             return False
         return not busy and pages == moved
 
@@ -494,20 +491,34 @@ class Store:
             await waiter
 
     async def clear(self) -> None:
-        """Back to empty."""
+        """Back to empty. Raises: StoreUnavailable; all is then as it was."""
         await self.settle()
-        try:
-            if self._redo is not None:
-                self._redo.append(self._redo.frame(None))
-        except OSError as error:
+        if (error := self._emptied()) is not None:
             raise StoreUnavailable(not_written(error)) from error
-        self.unapplied.clear()
-        self._uncommitted.clear()
-        self._write_rows(None)
-        self._commit_rows()
         self._cache.clear()
         self._rows.clear()
         self.blobs.clear()
+
+    def _emptied(self) -> Exception | None:
+        """Delete all rows; or why they are still there."""
+        if self.unapplied and (refused := self._apply_again()) is not None:
+            return refused
+        frame = b""
+        try:
+            self._commit_rows()
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._write_rows(None)
+            if self._redo is not None:
+                emptied = self._redo.frame(None)
+                self._redo.append(emptied)
+                frame = emptied
+            self._commit_rows()
+        except Exception as error:
+            if self._redo is not None and frame:
+                self._redo.take_back(frame)
+            self._refused()
+            return error
+        return None
 
     def close(self) -> None:
         """Close after `settle`; what is still in flight ends first."""
@@ -519,7 +530,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error, OSError):  # what cannot be written now is in the log
                 if not self.unapplied:
                     self._commit_rows()
-                    if self._checkpoint():
+                    if self.in_flight is None and self._checkpoint():
                         self._redo.empty()
             self._redo.close()
         self._writer.close()

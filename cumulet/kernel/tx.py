@@ -271,6 +271,7 @@ class Tx:
                 del self._writes[k]
             else:
                 self._writes[k] = old
+        self.dropped_blobs = [each for each in self.dropped_blobs if pack((BLOB, each)) in self._writes]
 
     @property
     def writes(self) -> dict[bytes, bytes | None]:
