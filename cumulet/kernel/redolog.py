@@ -33,7 +33,7 @@ class RedoLog:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_DSYNC, 0o644)
-        self.size = 0
+        self.size = self._last = 0  # where the last frame begins
         self._generation = os.urandom(8)
         sync_folder(path.parent)  # a file that nobody finds after a power cut holds nothing
 
@@ -72,11 +72,12 @@ class RedoLog:
         except BaseException:
             self._cut()
             raise
+        self._last = self.size
         self.size += len(frame)
 
-    def take_back(self, frame: bytes) -> None:
+    def take_back(self) -> None:
         """Forget the frame that was appended last."""
-        self.size -= len(frame)
+        self.size = self._last
         self._cut()
 
     def _cut(self) -> None:

@@ -68,7 +68,7 @@ class Tx:
         """The stored bytes, or None."""
         k = key if type(key) is bytes else pack(key)  # type: ignore[arg-type]
         found = self._buffered(k)
-        return self._store.read(k) if found is _MISSING else found
+        return self._store.rows.read(k) if found is _MISSING else found
 
     def get(self, key: Key | bytes, type_: type[R]) -> R | None:
         """The record under `key`, or None. Records are shared: never change what is inside one."""
@@ -89,7 +89,8 @@ class Tx:
             if self.depends == 0:
                 self.depends = 1
             return store.in_flight.writes[k]
-        return store.unapplied.get(k, _MISSING) if store.unapplied else _MISSING
+        unapplied = store.rows.unapplied
+        return unapplied.get(k, _MISSING) if unapplied else _MISSING
 
     def scan(
         self,
@@ -133,7 +134,7 @@ class Tx:
     ) -> Iterator[tuple[bytes, bytes]]:
         """(packed key, bytes) with low <= key < high in key order, or in reverse."""
         overlay = self._overlay(low, high)
-        rows = self._store.rows(low, high, None if limit is None else limit + len(overlay), reverse)
+        rows = self._store.rows.between(low, high, None if limit is None else limit + len(overlay), reverse)
         if not overlay:
             yield from rows
             return
@@ -142,8 +143,8 @@ class Tx:
     def _overlay(self, low: bytes, high: bytes) -> dict[bytes, bytes | None]:
         store = self._store
         overlay: dict[bytes, bytes | None] = {}
-        if store.unapplied:
-            overlay.update({k: v for k, v in store.unapplied.items() if low <= k < high})
+        if store.rows.unapplied:
+            overlay.update({k: v for k, v in store.rows.unapplied.items() if low <= k < high})
         if store.in_flight is not None:
             flying = store.in_flight.between(low, high)
             overlay.update(flying)

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from cumulet.kernel import rows as rows_module
 from cumulet.kernel import store as store_module
 from cumulet.kernel.database import StoreUnavailable
 from cumulet.kernel.faults import Faults
@@ -161,7 +162,7 @@ def test_a_log_cut_at_any_byte_reopens_with_a_prefix_of_the_commits(tmp_path):
 
 def test_what_a_power_cut_takes_from_the_database_comes_back_from_the_log(tmp_path, monkeypatch):
     """SQLite's own log is not synced at its commits: any part of its end may be missing."""
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 10)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 10)
 
     async def fill():
         store = await filled(tmp_path / "source")
@@ -224,7 +225,7 @@ def full():
 
 
 def test_rows_that_the_database_refuses_are_read_from_memory_and_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 5)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 5)
 
     async def main():
         faults = Faults()
@@ -256,7 +257,7 @@ def test_rows_that_the_database_refuses_are_read_from_memory_and_kept(tmp_path, 
 
 
 def test_a_commit_under_way_when_the_database_refuses_the_one_before_is_kept_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 1)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 1)
 
     async def main():
         faults = Faults()
@@ -268,7 +269,7 @@ def test_a_commit_under_way_when_the_database_refuses_the_one_before_is_kept_too
         assert store.in_flight is not None
         second = asyncio.ensure_future(store.transact(put(("k", 1), b"1")))
         await asyncio.gather(first, second)
-        assert store.unapplied.keys() == {pack(("k", 0)), pack(("k", 1))}
+        assert store.rows.unapplied.keys() == {pack(("k", 0)), pack(("k", 1))}
         assert [key[1] for key in store.begin(SCOPE).scan_keys(("k",))] == [0, 1]
         store.close()
 
@@ -361,10 +362,10 @@ class Stored(RuleBasedStateMachine):
         from pathlib import Path
 
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(store_module, "_COMMIT_OVER_ROWS", rows)
+        self.patch.setattr(rows_module, "_COMMIT_OVER_ROWS", rows)
         self.patch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", size)
-        self.patch.setattr(store_module, "_ROWS_AT_ONCE", 2)
-        self.patch.setattr(store_module, "_PUT_SEVERAL", store_module._PUT.replace("(?, ?)", "(?, ?), (?, ?)"))
+        self.patch.setattr(rows_module, "_ROWS_AT_ONCE", 2)
+        self.patch.setattr(rows_module, "_PUT_SEVERAL", rows_module._PUT.replace("(?, ?)", "(?, ?), (?, ?)"))
         self.root = Path(tempfile.mkdtemp(prefix="cumulet-redo-"))
         self.store = Store(self.root / "0", self.faults)
 

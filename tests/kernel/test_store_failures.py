@@ -5,10 +5,12 @@ import errno
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
+from cumulet.kernel import rows as rows_module
 from cumulet.kernel import store as store_module
 from cumulet.kernel.database import StoreUnavailable
 from cumulet.kernel.faults import Faults
@@ -136,7 +138,7 @@ def test_a_frame_that_was_refused_for_any_reason_is_not_found_again(tmp_path, mo
 
 
 def test_rows_are_kept_when_the_database_cannot_even_begin(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 1)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 1)
 
     async def main():
         faults = Faults()
@@ -144,7 +146,7 @@ def test_rows_are_kept_when_the_database_cannot_even_begin(tmp_path, monkeypatch
         faults.arm("store.apply", full)
         await store.transact(put(("k", 1), b"1"))
         faults.disarm()
-        store._writer.execute("PRAGMA busy_timeout = 0")
+        store.rows._writer.execute("PRAGMA busy_timeout = 0")
         other = sqlite3.connect(tmp_path / "cumulet.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
@@ -161,7 +163,7 @@ def test_rows_are_kept_when_the_database_cannot_even_begin(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("point", ["store.commit", "store.apply", "store.checkpoint"])
 def test_nobody_waits_for_ever_and_nothing_is_lost_when_memory_ends(tmp_path, monkeypatch, point):
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 2)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 2)
     monkeypatch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", 200)
 
     async def main():
@@ -243,28 +245,105 @@ def signalling(store):
     return tx
 
 
-def test_what_collects_while_the_database_refuses_a_checkpoint_is_refused_at_once(tmp_path, monkeypatch):
+async def checkpointed(store):
+    """The copy beside the work, and the checkpoint after it, have ended."""
+    if store._copier is not None:
+        await asyncio.to_thread(store._copier.join)
+    await store.settle()
+
+
+def test_rows_that_a_checkpoint_finds_refused_refuse_the_next_writes_until_they_are_in(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", 1)
 
     async def main():
         faults = Faults()
         store = Store(tmp_path, faults)
         faults.arm("store.apply", full)
-        first = asyncio.ensure_future(store.transact(put(("k", 1), b"1")))
-        await asyncio.sleep(0)
-        store._flush()
-        second = asyncio.ensure_future(store.transact(put(("k", 2), b"2")))
-        await first
+        await store.transact(put(("k", 1), b"1"))
+        await checkpointed(store)
+        assert store.failing
         with pytest.raises(StoreUnavailable, match="full"):
-            await second
+            await store.transact(put(("k", 2), b"2"))
         assert keys(store) == [1]
         faults.disarm()
         await store.transact(put(("k", 3), b"3"))
         assert keys(store) == [1, 3]
+        assert not store.failing
         store.close()
 
     run(main())
     assert keys_in(tmp_path) == [1, 3]
+
+
+def test_commits_go_on_while_pages_are_copied_and_the_log_starts_anew_after_the_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", 1000)
+
+    async def main():
+        store = Store(tmp_path / "data")
+        begun, go_on = threading.Event(), threading.Event()
+        copy = store.rows.copy
+
+        def slow():
+            begun.set()
+            assert go_on.wait(20)
+            copy()
+
+        monkeypatch.setattr(store.rows, "copy", slow)
+        for number in range(50):
+            await store.transact(put(("k", number), b"x" * 100))
+        assert begun.is_set()
+        assert keys(store) == list(range(50))
+        assert store._redo.size > 5000
+        shutil.copytree(tmp_path / "data", tmp_path / "copy")  # what a crash would leave
+        go_on.set()
+        await checkpointed(store)
+        await store.transact(put(("k", 50), b""))
+        assert store._redo.size < 100
+        store.close()
+
+    run(main())
+    assert keys_in(tmp_path / "data") == list(range(51))
+    assert keys_in(tmp_path / "copy") == list(range(50))
+
+
+def test_a_store_closes_while_pages_are_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", 1)
+
+    async def main():
+        store = Store(tmp_path)
+        copied = []
+        copy = store.rows.copy
+        go_on = threading.Event()
+        monkeypatch.setattr(store.rows, "copy", lambda: copied.append(go_on.wait(20)) or copy())
+        await store.transact(put(("k", 1), b"1"))
+        monkeypatch.setattr(store._copier, "join", lambda join=store._copier.join: (go_on.set(), join()))
+        store.close()
+        assert copied
+        await asyncio.sleep(0)
+
+    run(main())
+    assert keys_in(tmp_path) == [1]
+
+
+def test_without_a_thread_to_be_had_a_checkpoint_does_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_CHECKPOINT_OVER_BYTES", 1)
+
+    async def main():
+        store = Store(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            await store.transact(put(("k", 1), b"1"))
+            await store.transact(put(("k", 2), b"2"))
+            await checkpointed(store)
+        assert store._redo.size == 0
+        assert keys(store) == [1, 2]
+        store.close()
+
+    run(main())
+
+
+def no_thread(self):
+    raise RuntimeError("can't start new thread")
 
 
 # reset and stop
@@ -297,7 +376,7 @@ def test_a_reset_that_is_refused_has_done_nothing(tmp_path, monkeypatch, point):
 
 
 def test_a_reset_waits_for_rows_that_the_database_refuses(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_COMMIT_OVER_ROWS", 1)
+    monkeypatch.setattr(rows_module, "_COMMIT_OVER_ROWS", 1)
 
     async def main():
         faults = Faults()
@@ -342,7 +421,7 @@ def test_a_start_on_a_full_disk_keeps_the_blobs_of_rows_that_only_the_log_has(tm
         faults = Faults()
         faults.arm("store.apply", full)
         again = Store(tmp_path / "copy", faults)
-        assert again.unapplied
+        assert again.rows.unapplied
         assert again.begin(SCOPE).read_blob(blob) == b"x" * 100_000
         again.close()
 

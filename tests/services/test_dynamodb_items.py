@@ -100,7 +100,7 @@ def test_rows_of_a_deleted_table_are_gone_from_the_store(server, table):
     from cumulet.kernel.keys import after_prefix, pack
 
     low = pack(("dynamodb",))
-    left = [k for k, _ in server.cloud.pipeline.store.rows(low, after_prefix(low), None, False)]
+    left = [k for k, _ in server.cloud.pipeline.store.rows.between(low, after_prefix(low), None, False)]
     assert left == [pack(("dynamodb", "counter"))]
 
 

@@ -159,7 +159,9 @@ def test_objects_and_versions_behave_as_the_model(steps: list[tuple[str, str, in
                 for version, _ in versions:
                     await cloud.call("s3", "DeleteObject", {"Bucket": "model", "Key": key, "VersionId": version})
             left = [
-                key for key, _ in cloud.store.rows(b"", b"\xff", None, False) if b"bytes" in key or b"current" in key
+                key
+                for key, _ in cloud.store.rows.between(b"", b"\xff", None, False)
+                if b"bytes" in key or b"current" in key
             ]
             assert left == []
             await cloud.call("s3", "DeleteBucket", {"Bucket": "model"})

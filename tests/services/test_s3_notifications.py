@@ -360,7 +360,7 @@ def test_what_is_refused_for_a_day_or_has_no_configuration_any_more_is_given_up(
     store = cloud.cloud.pipeline.store
 
     def waiting() -> int:
-        return sum(b"notice" in key for key, _ in store.rows(b"", b"\xff", None, False))
+        return sum(b"notice" in key for key, _ in store.rows.between(b"", b"\xff", None, False))
 
     told.tell()
     told.sqs.delete_queue(QueueUrl=told.url)
