@@ -35,4 +35,4 @@ def test_api_gateways_actions_are_its_methods_and_paths(name: str, module: Any) 
         members = {each.serialization.get("name", key): key for key, each in operation.input_shape.members.items()}
         request = {key: f"<{key}>" for key in members.values()}
         expected = re.sub(r"\{([^}]+)\}", lambda found: f"<{members[found[1]]}>", uri)  # noqa: B023
-        assert module.request_line(names[snake], request) == f"{operation.http['method']} {expected}", names[snake]
+        assert module.LINES.line(names[snake], request) == f"{operation.http['method']} {expected}", names[snake]

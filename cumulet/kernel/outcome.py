@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cumulet.aws.errors import AwsError
 from cumulet.kernel.keys import Key
 
 if TYPE_CHECKING:
@@ -86,4 +87,29 @@ def then(ctx: Context, outcome: Any, after: Callable[[Context, Any], Any]) -> An
         return outcome.then(after)
     if isinstance(outcome, Wait):
         raise TypeError("an operation that waits for data cannot be called from inside another one")
+    return after(ctx, outcome)
+
+
+def settled(
+    ctx: Context,
+    start: Callable[[], Any],
+    after: Callable[[Context, Any], Any],
+    failed: Callable[[AwsError], Any],
+) -> Any:
+    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone.
+
+    What waits is handed on as it is: the request is run again when there is something.
+    """
+    mark = ctx.tx.savepoint()
+    try:
+        outcome = start()
+    except AwsError as error:
+        ctx.tx.rollback(mark)
+        return failed(error)
+    if isinstance(outcome, Effect):
+        settle = outcome.settle
+        outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
+        return outcome
+    if isinstance(outcome, Wait):
+        return outcome
     return after(ctx, outcome)

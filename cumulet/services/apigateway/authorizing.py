@@ -14,14 +14,14 @@ import msgspec
 from cumulet.aws.invokepolicy import decision
 from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result
+from cumulet.kernel.outcome import Result, settled
 from cumulet.services.apigateway import proxy
 from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.authorizer import function_name, sources_of
 from cumulet.services.apigateway.exchange import Exchange
 from cumulet.services.apigateway.mapping import request_value
 from cumulet.services.apigateway.routing import with_variables
-from cumulet.services.apigateway.settling import PRINCIPAL, settled
+from cumulet.services.apigateway.settling import PRINCIPAL
 
 _CACHED = 10_000
 _INVOKE = "execute-api:Invoke"

@@ -6,14 +6,9 @@ IAM permissions" (read 2026-11).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Any
+from cumulet.kernel.authz import Authz
+from cumulet.kernel.restauthz import RequestLines
 
-from cumulet.kernel.authz import Authz, Need, Needs
-from cumulet.kernel.context import Context
-
-Json = dict[str, Any]
 _API, _METHOD = "/restapis/{restApiId}", "/restapis/{restApiId}/resources/{resourceId}/methods/{httpMethod}"
 _PATHS = {
     "Account": "/account",
@@ -41,48 +36,5 @@ _PATHS = {
 }
 _VERBS = {"Create": "POST", "Delete": "DELETE", "Flush": "DELETE", "Get": "GET", "Import": "POST", "Put": "PUT",
           "Reimport": "PUT", "Reset": "DELETE", "Tag": "PUT", "Test": "POST", "Untag": "DELETE", "Update": "PATCH"}  # fmt: skip
-_ROLES = ("credentials", "authorizerCredentials", "CredentialsArn", "AuthorizerCredentialsArn")
-
-
-def request_line(operation: str, req: Json) -> str:
-    """The method and the path that policies name: "PUT /restapis/{id}/...", as far as the request says."""
-    verb, noun = re.match(r"([A-Z][a-z]+)(.*)", operation).groups()  # type: ignore[union-attr]
-    if verb in ("Tag", "Untag"):
-        noun = "Tags"
-    if operation in _PATHS:
-        noun = operation
-    template = _PATHS[noun if noun in _PATHS else noun.removesuffix("s")]
-    if verb == "Create" and noun != "Resource":
-        template = template.rpartition("/{")[0] or template
-    parts = []
-    for part in template.split("/"):
-        name = part.strip("{}")
-        if name == part:
-            parts.append(part)
-            continue
-        value = req.get(name, req.get("parentId") if name == "resourceId" else None)
-        if value is None:
-            break
-        parts.append(str(value))
-    return f"{_VERBS[verb]} {'/'.join(parts)}"
-
-
-def needs_of(operation: str) -> Needs:
-    """What one operation needs."""
-
-    def needs(ctx: Context, req: Json) -> Iterable[Need]:
-        method, _, path = request_line(operation, req).partition(" ")
-        yield Need(f"apigateway:{method}", f"arn:aws:apigateway:{ctx.region}::{path}")
-        for member in _ROLES:
-            if req.get(member):
-                yield Need("iam:PassRole", req[member], facts={"iam:PassedToService": "apigateway.amazonaws.com"})
-        for each in req.get("patchOperations", ()):
-            if str(each.get("path")).endswith(
-                ("/credentials", "/authorizerCredentials", "/cloudwatchRoleArn")
-            ) and each.get("value"):
-                yield Need("iam:PassRole", each["value"], facts={"iam:PassedToService": "apigateway.amazonaws.com"})
-
-    return needs
-
-
-AUTHZ = Authz("apigateway", each=needs_of, status=403)
+LINES = RequestLines(_PATHS, _VERBS)
+AUTHZ = Authz("apigateway", each=LINES.needs_of, status=403)

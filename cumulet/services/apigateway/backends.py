@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import FileBody
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Result, Wait
+from cumulet.kernel.outcome import Result, Wait, settled
 from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.checks import service_of
 from cumulet.services.apigateway.exchange import Exchange, Leg
 from cumulet.services.apigateway.integration import Answered, error_backend
 from cumulet.services.apigateway.mapping import Backend
-from cumulet.services.apigateway.settling import invoke, principal_of, settled, source_of
+from cumulet.services.apigateway.settling import invoke, principal_of, source_of
 
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch", "streams.dynamodb": "dynamodbstreams"}
 _TARGET = re.compile(r"[A-Za-z0-9_]+\.([A-Za-z0-9]+)")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, Wait
+from cumulet.kernel.outcome import Effect, settled
 from cumulet.services.apigateway.answers import refuse
 from cumulet.services.apigateway.exchange import Exchange, Leg
 
@@ -58,20 +57,3 @@ def source_of(exchange: Exchange) -> str:
     """What permissions name as aws:SourceArn: the method of the resource in the stage."""
     stage, path = exchange.deployed.stage, exchange.endpoint.path if exchange.endpoint is not None else "/"
     return f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/{stage.name}/{exchange.http.method}/{path[1:]}"
-
-
-def settled(ctx: Context, start: Callable[[], Any], after: After, failed: Callable[[AwsError], Any]) -> Any:
-    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone."""
-    mark = ctx.tx.savepoint()
-    try:
-        outcome = start()
-    except AwsError as error:
-        ctx.tx.rollback(mark)
-        return failed(error)
-    if isinstance(outcome, Effect):
-        settle = outcome.settle
-        outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
-        return outcome
-    if isinstance(outcome, Wait):  # long polling: the door is run again when there is something
-        return outcome
-    return after(ctx, outcome)

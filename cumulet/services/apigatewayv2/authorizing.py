@@ -14,8 +14,8 @@ from cumulet.aws.http import HttpResponse
 from cumulet.aws.invokepolicy import decision
 from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, Result
-from cumulet.services.apigatewayv2.backends import PRINCIPAL, settled
+from cumulet.kernel.outcome import Effect, Result, settled
+from cumulet.services.apigatewayv2.backends import PRINCIPAL
 from cumulet.services.apigatewayv2.events import Exchange, authorizer_event, failure
 from cumulet.services.apigatewayv2.expressions import Values, as_text
 from cumulet.services.apigatewayv2.integration import function_of

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpCall, HttpReply, HttpResponse
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait
+from cumulet.kernel.outcome import Effect, EffectFailed, Result, Wait, settled
 from cumulet.services.apigatewayv2.events import Exchange, answer, event, failure
 from cumulet.services.apigatewayv2.expressions import query_of
 from cumulet.services.apigatewayv2.mapping import Outgoing, Pairs, map_request, map_response
@@ -240,21 +240,3 @@ def _changed(exchange: Exchange, response: HttpResponse) -> HttpResponse:
     assert isinstance(response.body, bytes)
     status, headers = map_response(exchange, mapping, response.status, list(response.headers), response.body)
     return HttpResponse(status, headers, response.body)
-
-
-def settled(ctx: Context, start: Callable[[], Any], after: Callable[[Context, Any], Any],
-            failed: Callable[[AwsError], Any]) -> Any:  # fmt: skip
-    """`after(ctx, start())`, once it has settled; `failed(error)` for an AwsError, whose writes are undone."""
-    mark = ctx.tx.savepoint()
-    try:
-        outcome = start()
-    except AwsError as error:
-        ctx.tx.rollback(mark)
-        return failed(error)
-    if isinstance(outcome, Effect):
-        settle = outcome.settle
-        outcome.settle = lambda c, result: settled(c, lambda: settle(c, result), after, failed)
-        return outcome
-    if isinstance(outcome, Wait):  # long polling: the door is run again when there is something
-        return outcome
-    return after(ctx, outcome)
