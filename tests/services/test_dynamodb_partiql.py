@@ -320,8 +320,14 @@ def test_a_transaction_reads_single_items(music: Any) -> None:
     answer = music.execute_transaction(TransactStatements=[statement, missing], ReturnConsumedCapacity="TOTAL")
     assert answer["Responses"] == [{"Item": {"Song": {"S": "A"}}}, {}]
     assert answer["ConsumedCapacity"][0]["CapacityUnits"] == 4.0
-    assert len(music.execute_transaction(TransactStatements=[statement] * 100)["Responses"]) == 100
-    assert failure(music.execute_transaction, TransactStatements=[statement] * 101)[0] == "ValidationException"
+    hundred = [{"Statement": f"SELECT * FROM Music WHERE Artist = 'Zed' AND Song = 'A{i}'"} for i in range(99)] + [
+        statement
+    ]
+    assert len(music.execute_transaction(TransactStatements=hundred)["Responses"]) == 100
+    assert failure(music.execute_transaction, TransactStatements=[missing, *hundred])[0] == "ValidationException"
+    assert (
+        "multiple operations on one item" in failure(music.execute_transaction, TransactStatements=[statement] * 2)[1]
+    )
     write = {"Statement": "DELETE FROM Music WHERE Artist = 'Zed' AND Song = 'A'"}
     assert "both read and write" in failure(music.execute_transaction, TransactStatements=[statement, write])[1]
     assert "EXISTS" in failure(run, music, "EXISTS(SELECT * FROM Music WHERE Artist = 'Zed' AND Song = 'A')")[1]

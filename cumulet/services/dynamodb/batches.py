@@ -32,6 +32,7 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
     if sum(len(asked["Keys"]) for asked in req["RequestItems"].values()) > _MAX_GETS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
     reads = [_GetBatch(ctx, name, asked) for name, asked in req["RequestItems"].items()]
+    _all_different([key for read in reads for key in read.keys])
     level = req.get("ReturnConsumedCapacity", "NONE")
     responses: dict[str, list[Any]] = {}
     unprocessed: Json = {}
@@ -52,6 +53,12 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
     return out
 
 
+def _all_different(keys: list[bytes]) -> None:
+    """No item twice, not even in a table that is named by its name and by its ARN. Raises: ValidationException."""
+    if len(set(keys)) < len(keys):
+        raise ValidationException("Provided list of item keys contains duplicates")
+
+
 class _GetBatch:
     """What a batch reads of one table."""
 
@@ -62,9 +69,7 @@ class _GetBatch:
         self.tree = _projection(asked)
         self.layout = open_table(ctx, name)
         self.keys = [self.layout.key_of(key) for key in keys]
-        if len(set(self.keys)) < len(self.keys):
-            raise ValidationException("Provided list of item keys contains duplicates")
-        self.tally = Tally(self.layout.table.name)
+        self.tally = Tally(name)
         self.done = 0
         self.throttled: AwsError | None = None
 
@@ -116,14 +121,13 @@ def batch_write_item(ctx: Context, req: Json) -> Json:
     changes: dict[str, list[Change]] = {}
     for name, requests in req["RequestItems"].items():
         changes[name] = [_prepared(ctx, name, request) for request in requests]
-        if len({change.key for change in changes[name]}) < len(requests):
-            raise ValidationException("Provided list of item keys contains duplicates")
+    _all_different([change.key for prepared in changes.values() for change in prepared])
     tallies: list[Tally] = []
     metrics: dict[str, list[Any]] = {}
     unprocessed: dict[str, list[Json]] = {}
     refused: AwsError | None = None
     for name, prepared in changes.items():
-        tally = Tally(prepared[0].layout.table.name)
+        tally = Tally(name)
         for change, request in zip(prepared, req["RequestItems"][name], strict=True):
             error = _write(ctx, change, tally, level != "NONE")
             if error is not None:

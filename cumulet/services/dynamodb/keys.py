@@ -75,6 +75,19 @@ def check_index_size(index: str, name: str, part: bytes, hashed: bool) -> None:
         )
 
 
+def partition(row_key: bytes, prefix: bytes) -> bytes:
+    """The packed partition key of a row."""
+    start = len(prefix) + 2
+    end = row_key.index(b"\x00", start + 1)
+    while row_key[end + 1 : end + 2] == b"\xff":
+        end = row_key.index(b"\x00", end + 1)
+    return row_key[start : end + 1]
+
+
+def same_partition(one: bytes, two: bytes, prefix: bytes) -> bool:
+    return partition(one, prefix) == partition(two, prefix)
+
+
 def successor(prefix: bytes) -> bytes:
     """The first key behind every key that begins with these bytes."""
     cut = prefix.rstrip(b"\xff")

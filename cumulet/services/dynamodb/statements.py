@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -33,7 +32,9 @@ from cumulet.services.dynamodb.transacting import (
     FACTOR,
     MAX_TRANSACTION_BYTES,
     consumed,
+    digest_of,
     one_account,
+    one_each,
     prepare_all,
     write_all,
 )
@@ -149,7 +150,7 @@ def _one(ctx: Context, statement: Statement, entry: Json) -> tuple[Any, Tally]:
         return (items[0] if items else None), tally
     if statement.exists:
         raise ValidationException("EXISTS can only be used in ExecuteTransaction")
-    layout, row, item = read_item(ctx, statement, "BatchExecuteStatement")
+    layout, _, row, item = read_item(ctx, statement, "BatchExecuteStatement")
     tally = Tally(layout.table.name)
     tally.table = read_units(item_size(row) if row else 0, entry.get("ConsistentRead", False))
     charge(ctx, layout.table, tally, write=False)
@@ -169,7 +170,7 @@ def execute_transaction(ctx: Context, req: Json) -> Json:
         return _read_all(ctx, [each for each in statements if isinstance(each, Select)], req)
     token: str | None = req.get("ClientRequestToken")
     key = ("dynamodb", "token", ctx.account, ctx.region, token) if token else None
-    digest = hashlib.sha256(msgspec.json.encode(req["TransactStatements"])).digest()
+    digest = digest_of(req["TransactStatements"])
     written, _ = once(
         ctx,
         key,
@@ -190,9 +191,11 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
     tallies: dict[str, Tally] = {}
     tables: dict[str, Table] = {}
     accounts: set[str] = set()
+    keys: list[bytes] = []
     size = 0
     for statement in statements:
-        layout, row, item = read_item(ctx, statement, "ExecuteTransaction")
+        layout, key, row, item = read_item(ctx, statement, "ExecuteTransaction")
+        keys.append(key)
         tables[layout.table.name] = layout.table
         accounts.add(layout.table.account)
         size += item_size(row) if row else 0
@@ -200,6 +203,7 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
         tally = tallies.setdefault(layout.table.name, Tally(layout.table.name))
         tally.table += read_units(item_size(row) if row else 0, True)
     one_account(accounts)
+    one_each(keys)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"

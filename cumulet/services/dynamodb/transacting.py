@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+
+import msgspec
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
@@ -44,13 +47,23 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
     if refused:
         raise cancelled(_reasons(refused, len(entries)))
     one_account({change.layout.table.account for change, _ in prepared})
-    if len({change.key for change, _ in prepared}) < len(prepared):  # the keys of different tables differ
-        raise ValidationException("Transaction request cannot include multiple operations on one item")
+    one_each([change.key for change, _ in prepared])
     if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )
     return prepared
+
+
+def one_each(keys: list[bytes]) -> None:
+    """Raises: ValidationException for an item that is named twice; the keys of different tables differ."""
+    if len(set(keys)) < len(keys):
+        raise ValidationException("Transaction request cannot include multiple operations on one item")
+
+
+def digest_of(entries: Sequence[Any]) -> bytes:
+    """What tells one request with a client token from another: maps have no order, and some clients send theirs in any."""
+    return hashlib.sha256(msgspec.json.encode(entries, order="deterministic")).digest()
 
 
 def one_account(accounts: set[str]) -> None:
@@ -106,7 +119,7 @@ def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
     metrics: dict[str, list[Any]] = {}
     measured = req.get("ReturnItemCollectionMetrics") == "SIZE"
     for at, (change, _) in enumerate(prepared):
-        name, old = change.layout.table.name, rows[at]
+        name, old = change.named, rows[at]
         tally = tallies.get(name)
         if tally is None:
             tally = tallies[name] = Tally(name)
@@ -140,7 +153,7 @@ def _charge(ctx: Context, prepared: Prepared, tables: dict[str, Table], tallies:
             refused = {
                 at: {"Code": code, "Message": error.message}
                 for at, (change, _) in enumerate(prepared)
-                if change.layout.table.name == name
+                if change.named == name
             }
             raise cancelled(_reasons(refused, len(prepared))) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -25,7 +24,9 @@ from cumulet.services.dynamodb.transacting import (
     MAX_TRANSACTION_BYTES,
     cancelled,
     consumed,
+    digest_of,
     one_account,
+    one_each,
     prepare_all,
     write_all,
 )
@@ -53,7 +54,7 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
     if not token:
         return _write(ctx, req)
     key = ("dynamodb", "token", ctx.account, ctx.region, token)
-    digest = hashlib.sha256(msgspec.json.encode(req["TransactItems"])).digest()
+    digest = digest_of(req["TransactItems"])
     written, first = once(
         ctx, key, _TOKEN_S, Written, lambda: Written(digest=digest, answer=msgspec.json.encode(_write(ctx, req)))
     )
@@ -96,7 +97,7 @@ def _repeated(ctx: Context, req: Json) -> Json:
     for entry in req["TransactItems"]:
         change, _ = _prepare(ctx, entry)
         row = ctx.tx.get_bytes(change.key)
-        name = change.layout.table.name
+        name = change.named
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
     return {"ConsumedCapacity": consumed(tallies, level, "Read")}
 
@@ -112,6 +113,7 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
     layouts: dict[str, Layout] = {}
+    keys: list[bytes] = []
     accounts: set[str] = set()
     size = 0
     for entry in req["TransactItems"]:
@@ -121,15 +123,16 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         tree = binding.projection(get["ProjectionExpression"]) if "ProjectionExpression" in get else None
         binding.finish()
         layout = open_table(ctx, get["TableName"])
-        layouts[layout.table.name] = layout
+        layouts[get["TableName"]] = layout
         accounts.add(layout.table.account)
         try:
-            row = ctx.tx.get_bytes(layout.key_of(key))
+            keys.append(layout.key_of(key))
+            row = ctx.tx.get_bytes(keys[-1])
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
             continue
         reasons.append({"Code": "None"})
-        name = layout.table.name
+        name = get["TableName"]
         size += item_size(row) if row else 0
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
         if row is None:
@@ -139,12 +142,13 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
     one_account(accounts)
+    one_each(keys)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )
-    for layout in layouts.values():
-        charge(ctx, layout.table, tallies[layout.table.name], write=False, factor=FACTOR)
+    for name, layout in layouts.items():
+        charge(ctx, layout.table, tallies[name], write=False, factor=FACTOR)
     out: Json = {"Responses": responses}
     if level != "NONE":
         out["ConsumedCapacity"] = consumed(tallies, level, "Read")

@@ -239,8 +239,8 @@ def _order(statement: Select, pk: str, sk: str | None, fixed: object) -> bool:
 # single items
 
 
-def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, bytes | None, Item | None]:
-    """(the table, the item's row, what SELECT takes out of it). Raises: ValidationException, ResourceNotFoundException."""
+def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, bytes, bytes | None, Item | None]:
+    """(the table, the item's row key and row, what SELECT takes out of it). Raises: ValidationException, ResourceNotFoundException."""
     layout = open_table(ctx, statement.table)
     if statement.index is not None or statement.order:
         raise ValidationException(
@@ -252,12 +252,13 @@ def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, 
         raise ValidationException(
             f"Select statements within {operation} must specify the primary key in the where clause."
         ) from error
-    row = ctx.tx.get_bytes(layout.key_of(key))
+    at = layout.key_of(key)
+    row = ctx.tx.get_bytes(at)
     if row is None:
-        return layout, None, None
+        return layout, at, None, None
     item = item_of(row)
     keep = compiled(rest, statement.values)
     if keep is not None and not keep(item):
-        return layout, row, None
+        return layout, at, row, None
     shape = _shape(statement)
-    return layout, row, item if shape is None else _shaped(item, shape)
+    return layout, at, row, item if shape is None else _shaped(item, shape)

@@ -1,0 +1,184 @@
+"""DynamoDB's less obvious rules: what updates do to lists and to items that are not there, tables named by ARN, client tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+KEY = {"pk": {"S": "a"}}
+
+
+@pytest.fixture
+def db(aws: Any) -> Any:
+    db = aws("dynamodb")
+    db.create_table(
+        TableName="edges",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": n, "AttributeType": t} for n, t in (("pk", "S"), ("g", "S"), ("b", "B"))
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-g",
+                "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}, {"AttributeName": "b", "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return db
+
+
+def failure(call: Any, **arguments: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def update(db: Any, item: dict[str, Any] | None, text: str, **values: Any) -> Any:
+    """The item after an update, or None when there is none."""
+    db.delete_item(TableName="edges", Key=KEY)
+    if item is not None:
+        db.put_item(TableName="edges", Item={**KEY, **item})
+    more = {"ExpressionAttributeValues": {f":{name}": value for name, value in values.items()}} if values else {}
+    db.update_item(TableName="edges", Key=KEY, UpdateExpression=text, **more)
+    return db.get_item(TableName="edges", Key=KEY).get("Item")
+
+
+def numbers(*values: int) -> dict[str, Any]:
+    return {"L": [{"N": str(value)} for value in values]}
+
+
+def test_elements_go_from_a_list_whatever_else_is_removed_from_the_elements_behind_them(db: Any) -> None:
+    """Every path of an update means the item as it was before."""
+    nested = {"L": [{"N": "0"}, {"M": {"x": {"S": "x"}, "y": {"SS": ["p", "q"]}}}, numbers(7, 8), numbers(9)]}
+    left = update(db, {"l": nested}, "REMOVE l[0], l[1].x")
+    assert left["l"] == {"L": [{"M": {"y": {"SS": ["p", "q"]}}}, numbers(7, 8), numbers(9)]}
+    assert update(db, {"l": nested}, "REMOVE l[2], l[3][0]")["l"]["L"][2] == {"L": []}
+    assert update(db, {"l": nested}, "REMOVE l[0], l[2][1], l[3]")["l"]["L"][1:] == [numbers(7)]
+    left = update(db, {"l": nested}, "REMOVE l[0] DELETE l[1].y :s", s={"SS": ["p", "q"]})
+    assert left["l"]["L"][0] == {"M": {"x": {"S": "x"}}}
+    assert update(db, {"l": numbers(0, 1)}, "SET l[9] = :n ADD l[8] :n", n={"N": "5"})["l"] == numbers(0, 1, 5, 5)
+    assert update(db, {"l": numbers(0)}, "SET l[9] = :s ADD l[8] :n", n={"N": "5"}, s={"S": "z"})["l"]["L"][1:] == [
+        {"N": "5"},
+        {"S": "z"},
+    ]
+
+
+def test_an_update_that_only_takes_away_makes_no_item(db: Any) -> None:
+    """REMOVE, DELETE and the legacy action DELETE leave an item that is not there as it is."""
+    assert update(db, None, "REMOVE x") is None
+    assert update(db, None, "DELETE x :s", s={"SS": ["a"]}) is None
+    assert update(db, None, "REMOVE x ADD y :n", n={"N": "1"}) == {**KEY, "y": {"N": "1"}}
+    db.delete_item(TableName="edges", Key=KEY)
+    answer = db.update_item(
+        TableName="edges",
+        Key=KEY,
+        AttributeUpdates={"x": {"Action": "DELETE"}},
+        ReturnValues="ALL_NEW",
+        ReturnConsumedCapacity="TOTAL",
+    )
+    assert "Attributes" not in answer
+    assert answer["ConsumedCapacity"] == {"TableName": "edges", "CapacityUnits": 1.0}
+    db.transact_write_items(
+        TransactItems=[{"Update": {"TableName": "edges", "Key": KEY, "UpdateExpression": "REMOVE x"}}]
+    )
+    assert "Item" not in db.get_item(TableName="edges", Key=KEY)
+    assert "invalid for update" in failure(db.update_item, TableName="edges", Key=KEY, UpdateExpression="REMOVE x.y")[1]
+    db.update_item(TableName="edges", Key=KEY)
+    assert db.get_item(TableName="edges", Key=KEY)["Item"] == KEY
+
+
+def test_an_update_may_not_empty_an_indexs_key(db: Any) -> None:
+    for name, value, word in (("g", {"S": ""}, "string"), ("b", {"B": b""}, "binary")):
+        message = failure(
+            db.update_item,
+            TableName="edges",
+            Key=KEY,
+            UpdateExpression=f"SET {name} = :v",
+            ExpressionAttributeValues={":v": value},
+        )[1]
+        assert message == (
+            "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
+            f"value that is not supported. The AttributeValue for a key attribute cannot contain an empty {word} value."
+        )
+
+
+def test_a_table_named_by_its_arn_is_named_so_in_the_capacity(db: Any) -> None:
+    arn = db.describe_table(TableName="edges")["Table"]["TableArn"]
+    asked = {"TableName": arn, "ReturnConsumedCapacity": "TOTAL"}
+    put = {"Put": {"TableName": arn, "Item": KEY}}
+    get = {"Get": {"TableName": arn, "Key": KEY}}
+    write = {"RequestItems": {arn: [{"PutRequest": {"Item": KEY}}]}, "ReturnConsumedCapacity": "TOTAL"}
+    read = {"RequestItems": {arn: {"Keys": [KEY]}}, "ReturnConsumedCapacity": "TOTAL"}
+    several = [
+        db.batch_write_item(**write),
+        db.batch_get_item(**read),
+        db.transact_write_items(TransactItems=[put], ReturnConsumedCapacity="TOTAL"),
+        db.transact_get_items(TransactItems=[get], ReturnConsumedCapacity="TOTAL"),
+    ]
+    one = [
+        db.put_item(Item=KEY, **asked),
+        db.get_item(Key=KEY, **asked),
+        db.update_item(Key=KEY, **asked),
+        db.scan(**asked),
+        db.query(KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "a"}}, **asked),
+        db.delete_item(Key=KEY, **asked),
+    ]
+    assert {answer["ConsumedCapacity"]["TableName"] for answer in one} == {arn}
+    assert {each["TableName"] for answer in several for each in answer["ConsumedCapacity"]} == {arn}
+
+
+def test_an_item_is_named_once_even_when_its_table_is_named_twice(db: Any) -> None:
+    """A batch or transaction takes an item once, also through the table's name and its ARN."""
+    arn = db.describe_table(TableName="edges")["Table"]["TableArn"]
+    put, gone = {"PutRequest": {"Item": KEY}}, {"DeleteRequest": {"Key": KEY}}
+    twice = "Provided list of item keys contains duplicates"
+    assert failure(db.batch_write_item, RequestItems={arn: [put], "edges": [gone]})[1] == twice
+    assert failure(db.batch_get_item, RequestItems={arn: {"Keys": [KEY]}, "edges": {"Keys": [KEY]}})[1] == twice
+    get = {"Get": {"TableName": "edges", "Key": KEY}}
+    for other in (get, {"Get": {"TableName": arn, "Key": KEY, "ProjectionExpression": "x"}}):
+        message = failure(db.transact_get_items, TransactItems=[get, other])[1]
+        assert message == "Transaction request cannot include multiple operations on one item"
+
+
+def test_a_client_token_knows_its_request_whatever_the_order_of_members(db: Any) -> None:
+    def write(item: dict[str, Any]) -> None:
+        db.transact_write_items(TransactItems=[{"Put": {"TableName": "edges", "Item": item}}], ClientRequestToken="t")
+
+    write({"pk": {"S": "a"}, "x": {"M": {"one": {"N": "1"}, "two": {"N": "2"}}}})
+    write({"x": {"M": {"two": {"N": "2"}, "one": {"N": "1"}}}, "pk": {"S": "a"}})
+    other = {"pk": {"S": "a"}, "x": {"M": {"one": {"N": "2"}, "two": {"N": "1"}}}}
+    with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
+        write(other)
+
+
+def test_a_start_key_outside_the_sort_keys_range_is_told_from_one_of_another_partition(db: Any) -> None:
+    asked = {
+        "TableName": "edges",
+        "IndexName": "by-g",
+        "KeyConditionExpression": "g = :g AND b > :b",
+        "ExpressionAttributeValues": {":g": {"S": "g"}, ":b": {"B": b"m"}},
+    }
+    start = {"pk": {"S": "a"}, "g": {"S": "g"}, "b": {"B": b"c"}}
+    assert failure(db.query, ExclusiveStartKey=start, **asked)[1] == (
+        "The provided starting key does not match the range key predicate"
+    )
+    assert failure(db.query, ExclusiveStartKey={**start, "g": {"S": "h"}, "b": {"B": b"z"}}, **asked)[1] == (
+        "The provided starting key is outside query boundaries based on provided conditions"
+    )
+    assert db.query(ExclusiveStartKey={**start, "b": {"B": b"z"}}, **asked)["Count"] == 0
+
+
+def test_a_batch_of_too_many_writes_is_refused_in_the_words_for_maps(db: Any) -> None:
+    many = [{"PutRequest": {"Item": {"pk": {"S": str(i)}}}} for i in range(26)]
+    code, message = failure(db.batch_write_item, RequestItems={"edges": many})
+    assert code == "ValidationException"
+    assert message.endswith(
+        "at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than "
+        "or equal to 25, Member must have length greater than or equal to 1]"
+    )
+    assert db.scan(TableName="edges")["Items"] == []
