@@ -182,3 +182,110 @@ def test_a_batch_of_too_many_writes_is_refused_in_the_words_for_maps(db: Any) ->
         "or equal to 25, Member must have length greater than or equal to 1]"
     )
     assert db.scan(TableName="edges")["Items"] == []
+
+
+def definitions(**kinds: str) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "AttributeType": kind} for name, kind in kinds.items()]
+
+
+def new_index(name: str, pk: str, **more: Any) -> list[dict[str, Any]]:
+    key = [{"AttributeName": pk, "KeyType": "HASH"}]
+    return [{"Create": {"IndexName": name, "KeySchema": key, "Projection": {"ProjectionType": "ALL"}, **more}}]
+
+
+def described(db: Any) -> dict[str, Any]:
+    table: dict[str, Any] = db.describe_table(TableName="edges")["Table"]
+    return table
+
+
+def test_an_update_of_a_table_changes_no_attributes_type(db: Any) -> None:
+    """An attribute that is a key keeps its type, whatever UpdateTable says; its items stay where they are."""
+    db.put_item(TableName="edges", Item={**KEY, "g": {"S": "g"}, "b": {"B": b"b"}, "h": {"N": "1"}})
+    db.update_table(
+        TableName="edges",
+        AttributeDefinitions=definitions(pk="N", g="N", h="N", unused="S"),
+        GlobalSecondaryIndexUpdates=new_index("by-h", "h"),
+    )
+    db.get_waiter("table_exists").wait(TableName="edges", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
+    kinds = {each["AttributeName"]: each["AttributeType"] for each in described(db)["AttributeDefinitions"]}
+    assert kinds == {"pk": "S", "g": "S", "b": "B", "h": "N"}
+    assert db.get_item(TableName="edges", Key=KEY)["Item"]["h"] == {"N": "1"}
+    for index in ("by-g", "by-h"):
+        assert db.scan(TableName="edges", IndexName=index)["Count"] == 1
+
+
+def test_a_new_indexs_keys_are_defined_in_the_request(db: Any) -> None:
+    message = failure(
+        db.update_table,
+        TableName="edges",
+        AttributeDefinitions=definitions(h="N"),
+        GlobalSecondaryIndexUpdates=new_index("new", "g"),
+    )[1]
+    assert message == (
+        "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. "
+        "Keys: [g], AttributeDefinitions: [h]"
+    )
+
+
+def test_provisioned_indexes_have_throughput_of_their_own(db: Any) -> None:
+    """Switching to PROVISIONED names units for every global index; giving an index what it has is refused."""
+    units = {"ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}}
+    most = {"OnDemandThroughput": {"MaxReadRequestUnits": 20}}
+    db.update_table(TableName="edges", GlobalSecondaryIndexUpdates=[{"Update": {"IndexName": "by-g", **most}}])
+    wait = db.get_waiter("table_exists").wait
+    wait(TableName="edges", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
+    asked = {"TableName": "edges", "BillingMode": "PROVISIONED", **units}
+    assert failure(db.update_table, **asked)[1] == (
+        "One or more parameter values were invalid: ProvisionedThroughput must be specified for index: by-g"
+    )
+    same = [{"Update": {"IndexName": "by-g", **units}}]
+    db.update_table(**asked, GlobalSecondaryIndexUpdates=same)
+    wait(TableName="edges", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
+    index = described(db)["GlobalSecondaryIndexes"][0]
+    assert (index["ProvisionedThroughput"]["WriteCapacityUnits"], "OnDemandThroughput" in index) == (6, False)
+    message = failure(db.update_table, TableName="edges", GlobalSecondaryIndexUpdates=same)[1]
+    assert message.startswith(
+        "The provisioned throughput for the index by-g will not change. The requested value equals the current value. "
+        "Current ReadCapacityUnits provisioned for the index: 5."
+    )
+
+
+def test_expiry_is_switched_off_by_the_attribute_that_it_has(db: Any, clock: Any) -> None:
+    def change(enabled: bool, name: str) -> None:
+        db.update_time_to_live(TableName="edges", TimeToLiveSpecification={"Enabled": enabled, "AttributeName": name})
+
+    change(True, "at")
+    clock.advance(3601)
+    with pytest.raises(ClientError, match="active on a different AttributeName: current AttributeName is at"):
+        change(False, "other")
+    change(False, "at")
+
+
+def test_tags_of_awss_own_are_refused(db: Any) -> None:
+    arn = described(db)["TableArn"]
+    assert "aws:" in failure(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "AWS:x", "Value": "v"}])[1]
+    assert db.list_tags_of_resource(ResourceArn=arn)["Tags"] == []
+
+
+def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) -> None:
+    """An empty key is the whole request's error; a key of the wrong type cancels the transaction."""
+    puts = [{"Put": {"TableName": "edges", "Item": {"pk": {"S": "ok"}}}}]
+    for bad in ({"pk": {"S": ""}}, {"pk": {"S": "x"}, "g": {"S": ""}}):
+        code, message = failure(
+            db.transact_write_items, TransactItems=[*puts, {"Put": {"TableName": "edges", "Item": bad}}]
+        )
+        assert (code, "empty string value" in message) == ("ValidationException", True)
+    wrong = {"Put": {"TableName": "edges", "Item": {"pk": {"N": "1"}}}}
+    assert failure(db.transact_write_items, TransactItems=[*puts, wrong])[0] == "TransactionCanceledException"
+    assert db.scan(TableName="edges")["Count"] == 0
+
+
+def test_a_batch_mixes_no_expressions_with_legacy_parameters_not_even_of_two_tables(db: Any) -> None:
+    message = failure(
+        db.batch_get_item,
+        RequestItems={
+            "edges": {"Keys": [KEY], "ProjectionExpression": "pk"},
+            "other": {"Keys": [KEY], "AttributesToGet": ["pk"]},
+        },
+    )[1]
+    assert message.startswith("Can not use both expression and non-expression parameters in the same request")

@@ -31,6 +31,10 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
     """
     if sum(len(asked["Keys"]) for asked in req["RequestItems"].values()) > _MAX_GETS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
+    asked = req["RequestItems"].values()
+    legacy.not_both(
+        {name: value for entry in asked for name, value in entry.items()}, ("AttributesToGet",), _PROJECTION
+    )
     reads = [_GetBatch(ctx, name, asked) for name, asked in req["RequestItems"].items()]
     _all_different([key for read in reads for key in read.keys])
     level = req.get("ReturnConsumedCapacity", "NONE")
@@ -97,7 +101,6 @@ class _GetBatch:
 
 
 def _projection(asked: Json) -> Tree | None:
-    legacy.not_both(asked, ("AttributesToGet",), _PROJECTION)
     binding = Binding(asked, _PROJECTION)
     tree: Tree | None = None
     if "ProjectionExpression" in asked:

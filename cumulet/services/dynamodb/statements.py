@@ -10,6 +10,7 @@ from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.once import once
 from cumulet.services.dynamodb.capacity import Tally, read_units
+from cumulet.services.dynamodb.changes import Change
 from cumulet.services.dynamodb.errors import (
     AccessDeniedException,
     ConditionalCheckFailedException,
@@ -21,7 +22,7 @@ from cumulet.services.dynamodb.errors import (
     ThrottlingException,
     ValidationException,
 )
-from cumulet.services.dynamodb.layout import item_of, item_size
+from cumulet.services.dynamodb.layout import item_size
 from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.partiql.parser import parse
 from cumulet.services.dynamodb.partiql.reading import read_item, select
@@ -218,22 +219,14 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
 
 
 def _write_all(ctx: Context, statements: list[Statement], req: Json) -> Json:
-    pairs = list(zip(statements, req["TransactStatements"], strict=True))
-    wanted: list[str] = []
-
-    def prepared(pair: Any) -> Any:
+    def prepared(pair: tuple[Statement, Json]) -> tuple[Change, bool]:
         statement, entry = pair
-        change, returning = prepare(ctx, statement)
-        wanted.append(returning)
+        change, wanted = prepare(ctx, statement)
+        if wanted != "NONE":
+            raise ValidationException("RETURNING cannot be used in ExecuteTransaction")
         return change, entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    changes = prepare_all(pairs, prepared)
-    before = [ctx.tx.get_bytes(change.key) for change, _ in changes]
+    changes = prepare_all(list(zip(statements, req["TransactStatements"], strict=True)), prepared)
     out = write_all(ctx, changes, {"ReturnConsumedCapacity": req.get("ReturnConsumedCapacity", "NONE")})
-    responses: list[Json] = []
-    for (change, _), returning, old in zip(changes, wanted, before, strict=True):
-        row = ctx.tx.get_bytes(change.key)
-        items = returned(change, returning, old, item_of(row) if row is not None else None)
-        responses.append({"Item": items[0]} if items else {})
-    out["Responses"] = responses
+    out["Responses"] = [{} for _ in changes]
     return out

@@ -78,7 +78,6 @@ def _about_the_item(error: ValidationException) -> bool:
                                      "One or more parameter values were invalid: Type mismatch",
                                      "One or more parameter values were invalid: Size ",
                                      "One or more parameter values were invalid: Aggregated size",
-                                     "One or more parameter values are not valid",
                                      "One or more parameter values were invalid: Cannot update attribute"))  # fmt: skip
 
 
