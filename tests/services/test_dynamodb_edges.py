@@ -61,6 +61,11 @@ def test_elements_go_from_a_list_whatever_else_is_removed_from_the_elements_behi
     assert update(db, {"l": nested}, "REMOVE l[0], l[2][1], l[3]")["l"]["L"][1:] == [numbers(7)]
     left = update(db, {"l": nested}, "REMOVE l[0] DELETE l[1].y :s", s={"SS": ["p", "q"]})
     assert left["l"]["L"][0] == {"M": {"x": {"S": "x"}}}
+    left = update(db, {"l": numbers(0), "k": numbers()}, "SET l[9] = :n, k[1] = :n REMOVE l[1], k[0]", n={"N": "5"})
+    assert (left["l"], left["k"]) == (numbers(0, 5), numbers(5))
+    assert update(db, {"l": numbers(0)}, "SET l[9] = :n DELETE l[1] :s", n={"N": "5"}, s={"SS": ["a"]})["l"] == numbers(
+        0, 5
+    )
     assert update(db, {"l": numbers(0, 1)}, "SET l[9] = :n ADD l[8] :n", n={"N": "5"})["l"] == numbers(0, 1, 5, 5)
     assert update(db, {"l": numbers(0)}, "SET l[9] = :s ADD l[8] :n", n={"N": "5"}, s={"S": "z"})["l"]["L"][1:] == [
         {"N": "5"},

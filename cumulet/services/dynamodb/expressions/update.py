@@ -182,19 +182,20 @@ def apply_update(update: Update, item: Item, values: Values) -> Item:
     """
     computed = [(path, operand(item, values)) for path, operand in update.sets]
     added = [(path, _added(_find(item, path), values[ref])) for path, ref in update.adds]
-    reduced = [(path, _reduced(_find(item, path), values[ref])) for path, ref in update.deletes]
+    gone = [path for path in update.removes if _find(item, path) is not None]
+    for path, ref in update.deletes:
+        found = _find(item, path)
+        left = _reduced(found, values[ref])
+        if left is not None:
+            added.append((path, left))
+        elif found is not None:
+            gone.append(path)
     # elements beyond a list's end are appended in the order of their indexes
     for path, value in sorted(
         (*computed, *added), key=lambda pair: pair[0][-1] if isinstance(pair[0][-1], int) else -1
     ):
         assert value is not None
         _put(item, path, copied(value))
-    gone = list(update.removes)
-    for path, left in reduced:
-        if left is not None:
-            _put(item, path, left)
-        elif _find(item, path) is not None:
-            gone.append(path)
     # a list's later elements first, so that none has moved when its turn comes; paths that share a beginning go on alike
     for path in sorted(gone, reverse=True):
         _remove(item, path)
