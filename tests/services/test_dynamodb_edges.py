@@ -285,6 +285,33 @@ def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) ->
     assert db.scan(TableName="edges")["Count"] == 0
 
 
+def test_a_batch_names_no_key_that_does_not_match(db: Any) -> None:
+    """PutItem says what is wrong with a key; BatchWriteItem that the schema does not match, but for index keys."""
+    wrong = "The provided key element does not match the schema"
+    for item, words in (
+        ({"g": {"S": "g"}}, wrong),
+        ({"pk": {"N": "1"}}, wrong),
+        ({"pk": {"M": {}}}, wrong),
+        ({"pk": {"S": "a"}, "g": {"N": "1"}}, "Type mismatch for Index Key g"),
+        ({"pk": {"S": ""}}, "empty string value"),
+    ):
+        code, message = failure(
+            db.batch_write_item, RequestItems={"edges": [{"PutRequest": {"Item": item}}, {"PutRequest": {"Item": KEY}}]}
+        )
+        assert (code, words in message) == ("ValidationException", True)
+    assert db.scan(TableName="edges")["Count"] == 0
+
+
+def test_a_condition_check_costs_a_write_and_a_read_without_attributes_shows_no_item(db: Any) -> None:
+    db.put_item(TableName="edges", Item={**KEY, "x": {"S": "x" * 2500}})
+    check = {"TableName": "edges", "Key": KEY, "ConditionExpression": "attribute_exists(pk)"}
+    answer = db.transact_write_items(TransactItems=[{"ConditionCheck": check}], ReturnConsumedCapacity="TOTAL")
+    assert answer["ConsumedCapacity"] == [{"TableName": "edges", "CapacityUnits": 6.0, "WriteCapacityUnits": 6.0}]
+    get = {"TableName": "edges", "Key": KEY, "ProjectionExpression": "nothing"}
+    assert db.transact_get_items(TransactItems=[{"Get": get}])["Responses"] == [{}]
+    assert db.get_item(**get)["Item"] == {}
+
+
 def test_a_batch_mixes_no_expressions_with_legacy_parameters_not_even_of_two_tables(db: Any) -> None:
     message = failure(
         db.batch_get_item,

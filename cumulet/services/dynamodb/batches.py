@@ -20,6 +20,9 @@ from cumulet.services.dynamodb.values import measured
 Json = dict[str, Any]
 _MAX_GETS, _MAX_WRITES = 100, 25
 _ANSWER_BYTES = 16 * 1024 * 1024
+_KEYS = tuple(
+    f"One or more parameter values were invalid: {words} key " for words in ("Missing the", "Type mismatch for")
+)
 _PROJECTION = ("ProjectionExpression",)
 
 
@@ -174,7 +177,12 @@ def _prepared(ctx: Context, name: str, request: Json) -> Change:
             else "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
         )
     if "PutRequest" in request:
-        return prepare_put(ctx, {"TableName": name, "Item": request["PutRequest"]["Item"]})
+        try:
+            return prepare_put(ctx, {"TableName": name, "Item": request["PutRequest"]["Item"]})
+        except ValidationException as error:
+            if error.message.startswith(_KEYS):
+                raise ValidationException("The provided key element does not match the schema") from error
+            raise
     return prepare_delete(ctx, {"TableName": name, "Key": request["DeleteRequest"]["Key"]})
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.services.dynamodb.capacity import Tally, read_units
+from cumulet.services.dynamodb.capacity import Tally, write_units
 from cumulet.services.dynamodb.changes import CHECK, Change
 from cumulet.services.dynamodb.errors import (
     ConditionalCheckFailedException,
@@ -124,7 +124,7 @@ def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
             tally = tallies[name] = Tally(name)
             tables[name] = change.layout.table
         if change.kind == CHECK:
-            tally.table += read_units(item_size(old) if old else 0, True)
+            tally.table += write_units(item_size(old) if old else 0)  # as if it were written
             continue
         try:
             change.apply(ctx, old, tally)

@@ -135,10 +135,10 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
         name = get["TableName"]
         size += item_size(row) if row else 0
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
-        if row is None:
-            responses.append({})
-        else:
-            responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
+        item: Any = None
+        if row is not None:
+            item = item_raw(row) if tree is None else project(item_of(row), tree)
+        responses.append({"Item": item} if item else {})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
     one_account(accounts)
