@@ -176,6 +176,8 @@ def test_a_start_key_outside_the_sort_keys_range_is_told_from_one_of_another_par
         "The provided starting key is outside query boundaries based on provided conditions"
     )
     assert db.query(ExclusiveStartKey={**start, "b": {"B": b"z"}}, **asked)["Count"] == 0
+    for bad in ({"g": {"S": ""}}, {"b": {"B": b"z" * 1025}}):
+        assert "starting key is invalid" in failure(db.query, ExclusiveStartKey={**start, **bad}, **asked)[1]
 
 
 def test_a_batch_of_too_many_writes_is_refused_in_the_words_for_maps(db: Any) -> None:
@@ -217,6 +219,47 @@ def test_an_update_of_a_table_changes_no_attributes_type(db: Any) -> None:
     assert db.get_item(TableName="edges", Key=KEY)["Item"]["h"] == {"N": "1"}
     for index in ("by-g", "by-h"):
         assert db.scan(TableName="edges", IndexName=index)["Count"] == 1
+
+
+def test_items_older_than_an_index_may_hold_what_is_no_key_of_it(db: Any) -> None:
+    """They are not in the index, and changing their other attributes is fine; setting the key needs its type."""
+    bad: list[Any] = [{"N": "1"}, {"S": ""}, {"S": "x" * 2049}, {"M": {}}]
+    for number, value in enumerate([*bad, {"S": "x" * 2048}]):
+        db.put_item(TableName="edges", Item={"pk": {"S": f"p{number}"}, "late": value})
+    db.update_table(
+        TableName="edges",
+        AttributeDefinitions=definitions(late="S"),
+        GlobalSecondaryIndexUpdates=new_index("by-late", "late"),
+    )
+    db.get_waiter("table_exists").wait(TableName="edges", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
+    assert [item["pk"]["S"] for item in db.scan(TableName="edges", IndexName="by-late")["Items"]] == ["p4"]
+    for number in range(5):
+        asked = {"TableName": "edges", "Key": {"pk": {"S": f"p{number}"}}}
+        more = {"ExpressionAttributeValues": {":v": {"N": "1"}}}
+        db.update_item(**asked, UpdateExpression="SET x = :v", **more)
+        assert failure(db.update_item, **asked, UpdateExpression="SET late = :v", **more)[1] == (
+            "The update expression attempted to update the secondary index key to unsupported type"
+        )
+    assert [item["pk"]["S"] for item in db.scan(TableName="edges", IndexName="by-late")["Items"]] == ["p4"]
+    db.update_item(
+        TableName="edges",
+        Key={"pk": {"S": "p1"}},
+        UpdateExpression="SET late = :v",
+        ExpressionAttributeValues={":v": {"S": "now"}},
+    )
+    assert db.scan(TableName="edges", IndexName="by-late")["Count"] == 2
+
+
+def test_an_error_names_the_first_index_by_the_alphabet(db: Any) -> None:
+    for name in ("zz-late", "a-late"):
+        db.update_table(
+            TableName="edges",
+            AttributeDefinitions=definitions(g="S"),
+            GlobalSecondaryIndexUpdates=new_index(name, "g"),
+        )
+        db.get_waiter("table_exists").wait(TableName="edges", WaiterConfig={"Delay": 0, "MaxAttempts": 50})
+    message = failure(db.put_item, TableName="edges", Item={**KEY, "g": {"N": "1"}})[1]
+    assert message.endswith("Type mismatch for Index Key g Expected: S Actual: N IndexName: a-late")
 
 
 def test_a_new_indexs_keys_are_defined_in_the_request(db: Any) -> None:
@@ -280,6 +323,10 @@ def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) ->
             db.transact_write_items, TransactItems=[*puts, {"Put": {"TableName": "edges", "Item": bad}}]
         )
         assert (code, "empty string value" in message) == ("ValidationException", True)
+    set_empty = {"UpdateExpression": "SET g = :v", "ExpressionAttributeValues": {":v": {"S": ""}}}
+    change = {"Update": {"TableName": "edges", "Key": {"pk": {"S": "x"}}, **set_empty}}
+    code, message = failure(db.transact_write_items, TransactItems=[*puts, change])
+    assert (code, "empty string value" in message) == ("ValidationException", True)
     wrong = {"Put": {"TableName": "edges", "Item": {"pk": {"N": "1"}}}}
     assert failure(db.transact_write_items, TransactItems=[*puts, wrong])[0] == "TransactionCanceledException"
     assert db.scan(TableName="edges")["Count"] == 0

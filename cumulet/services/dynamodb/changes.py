@@ -89,8 +89,10 @@ class Change:
         size, item = measured(item)
         if size > MAX_ITEM_BYTES:
             raise ValidationException("Item size to update has exceeded the maximum allowed size")
-        for index in self.layout.indexes:
-            _check_updated(index.check, item)
+        if self.layout.indexes:  # what is not changed may be older than its index
+            changed = {name: item[name] for name in self.tree if name in item}
+            for index in self.layout.indexes:
+                _check_updated(index.check, changed)
         put_item_row(ctx, self.layout, self.key, item, size, old, tally)
         return item
 

@@ -107,7 +107,8 @@ def start_row(layout: Layout, index: IndexLayout | None, start: Item) -> bytes:
     if index is None:
         return layout.item_key(start)
     row = index.row_key(start, suffix)
-    assert row is not None
+    if row is None:  # empty or too long
+        raise ValidationException("The provided starting key is invalid")
     return row
 
 

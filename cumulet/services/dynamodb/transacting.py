@@ -31,6 +31,7 @@ Entry = TypeVar("Entry")
 Prepared = list[tuple[Change, bool]]  # a change, and whether its failed condition shows the item
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 FACTOR = 2.0
+_EMPTY_KEY = "One or more parameter values are not valid"
 
 
 def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Change, bool]]) -> Prepared:
@@ -129,6 +130,8 @@ def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
         try:
             change.apply(ctx, old, tally)
         except (ValidationException, ItemCollectionSizeLimitExceededException) as error:
+            if error.message.startswith(_EMPTY_KEY):
+                raise
             reason = {"Code": _reason(error), "Message": error.message}
             raise cancelled(_reasons({at: reason}, len(prepared))) from error
         if measured and change.layout.tracked:
