@@ -323,6 +323,9 @@ def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) ->
             db.transact_write_items, TransactItems=[*puts, {"Put": {"TableName": "edges", "Item": bad}}]
         )
         assert (code, "empty string value" in message) == ("ValidationException", True)
+    long = {"Delete": {"TableName": "edges", "Key": {"pk": {"S": "x" * 2049}}}}
+    code, message = failure(db.transact_write_items, TransactItems=[*puts, long])
+    assert (code, "Size of hashkey has exceeded" in message) == ("ValidationException", True)
     set_empty = {"UpdateExpression": "SET g = :v", "ExpressionAttributeValues": {":v": {"S": ""}}}
     change = {"Update": {"TableName": "edges", "Key": {"pk": {"S": "x"}}, **set_empty}}
     code, message = failure(db.transact_write_items, TransactItems=[*puts, change])
@@ -330,6 +333,18 @@ def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) ->
     wrong = {"Put": {"TableName": "edges", "Item": {"pk": {"N": "1"}}}}
     assert failure(db.transact_write_items, TransactItems=[*puts, wrong])[0] == "TransactionCanceledException"
     assert db.scan(TableName="edges")["Count"] == 0
+
+
+def test_of_two_mistakes_the_first_is_told(db: Any) -> None:
+    """What a request says by itself comes before the table; names before values; numbers before everything in a value."""
+    asked = {"TableName": "edges", "Item": KEY, "ConditionExpression": "x = :v"}
+    bad = {":v": {"N": "no"}, "w": {"N": "1"}}
+    message = failure(db.put_item, **asked, ExpressionAttributeValues=bad)[1]
+    assert message == 'ExpressionAttributeValues contains invalid key: Syntax error; key: "w"'
+    keys = [{"pk": {"N": "1"}}, {"pk": {"N": "1.0"}}]
+    code, message = failure(db.batch_get_item, RequestItems={"missing": {"Keys": keys}})
+    assert (code, message) == ("ValidationException", "Provided list of item keys contains duplicates")
+    assert failure(db.batch_get_item, RequestItems={"missing": {"Keys": keys[:1]}})[0] == "ResourceNotFoundException"
 
 
 def test_a_batch_names_no_key_that_does_not_match(db: Any) -> None:
@@ -347,6 +362,19 @@ def test_a_batch_names_no_key_that_does_not_match(db: Any) -> None:
         )
         assert (code, words in message) == ("ValidationException", True)
     assert db.scan(TableName="edges")["Count"] == 0
+
+
+def test_a_transaction_takes_names_and_values_of_no_expression(db: Any) -> None:
+    """PutItem refuses them; a transaction does only where an expression leaves some unused."""
+    names, values = {"#n": "x"}, {":v": {"N": "1"}}
+    put = {"TableName": "edges", "Item": KEY, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+    assert "can only be specified when using expressions" in failure(db.put_item, **put)[1]
+    db.transact_write_items(TransactItems=[{"Put": put}])
+    get = {"Get": {"TableName": "edges", "Key": KEY, "ExpressionAttributeNames": names}}
+    assert db.transact_get_items(TransactItems=[get])["Responses"] == [{"Item": KEY}]
+    checked = {**put, "ConditionExpression": "attribute_exists(#n)"}
+    code, message = failure(db.transact_write_items, TransactItems=[{"Put": checked}])
+    assert (code, "unused in expressions: keys: {:v}" in message) == ("ValidationException", True)
 
 
 def test_a_condition_check_costs_a_write_and_a_read_without_attributes_shows_no_item(db: Any) -> None:

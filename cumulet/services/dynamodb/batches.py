@@ -9,7 +9,7 @@ from cumulet.kernel.context import Context
 from cumulet.services.dynamodb import legacy
 from cumulet.services.dynamodb.capacity import Tally, read_units
 from cumulet.services.dynamodb.changes import Change, prepare_delete, prepare_put
-from cumulet.services.dynamodb.errors import ValidationException
+from cumulet.services.dynamodb.errors import ResourceNotFoundException, ValidationException
 from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
@@ -74,7 +74,11 @@ class _GetBatch:
         self.asked = asked
         keys = [measured(key)[1] for key in asked["Keys"]]
         self.tree = _projection(asked)
-        self.layout = open_table(ctx, name)
+        try:
+            self.layout = open_table(ctx, name)
+        except ResourceNotFoundException:
+            _all_different([repr(sorted(key.items())).encode() for key in keys])
+            raise
         self.keys = [self.layout.key_of(key) for key in keys]
         self.tally = Tally(name)
         self.done = 0

@@ -77,8 +77,6 @@ def _about_the_item(error: ValidationException) -> bool:
     """Whether AWS cancels the transaction for it: errors found when the key or item meets its table."""
     return error.message.startswith(("The provided key element", "One or more parameter values were invalid: Missing the key",
                                      "One or more parameter values were invalid: Type mismatch",
-                                     "One or more parameter values were invalid: Size ",
-                                     "One or more parameter values were invalid: Aggregated size",
                                      "One or more parameter values were invalid: Cannot update attribute"))  # fmt: skip
 
 

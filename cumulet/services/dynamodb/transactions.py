@@ -16,7 +16,7 @@ from cumulet.services.dynamodb.errors import (
     ValidationException,
 )
 from cumulet.services.dynamodb.expressions.binding import Binding
-from cumulet.services.dynamodb.expressions.paths import project
+from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
 from cumulet.services.dynamodb.throttle import charge
 from cumulet.services.dynamodb.transacting import (
@@ -34,6 +34,7 @@ from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
 _TOKEN_S = 600.0
+_SUBSTITUTIONS = ("ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
 class Written(Record):
@@ -74,6 +75,8 @@ def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
         raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
     ((action, spec),) = entry.items()
     show = spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    if "ConditionExpression" not in spec and action != "Update":  # names and values of nothing are no error here
+        spec = {member: value for member, value in spec.items() if member not in _SUBSTITUTIONS}
     match action:
         case "Put":
             return prepare_put(ctx, spec), show
@@ -119,9 +122,11 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     for entry in req["TransactItems"]:
         get = entry["Get"]
         _, key = measured(get["Key"])
-        binding = Binding(get, ("ProjectionExpression",))
-        tree = binding.projection(get["ProjectionExpression"]) if "ProjectionExpression" in get else None
-        binding.finish()
+        tree: Tree | None = None
+        if "ProjectionExpression" in get:  # without one, names are no error here
+            binding = Binding(get, ("ProjectionExpression",))
+            tree = binding.projection(get["ProjectionExpression"])
+            binding.finish()
         layout = open_table(ctx, get["TableName"])
         layouts[get["TableName"]] = layout
         accounts.add(layout.table.account)
