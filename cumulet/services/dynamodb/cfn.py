@@ -246,4 +246,3 @@ TABLE = Resource(
     name_max=255,
     ready=_ready,
 )
-RESOURCES = (TABLE,)
