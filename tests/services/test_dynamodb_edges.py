@@ -137,6 +137,12 @@ def test_a_table_named_by_its_arn_is_named_so_in_the_capacity(db: Any) -> None:
     assert {each["TableName"] for answer in several for each in answer["ConsumedCapacity"]} == {arn}
 
 
+def test_an_index_is_no_table(db: Any) -> None:
+    arn = described(db)["TableArn"] + "/index/by-g"
+    assert failure(db.scan, TableName=arn) == ("ValidationException", f"Invalid table ARN: {arn}")
+    assert failure(db.describe_table, TableName=arn)[0] == "ValidationException"
+
+
 def test_an_item_is_named_once_even_when_its_table_is_named_twice(db: Any) -> None:
     """A batch or transaction takes an item once, also through the table's name and its ARN."""
     arn = db.describe_table(TableName="edges")["Table"]["TableArn"]
@@ -313,6 +319,10 @@ def test_tags_of_awss_own_are_refused(db: Any) -> None:
     arn = described(db)["TableArn"]
     assert "aws:" in failure(db.tag_resource, ResourceArn=arn, Tags=[{"Key": "AWS:x", "Value": "v"}])[1]
     assert db.list_tags_of_resource(ResourceArn=arn)["Tags"] == []
+    assert failure(db.list_tags_of_resource, ResourceArn=arn, NextToken="x") == (
+        "ValidationException",
+        "Invalid NextToken",
+    )
 
 
 def test_a_transaction_with_an_empty_key_is_refused_before_it_begins(db: Any) -> None:

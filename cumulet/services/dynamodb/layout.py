@@ -221,9 +221,9 @@ def split_name(ctx: Context, name: str) -> tuple[str, str, str]:
     except ValueError as error:
         raise _bad_arn(name) from error
     kind, _, rest = arn.resource.partition("/")
-    if arn.service != "dynamodb" or kind != "table" or not rest:
+    if arn.service != "dynamodb" or kind != "table" or not rest or "/" in rest:
         raise _bad_arn(name)
-    return arn.account, arn.region, rest.split("/", 1)[0]
+    return arn.account, arn.region, rest
 
 
 def _bad_arn(name: str) -> ValidationException:

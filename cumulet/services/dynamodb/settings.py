@@ -64,11 +64,13 @@ def untag_resource(ctx: Context, req: Json) -> Json:
 
 
 def list_tags_of_resource(ctx: Context, req: Json) -> Json:
-    """A table's tags.
+    """A table's tags, all at once.
 
-    Raises: ResourceNotFoundException.
+    Raises: ResourceNotFoundException, ValidationException.
     Source: DynamoDB API_ListTagsOfResource (read 2026-11).
     """
+    if "NextToken" in req:  # none was given out
+        raise ValidationException("Invalid NextToken")
     return {"Tags": [{"Key": key, "Value": value} for key, value in _tagged(ctx, req["ResourceArn"]).tags.items()]}
 
 
