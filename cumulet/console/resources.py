@@ -31,7 +31,6 @@ _TYPES = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:"),
     "AWS::CloudWatch::CompositeAlarm": ("cloudwatch", "alarm:"),
     "AWS::DynamoDB::GlobalTable": ("dynamodb", ""),
-    "AWS::DynamoDB::GlobalTable": ("dynamodb", ""),
     "AWS::DynamoDB::Table": ("dynamodb", ""),
     "AWS::Events::EventBus": ("events", ""),
     "AWS::Events::Rule": ("events", "rule/"),
