@@ -67,6 +67,7 @@ class Resource:
     delete      (call, properties, scope); the engine takes "not found" answers (status 404 or a code that ends in
                 NotFound, NoSuch..., NonExistent...) as done
     replace_on  properties whose change replaces the resource (create new, switch, delete old at clean-up)
+    replaces    (new properties, old properties) -> whether this change replaces it, where that depends on more than the name
     name        the property that names it, filled with `generated_name` when the template gives none
     name_max    longest generated name; name_lower: only lower case
     ref         what Ref gives, from physical id and attributes; by default the physical id
@@ -87,6 +88,7 @@ class Resource:
     update: Callable[[Call, Properties, Properties, Scope], Created | Effect] | None = None
     required: frozenset[str] = frozenset()
     replace_on: frozenset[str] = frozenset()
+    replaces: Callable[[Properties, Properties], bool] | None = None
     name: str | None = None
     name_max: int = 64
     name_lower: bool = False

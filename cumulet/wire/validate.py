@@ -311,6 +311,10 @@ class Explanation:
                     self.report(shape, value, path, [f"Map value must satisfy constraint: [{limits}]"])
                     return
             else:
+                if isinstance(item, list) and self.failures(item_shape, item):
+                    limits = ", ".join(_limits(item_shape))
+                    self.report(shape, value, path, [f"Map value must satisfy constraint: [{limits}]"])
+                    return
                 self.walk(shape["value"]["shape"], item, f"{path}.{key}.member", f"{names}.{key}")
 
     def failures(self, shape: Json, value: Any) -> list[str]:

@@ -72,6 +72,25 @@ def test_a_table_comes_changes_and_goes_with_its_stack(aws, deploy, server):
     assert db.list_tables()["TableNames"] == []
 
 
+def test_an_attribute_of_another_type_replaces_the_table(aws, deploy, server):
+    _, outputs, _ = deploy(TABLE)
+    numbered = {**TABLE, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"}]}
+    status, again, events = deploy(numbered, update=True)
+    assert status == "UPDATE_COMPLETE", events
+    assert again["Name"] != outputs["Name"]
+    server.run(server.cloud.pipeline.advance(120))
+    db = aws("dynamodb")
+    assert db.list_tables()["TableNames"] == [again["Name"]]
+    assert (
+        db.describe_table(TableName=again["Name"])["Table"]["AttributeDefinitions"] == numbered["AttributeDefinitions"]
+    )
+    status, _, events = deploy({**numbered, "TableName": "mine"}, update=True)
+    assert status == "UPDATE_COMPLETE", events
+    status, _, events = deploy({**TABLE, "TableName": "mine"}, update=True)
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("Rename mine" in reason for reason in events)
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -119,8 +119,9 @@ def test_one_index_includes_at_most_20_attributes(db: Any) -> None:
 
 def test_one_index_is_created_or_deleted_at_a_time(table: Any, clock: Any) -> None:
     updates = [{"Create": index("gsi1")}, {"Create": index("gsi2")}]
-    limited(table.update_table, TableName="things", GlobalSecondaryIndexUpdates=updates)
-    table.update_table(TableName="things", GlobalSecondaryIndexUpdates=updates[:1])
+    named = [{"AttributeName": "sk", "AttributeType": "S"}]
+    limited(table.update_table, TableName="things", AttributeDefinitions=named, GlobalSecondaryIndexUpdates=updates)
+    table.update_table(TableName="things", AttributeDefinitions=named, GlobalSecondaryIndexUpdates=updates[:1])
 
 
 def test_a_table_has_at_most_50_tags_with_keys_of_128_and_values_of_256_letters(db: Any) -> None:

@@ -108,6 +108,9 @@ class Checked:
         text = (f"SET {', '.join(sets)} " if sets else "") + ("ADD n :n " if "n" in rest else "") + f"REMOVE {gone}"
         values = {"ExpressionAttributeValues": {f":{n}": attribute(v) for n, v in rest.items()}} if rest else {}
         answer = await self.call("UpdateItem", Key=key(p, s), UpdateExpression=text, ReturnValues="ALL_NEW", **values)
+        if not rest and (p, s) not in self.items:  # what only takes away makes no item
+            assert "Attributes" not in answer
+            return
         item = dict(self.items.get((p, s), key(p, s)))
         for name, value in rest.items():
             before = int(item.get("n", {"N": "0"})["N"])

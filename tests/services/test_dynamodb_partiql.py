@@ -131,7 +131,7 @@ def test_an_index_is_read_by_its_own_keys(music: Any) -> None:
 
 def test_projections_take_out_nested_values(music: Any) -> None:
     answer = run(music, "SELECT Info.Label, Info.Plays[0], Gone FROM Music WHERE Artist = 'Zed'")
-    assert answer["Items"] == [{"Label": {"S": "LA"}, "_2": {"N": "1"}}]
+    assert answer["Items"] == [{"Label": {"S": "LA"}, "Plays[0]": {"N": "1"}}]
 
 
 def test_pages_go_on_with_the_token_over_several_partition_keys(music: Any) -> None:
@@ -295,9 +295,9 @@ def test_a_transaction_writes_all_or_nothing(music: Any) -> None:
         "Statement": "EXISTS(SELECT * FROM Music WHERE Artist = 'Zed' AND Song = 'A' AND \"Year\" = ?)",
         "Parameters": [{"N": "2001"}],
     }
-    update = {"Statement": "UPDATE Music SET a = 1 WHERE Artist = 'Acme' AND Song = 'A' RETURNING ALL NEW *"}
+    update = {"Statement": "UPDATE Music SET a = 1 WHERE Artist = 'Acme' AND Song = 'A'"}
     answer = music.execute_transaction(TransactStatements=[insert, check, update], ClientRequestToken="once")
-    assert answer["Responses"][0] == answer["Responses"][1] == {}
+    assert answer["Responses"] == [{}, {}, {}]
     again = music.execute_transaction(TransactStatements=[insert, check, update], ClientRequestToken="once")
     assert again["Responses"] == answer["Responses"]
     assert failure(music.execute_transaction, TransactStatements=[update], ClientRequestToken="once")[0] == (
@@ -310,8 +310,41 @@ def test_a_transaction_writes_all_or_nothing(music: Any) -> None:
     reasons = caught.value.response["CancellationReasons"]
     assert [reason["Code"] for reason in reasons] == ["DuplicateItem", "ConditionalCheckFailed", "None"]
     assert "Item" in music.get_item(TableName="Music", Key={"Artist": {"S": "Acme"}, "Song": {"S": "B"}})
+    returning = {"Statement": update["Statement"] + " RETURNING ALL NEW *"}
+    code, message = failure(music.execute_transaction, TransactStatements=[returning])
+    assert (code, "RETURNING" in message) == ("ValidationException", True)
     same = failure(music.execute_transaction, TransactStatements=[other, other])
     assert same[1] == "Transaction request cannot include multiple operations on one item"
+
+
+def test_returning_gives_no_item_without_attributes(music: Any) -> None:
+    """What MODIFIED shows may be nothing: then there is no item, not an empty one."""
+    where = "WHERE Artist = 'Zed' AND Song = 'A'"
+    assert run(music, f"UPDATE Music SET Fresh = 1 {where} RETURNING MODIFIED OLD *")["Items"] == []
+    assert run(music, f"UPDATE Music SET Info.Label = 'z' {where} RETURNING MODIFIED NEW *")["Items"] == [
+        {"Info": {"M": {"Label": {"S": "z"}}}}
+    ]
+    assert run(music, f"UPDATE Music REMOVE Fresh {where} RETURNING MODIFIED NEW *")["Items"] == []
+    assert run(music, f"DELETE FROM Music {where.replace('Zed', 'nobody')} RETURNING ALL OLD *")["Items"] == []
+    batch = music.batch_execute_statement(
+        Statements=[{"Statement": f"UPDATE Music REMOVE Info {where} RETURNING MODIFIED NEW *"}]
+    )
+    assert batch["Responses"] == [{"TableName": "Music"}]
+
+
+def test_partition_keys_joined_by_or_are_a_query(music: Any) -> None:
+    """`pk = a OR pk = b` reads these partitions alone, as IN does, and may be ordered."""
+    text = "SELECT Song FROM Music WHERE (Artist = 'Zed' OR 'Acme' = Artist OR Artist IN ['Zed', 'None'])"
+    answer = run(music, text, ReturnConsumedCapacity="TOTAL")
+    assert [item["Song"]["S"] for item in answer["Items"]] == ["A", "B", "C", "A"]
+    assert run(music, text + " AND Song > 'A' ORDER BY Artist DESC, Song DESC")["Items"] == [
+        {"Song": {"S": "C"}},
+        {"Song": {"S": "B"}},
+    ]
+    either = run(music, "SELECT Song FROM Music WHERE Artist = 'Zed' OR Song = 'B'")["Items"]
+    assert sorted(item["Song"]["S"] for item in either) == ["A", "B"]
+    many = " OR ".join(f"Artist = 'a{i}'" for i in range(50)) + " OR Artist = 'Zed'"
+    assert len(run(music, f"SELECT Song FROM Music WHERE {many}")["Items"]) == 1
 
 
 def test_a_transaction_reads_single_items(music: Any) -> None:
@@ -320,8 +353,14 @@ def test_a_transaction_reads_single_items(music: Any) -> None:
     answer = music.execute_transaction(TransactStatements=[statement, missing], ReturnConsumedCapacity="TOTAL")
     assert answer["Responses"] == [{"Item": {"Song": {"S": "A"}}}, {}]
     assert answer["ConsumedCapacity"][0]["CapacityUnits"] == 4.0
-    assert len(music.execute_transaction(TransactStatements=[statement] * 100)["Responses"]) == 100
-    assert failure(music.execute_transaction, TransactStatements=[statement] * 101)[0] == "ValidationException"
+    hundred = [{"Statement": f"SELECT * FROM Music WHERE Artist = 'Zed' AND Song = 'A{i}'"} for i in range(99)] + [
+        statement
+    ]
+    assert len(music.execute_transaction(TransactStatements=hundred)["Responses"]) == 100
+    assert failure(music.execute_transaction, TransactStatements=[missing, *hundred])[0] == "ValidationException"
+    assert (
+        "multiple operations on one item" in failure(music.execute_transaction, TransactStatements=[statement] * 2)[1]
+    )
     write = {"Statement": "DELETE FROM Music WHERE Artist = 'Zed' AND Song = 'A'"}
     assert "both read and write" in failure(music.execute_transaction, TransactStatements=[statement, write])[1]
     assert "EXISTS" in failure(run, music, "EXISTS(SELECT * FROM Music WHERE Artist = 'Zed' AND Song = 'A')")[1]

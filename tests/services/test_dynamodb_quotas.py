@@ -171,7 +171,8 @@ def test_an_accounts_tables_and_global_indexes_have_at_most_80000_units() -> Non
             {"TableName": "three", **units(2)},
             {"TableName": "three", **units(1, 79999)},
             {"TableName": "two", "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "by-number", **units(20001)}}]},
-            {"TableName": "two", "GlobalSecondaryIndexUpdates": [{"Create": by_number(1, "another")}]},
+            {"TableName": "two", "AttributeDefinitions": SCHEMA["AttributeDefinitions"],
+             "GlobalSecondaryIndexUpdates": [{"Create": by_number(1, "another")}]},
         ):  # fmt: skip
             assert (await desk.refused("UpdateTable", **change))[0] == "LimitExceededException"
         await desk.done("CreateTable", TableName="free", **ON_DEMAND)

@@ -86,7 +86,8 @@ def _apply(ctx: Context, stack: Stack, record: StackResource) -> Effect | None:
     changed = {
         name for name in {*before.properties, *properties} if before.properties.get(name) != properties.get(name)
     }
-    if (kind.update is None and changed) or changed & kind.replace_on:
+    replaced = kind.replaces is not None and kind.replaces(properties, before.properties)
+    if (kind.update is None and changed) or changed & kind.replace_on or replaced:
         fresh = replace(record.now, physical_id="", attributes={}, suffix=ctx.ids.upper(engine.SUFFIX_LENGTH))
         if kind.name in properties and before.properties.get(kind.name or "") == properties[kind.name or ""]:
             _fail(ctx, stack, record, "CloudFormation cannot update a stack when a custom-named resource requires replacing. "

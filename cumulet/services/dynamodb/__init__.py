@@ -22,7 +22,7 @@ from cumulet.services.dynamodb import (
     transactions,
 )
 from cumulet.services.dynamodb.authz import AUTHZ
-from cumulet.services.dynamodb.cfn import RESOURCES
+from cumulet.services.dynamodb.cfn_global import RESOURCES
 from cumulet.services.dynamodb.subjects import SUBJECTS
 
 SERVICE = Service(

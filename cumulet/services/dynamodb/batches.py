@@ -9,7 +9,7 @@ from cumulet.kernel.context import Context
 from cumulet.services.dynamodb import legacy
 from cumulet.services.dynamodb.capacity import Tally, read_units
 from cumulet.services.dynamodb.changes import Change, prepare_delete, prepare_put
-from cumulet.services.dynamodb.errors import ValidationException
+from cumulet.services.dynamodb.errors import ResourceNotFoundException, ValidationException
 from cumulet.services.dynamodb.expressions.binding import Binding
 from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
@@ -20,6 +20,9 @@ from cumulet.services.dynamodb.values import measured
 Json = dict[str, Any]
 _MAX_GETS, _MAX_WRITES = 100, 25
 _ANSWER_BYTES = 16 * 1024 * 1024
+_KEYS = tuple(
+    f"One or more parameter values were invalid: {words} key " for words in ("Missing the", "Type mismatch for")
+)
 _PROJECTION = ("ProjectionExpression",)
 
 
@@ -31,7 +34,12 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
     """
     if sum(len(asked["Keys"]) for asked in req["RequestItems"].values()) > _MAX_GETS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
+    asked = req["RequestItems"].values()
+    legacy.not_both(
+        {name: value for entry in asked for name, value in entry.items()}, ("AttributesToGet",), _PROJECTION
+    )
     reads = [_GetBatch(ctx, name, asked) for name, asked in req["RequestItems"].items()]
+    _all_different([key for read in reads for key in read.keys])
     level = req.get("ReturnConsumedCapacity", "NONE")
     responses: dict[str, list[Any]] = {}
     unprocessed: Json = {}
@@ -52,6 +60,12 @@ def batch_get_item(ctx: Context, req: Json) -> Json:
     return out
 
 
+def _all_different(keys: list[bytes]) -> None:
+    """No item twice, not even in a table that is named by its name and by its ARN. Raises: ValidationException."""
+    if len(set(keys)) < len(keys):
+        raise ValidationException("Provided list of item keys contains duplicates")
+
+
 class _GetBatch:
     """What a batch reads of one table."""
 
@@ -60,11 +74,13 @@ class _GetBatch:
         self.asked = asked
         keys = [measured(key)[1] for key in asked["Keys"]]
         self.tree = _projection(asked)
-        self.layout = open_table(ctx, name)
+        try:
+            self.layout = open_table(ctx, name)
+        except ResourceNotFoundException:
+            _all_different([repr(sorted(key.items())).encode() for key in keys])
+            raise
         self.keys = [self.layout.key_of(key) for key in keys]
-        if len(set(self.keys)) < len(self.keys):
-            raise ValidationException("Provided list of item keys contains duplicates")
-        self.tally = Tally(self.layout.table.name)
+        self.tally = Tally(name)
         self.done = 0
         self.throttled: AwsError | None = None
 
@@ -92,7 +108,6 @@ class _GetBatch:
 
 
 def _projection(asked: Json) -> Tree | None:
-    legacy.not_both(asked, ("AttributesToGet",), _PROJECTION)
     binding = Binding(asked, _PROJECTION)
     tree: Tree | None = None
     if "ProjectionExpression" in asked:
@@ -116,14 +131,13 @@ def batch_write_item(ctx: Context, req: Json) -> Json:
     changes: dict[str, list[Change]] = {}
     for name, requests in req["RequestItems"].items():
         changes[name] = [_prepared(ctx, name, request) for request in requests]
-        if len({change.key for change in changes[name]}) < len(requests):
-            raise ValidationException("Provided list of item keys contains duplicates")
+    _all_different([change.key for prepared in changes.values() for change in prepared])
     tallies: list[Tally] = []
     metrics: dict[str, list[Any]] = {}
     unprocessed: dict[str, list[Json]] = {}
     refused: AwsError | None = None
     for name, prepared in changes.items():
-        tally = Tally(prepared[0].layout.table.name)
+        tally = Tally(name)
         for change, request in zip(prepared, req["RequestItems"][name], strict=True):
             error = _write(ctx, change, tally, level != "NONE")
             if error is not None:
@@ -167,7 +181,12 @@ def _prepared(ctx: Context, name: str, request: Json) -> Change:
             else "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
         )
     if "PutRequest" in request:
-        return prepare_put(ctx, {"TableName": name, "Item": request["PutRequest"]["Item"]})
+        try:
+            return prepare_put(ctx, {"TableName": name, "Item": request["PutRequest"]["Item"]})
+        except ValidationException as error:
+            if error.message.startswith(_KEYS):
+                raise ValidationException("The provided key element does not match the schema") from error
+            raise
     return prepare_delete(ctx, {"TableName": name, "Key": request["DeleteRequest"]["Key"]})
 
 

@@ -145,6 +145,13 @@ def _update(call: Call, new: Properties, old: Properties, scope: Scope) -> Creat
     return _created(call, name)
 
 
+def _other_types(new: Properties, old: Properties) -> bool:
+    """Whether an attribute that stays has another type: no table can change that."""
+    before = {each["AttributeName"]: each["AttributeType"] for each in old.get("AttributeDefinitions", ())}
+    after = {each["AttributeName"]: each["AttributeType"] for each in new.get("AttributeDefinitions", ())}
+    return any(after[name] != kind for name, kind in before.items() if name in after)
+
+
 def _index_updates(new: Properties, old: Properties) -> list[Properties]:
     """What changes the old global indexes into the new ones; one may come or go in one update, as in AWS."""
     before = {spec["IndexName"]: spec for spec in old.get("GlobalSecondaryIndexes", ())}
@@ -234,8 +241,8 @@ TABLE = Resource(
     update=_update,
     delete=_delete,
     replace_on=frozenset(("TableName", "KeySchema", "LocalSecondaryIndexes")),
+    replaces=_other_types,
     name="TableName",
     name_max=255,
     ready=_ready,
 )
-RESOURCES = (TABLE,)

@@ -32,11 +32,12 @@ _UPDATE = ("UpdateExpression", "ConditionExpression")
 class Change:
     """One item's change: which item, under which condition, to what."""
 
-    __slots__ = ("edit", "item", "key", "kind", "layout", "new", "size", "test", "tree")
+    __slots__ = ("creates", "edit", "item", "key", "kind", "layout", "named", "new", "size", "test", "tree")
 
     def __init__(self, kind: str, layout: Layout, key: bytes, item: Item, size: int, test: Test | None) -> None:
         self.kind = kind
         self.layout = layout
+        self.named = layout.table.name  # the table as the request names it, by its name or ARN
         self.key = key
         self.item = item  # the whole item of a put, else its key
         self.size = size
@@ -44,6 +45,7 @@ class Change:
         self.edit: Callable[[Item], Item] | None = None
         self.tree: Tree = {}
         self.new = False  # the item must not be there yet (PartiQL's INSERT)
+        self.creates = True  # whether an update makes an item that is not there
 
     def needs_old(self) -> bool:
         """Whether the item as it is must be read."""
@@ -81,11 +83,16 @@ class Change:
         item = item_of(old) if old is not None else dict(self.item)
         if self.edit is not None:
             item = self.edit(item)
+        if old is None and not self.creates:
+            delete_item_row(ctx, self.layout, self.key, None, tally)
+            return None
         size, item = measured(item)
         if size > MAX_ITEM_BYTES:
             raise ValidationException("Item size to update has exceeded the maximum allowed size")
-        for index in self.layout.indexes:
-            _check_updated(index.check, item)
+        if self.layout.indexes:  # what is not changed may be older than its index
+            changed = {name: item[name] for name in self.tree if name in item}
+            for index in self.layout.indexes:
+                _check_updated(index.check, changed)
         put_item_row(ctx, self.layout, self.key, item, size, old, tally)
         return item
 
@@ -98,6 +105,13 @@ def _check_updated(check: Callable[[Item], None], item: Item) -> None:
     try:
         check(item)
     except ValidationException as error:
+        if "contain an empty" in error.message:
+            kind = "binary" if "empty binary" in error.message else "string"
+            raise ValidationException(
+                "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
+                "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty "
+                f"{kind} value."
+            ) from error
         if "Type mismatch" not in error.message:
             raise
         raise ValidationException(
@@ -135,7 +149,9 @@ def prepare_put(ctx: Context, req: Mapping[str, Any]) -> Change:
         binding = Binding(req, _CONDITION, _CONDITION)
         test = _test(req, binding)
         binding.finish()
-    return put_change(ctx, req["TableName"], size, item, test)
+    change = put_change(ctx, req["TableName"], size, item, test)
+    change.named = req["TableName"]
+    return change
 
 
 def put_change(ctx: Context, name: str, size: int, item: Item, test: Test | None) -> Change:
@@ -159,7 +175,9 @@ def prepare_delete(ctx: Context, req: Mapping[str, Any], kind: str = DELETE) -> 
         test = _test(req, binding)
         binding.finish()
     layout = open_table(ctx, req["TableName"])
-    return Change(kind, layout, layout.key_of(key), key, 0, test)
+    change = Change(kind, layout, layout.key_of(key), key, 0, test)
+    change.named = req["TableName"]
+    return change
 
 
 def prepare_update(ctx: Context, req: Mapping[str, Any]) -> Change:
@@ -173,12 +191,15 @@ def prepare_update(ctx: Context, req: Mapping[str, Any]) -> Change:
     updates = legacy.attribute_updates(req) if "AttributeUpdates" in req else None
     layout = open_table(ctx, req["TableName"])
     if update is not None:
-        return update_change(layout, key, update, binding.values, test)
-    change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
+        change = update_change(layout, key, update, binding.values, test)
+    else:
+        change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
+    change.named = req["TableName"]
     if updates is not None:
         _spare_keys(layout, updates.tree)
         change.tree = updates.tree
         change.edit = updates.apply
+        change.creates = updates.creates
     return change
 
 
@@ -187,6 +208,7 @@ def update_change(layout: Layout, key: Item, update: Update, values: Item, test:
     change = Change(UPDATE, layout, layout.key_of(key), key, 0, test)
     _spare_keys(layout, update.heads)
     change.tree = update.tree
+    change.creates = update.creates
     change.edit = _editor(update, values)
     return change
 

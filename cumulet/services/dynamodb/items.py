@@ -62,7 +62,7 @@ def _run(ctx: Context, req: Json, change: Change) -> Json:
     if change.needs_old() or wanted != "NONE" or tallied:
         old = ctx.tx.get_bytes(change.key)
         change.check(old, req.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD")
-    tally = Tally(change.layout.table.name)
+    tally = Tally(change.named)
     new = change.apply(ctx, old, tally)
     charge(ctx, change.layout.table, tally, write=True)
     out: Json = {}
@@ -109,7 +109,7 @@ def get_item(ctx: Context, req: Json) -> Json:
     if row is not None:
         out["Item"] = item_raw(row) if tree is None else project(item_of(row), tree)
     level = req.get("ReturnConsumedCapacity", "NONE")
-    tally = Tally(layout.table.name)
+    tally = Tally(req["TableName"])
     tally.table = read_units(item_size(row) if row is not None else 0, req.get("ConsistentRead", False))
     charge(ctx, layout.table, tally, write=False)
     if level != "NONE":

@@ -16,7 +16,7 @@ from cumulet.services.dynamodb.values import number_parts
 BUCKETS = tuple(bytes((0x21, 1 + i)) for i in range(16))  # `pack_part(1 + i)`
 HASHES = 1 << 15
 _BUCKET_SHIFT = 11
-_MAX_HASH_KEY_BYTES, _MAX_RANGE_KEY_BYTES = 2048, 1024
+MAX_HASH_KEY_BYTES, MAX_RANGE_KEY_BYTES = 2048, 1024
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 
 
@@ -53,26 +53,44 @@ def bucket_number(hashed: int) -> int:
     return hashed >> _BUCKET_SHIFT
 
 
+def part_size(part: bytes) -> int:
+    """The bytes of a packed key value."""
+    return len(part) - 2 - part.count(b"\x00\xff")
+
+
 def check_hash_size(part: bytes) -> None:
     """Raises: ValidationException for a partition key over 2048 bytes."""
-    if len(part) - 2 > _MAX_HASH_KEY_BYTES and len(part) - 2 - part.count(b"\x00\xff") > _MAX_HASH_KEY_BYTES:
+    if len(part) - 2 > MAX_HASH_KEY_BYTES and part_size(part) > MAX_HASH_KEY_BYTES:
         raise invalid("Size of hashkey has exceeded the maximum size limit of2048 bytes")
 
 
 def check_range_size(part: bytes) -> None:
     """Raises: ValidationException for a sort key over 1024 bytes."""
-    if len(part) - 2 > _MAX_RANGE_KEY_BYTES and len(part) - 2 - part.count(b"\x00\xff") > _MAX_RANGE_KEY_BYTES:
+    if len(part) - 2 > MAX_RANGE_KEY_BYTES and part_size(part) > MAX_RANGE_KEY_BYTES:
         raise invalid("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 
 
 def check_index_size(index: str, name: str, part: bytes, hashed: bool) -> None:
     """Raises: ValidationException for a key of an index over 2048 or 1024 bytes."""
-    most = _MAX_HASH_KEY_BYTES if hashed else _MAX_RANGE_KEY_BYTES
-    if len(part) - 2 > most and len(part) - 2 - part.count(b"\x00\xff") > most:
-        size = len(part) - 2 - part.count(b"\x00\xff")
+    most = MAX_HASH_KEY_BYTES if hashed else MAX_RANGE_KEY_BYTES
+    if len(part) - 2 > most and part_size(part) > most:
+        size = part_size(part)
         raise invalid(
             f"Size limit exceeded for Index Key {name} Actual Size: {size} bytes Max Size: {most} bytes IndexName: {index}"
         )
+
+
+def partition(row_key: bytes, prefix: bytes) -> bytes:
+    """The packed partition key of a row."""
+    start = len(prefix) + 2
+    end = row_key.index(b"\x00", start + 1)
+    while row_key[end + 1 : end + 2] == b"\xff":
+        end = row_key.index(b"\x00", end + 1)
+    return row_key[start : end + 1]
+
+
+def same_partition(one: bytes, two: bytes, prefix: bytes) -> bool:
+    return partition(one, prefix) == partition(two, prefix)
 
 
 def successor(prefix: bytes) -> bytes:

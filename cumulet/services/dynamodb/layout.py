@@ -65,17 +65,15 @@ class IndexLayout:
         return None if parts is None else self.prefix + keys.bucket(parts[0]) + b"".join(parts) + item_suffix
 
     def key_parts(self, item: Item) -> tuple[bytes, ...] | None:
+        """The parts of an index key, or None: items older than their index may hold what is no key, and are left out."""
         index = self.index
-        value = item.get(index.pk)
-        if value is None or self.pk_kind not in value:
+        first = _key_part(item, index.pk, self.pk_kind, keys.MAX_HASH_KEY_BYTES)
+        if first is None:
             return None
-        first = keys.key_part(self.pk_kind, value[self.pk_kind])
         if not index.sk:
             return (first,)
-        value = item.get(index.sk)
-        if value is None or self.sk_kind not in value:
-            return None
-        return first, keys.key_part(self.sk_kind, value[self.sk_kind])
+        second = _key_part(item, index.sk, self.sk_kind, keys.MAX_RANGE_KEY_BYTES)
+        return None if second is None else (first, second)
 
     def check(self, item: Item) -> None:
         """Raises: ValidationException when an item's index key has the wrong type, is empty or too long."""
@@ -104,6 +102,17 @@ class IndexLayout:
         return stored(measured(part)[0], part)
 
 
+def _key_part(item: Item, name: str, kind: str, most: int) -> bytes | None:
+    value = item.get(name)
+    if value is None:
+        return None
+    raw = value.get(kind)
+    if raw is None or raw == "":
+        return None
+    part = keys.key_part(kind, raw)
+    return None if len(part) - 2 > most and keys.part_size(part) > most else part
+
+
 class Layout:
     """One version of a table."""
 
@@ -116,7 +125,9 @@ class Layout:
         self.sk = table.sk
         self.sk_kind = table.attributes[table.sk] if table.sk else ""
         self.key_names = frozenset((table.pk, table.sk)) if table.sk else frozenset((table.pk,))
-        self.indexes = tuple(IndexLayout(table, index) for index in table.indexes if index.status != "DELETING")
+        there = [index for index in table.indexes if index.status != "DELETING"]
+        there.sort(key=lambda index: index.name)  # errors name the first by the alphabet
+        self.indexes = tuple(IndexLayout(table, index) for index in there)
         self.tracked = any(index.local for index in table.indexes)
         self.stream = StreamLayout(table) if table.stream is not None and table.stream.open else None
 
@@ -210,9 +221,9 @@ def split_name(ctx: Context, name: str) -> tuple[str, str, str]:
     except ValueError as error:
         raise _bad_arn(name) from error
     kind, _, rest = arn.resource.partition("/")
-    if arn.service != "dynamodb" or kind != "table" or not rest:
+    if arn.service != "dynamodb" or kind != "table" or not rest or "/" in rest:
         raise _bad_arn(name)
-    return arn.account, arn.region, rest.split("/", 1)[0]
+    return arn.account, arn.region, rest
 
 
 def _bad_arn(name: str) -> ValidationException:

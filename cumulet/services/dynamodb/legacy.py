@@ -135,6 +135,7 @@ class AttributeUpdates:
     def __init__(self, entries: list[tuple[str, str, AttributeValue | None]]) -> None:
         self._entries = entries
         self.tree: Tree = {name: {} for name, _, _ in entries}
+        self.creates = not entries or any(action != "DELETE" for _, action, _ in entries)  # as in expressions
 
     def apply(self, item: Item) -> Item:
         """Change `item` and return it. Raises: ValidationException."""

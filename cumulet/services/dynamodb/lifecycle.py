@@ -5,8 +5,6 @@ A crash between two steps repeats at most one step: every step writes its cursor
 
 from __future__ import annotations
 
-from typing import Any
-
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key, after_prefix, pack, pack_part, unpack
 from cumulet.kernel.record import replace
@@ -89,19 +87,13 @@ def _fill_index(ctx: Context, table: Table, index: Index) -> Table:
         last = k
         item = item_of(row)
         at = layout.row_key(item, k[len(low) + 2 :])
-        if at is not None and _indexable(layout, item):
+        if at is not None:
             ctx.tx.put(at, layout.row(item, item_size(row), row))
     if found < _ROWS_A_STEP:
         moved = replace(index, status="ACTIVE", backfilling=False, cursor=b"")
     else:
         moved = replace(index, cursor=last + b"\x00")
     return replace(table, indexes=tuple(moved if other.number == index.number else other for other in table.indexes))
-
-
-def _indexable(layout: IndexLayout, item: dict[str, Any]) -> bool:
-    """Items whose index keys are empty are left out, as AWS does with violations."""
-    names = [(layout.index.pk, layout.pk_kind), (layout.index.sk, layout.sk_kind)]
-    return all(item[name][kind] != "" for name, kind in names if name)
 
 
 def expire(ctx: Context, key: Key) -> None:

@@ -58,8 +58,11 @@ def query(ctx: Context, req: Json) -> Json:
     if start is not None:
         at = start_row(layout, index, start)
         if not low <= at < high:
+            prefix = layout.prefix if index is None else index.prefix
             raise ValidationException(
-                "The provided starting key is outside query boundaries based on provided conditions"
+                "The provided starting key does not match the range key predicate"
+                if keys.same_partition(at, low, prefix)
+                else "The provided starting key is outside query boundaries based on provided conditions"
             )
         begin_after(read, at)
     out = answer(ctx, req, read)

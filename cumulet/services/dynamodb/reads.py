@@ -107,7 +107,8 @@ def start_row(layout: Layout, index: IndexLayout | None, start: Item) -> bytes:
     if index is None:
         return layout.item_key(start)
     row = index.row_key(start, suffix)
-    assert row is not None
+    if row is None:  # empty or too long
+        raise ValidationException("The provided starting key is invalid")
     return row
 
 
@@ -126,11 +127,7 @@ def inside(row_key: bytes, prefix: bytes, segment: tuple[int, int] | None) -> bo
     """Whether a row belongs to a segment."""
     if segment is None:
         return True
-    start = len(prefix) + 2
-    end = row_key.index(b"\x00", start + 1)
-    while row_key[end + 1 : end + 2] == b"\xff":
-        end = row_key.index(b"\x00", end + 1)
-    return segment[0] <= keys.hash_of(row_key[start : end + 1]) < segment[1]
+    return segment[0] <= keys.hash_of(keys.partition(row_key, prefix)) < segment[1]
 
 
 def _rows(ctx: Context, read: Read) -> Iterator[tuple[bytes, bytes]]:
@@ -184,6 +181,7 @@ def answer(ctx: Context, req: Json, read: Read) -> Json:
     read.tally = _consumed(read, size, fetched)
     level = req.get("ReturnConsumedCapacity", "NONE")
     if level != "NONE":
+        read.tally.name = req["TableName"]  # or its ARN
         out["ConsumedCapacity"] = read.tally.answer(level)
     return out
 

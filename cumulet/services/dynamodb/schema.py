@@ -219,6 +219,9 @@ def check_indexes(indexes: Sequence[Index], table_sk: str | None) -> None:
 
 def tags_of(old: dict[str, str], added: list[Json]) -> dict[str, str]:
     """The tags after some were added. Raises: ValidationException."""
+    for tag in added:
+        if tag["Key"].lower().startswith("aws:") and not tag["Key"].startswith("aws:cloudformation:"):
+            raise invalid(f"Tag keys that start with aws: are reserved for AWS: {tag['Key']}")
     tags = {**old, **{tag["Key"]: tag["Value"] for tag in added}}
     if len(tags) > 50:
         raise ValidationException("One or more parameter values were invalid: Number of tags exceeds the limit of 50")

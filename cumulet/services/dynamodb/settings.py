@@ -64,11 +64,13 @@ def untag_resource(ctx: Context, req: Json) -> Json:
 
 
 def list_tags_of_resource(ctx: Context, req: Json) -> Json:
-    """A table's tags.
+    """A table's tags, all at once.
 
-    Raises: ResourceNotFoundException.
+    Raises: ResourceNotFoundException, ValidationException.
     Source: DynamoDB API_ListTagsOfResource (read 2026-11).
     """
+    if "NextToken" in req:  # none was given out
+        raise ValidationException("Invalid NextToken")
     return {"Tags": [{"Key": key, "Value": value} for key, value in _tagged(ctx, req["ResourceArn"]).tags.items()]}
 
 
@@ -111,13 +113,13 @@ def update_time_to_live(ctx: Context, req: Json) -> Json:
     spec = req["TimeToLiveSpecification"]
     name = spec["AttributeName"]
     lately = table.ttl_changed_at and ctx.now < table.ttl_changed_at + _TTL_CHANGES_S
+    if table.ttl_attribute and table.ttl_attribute != name:
+        raise ValidationException(
+            f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl_attribute}"
+        )
     if spec["Enabled"]:
         if table.ttl_attribute:
-            raise ValidationException(
-                "TimeToLive is already enabled"
-                if table.ttl_attribute == name
-                else f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl_attribute}"
-            )
+            raise ValidationException("TimeToLive is already enabled")
         if lately:
             raise ValidationException(_TTL_CHANGED)
         changed = replace(table, ttl_attribute=name, ttl_changed_at=ctx.now)

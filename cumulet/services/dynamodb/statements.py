@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.once import once
 from cumulet.services.dynamodb.capacity import Tally, read_units
+from cumulet.services.dynamodb.changes import Change
 from cumulet.services.dynamodb.errors import (
     AccessDeniedException,
     ConditionalCheckFailedException,
@@ -22,7 +22,7 @@ from cumulet.services.dynamodb.errors import (
     ThrottlingException,
     ValidationException,
 )
-from cumulet.services.dynamodb.layout import item_of, item_size
+from cumulet.services.dynamodb.layout import item_size
 from cumulet.services.dynamodb.model import Table
 from cumulet.services.dynamodb.partiql.parser import parse
 from cumulet.services.dynamodb.partiql.reading import read_item, select
@@ -33,7 +33,9 @@ from cumulet.services.dynamodb.transacting import (
     FACTOR,
     MAX_TRANSACTION_BYTES,
     consumed,
+    digest_of,
     one_account,
+    one_each,
     prepare_all,
     write_all,
 )
@@ -149,7 +151,7 @@ def _one(ctx: Context, statement: Statement, entry: Json) -> tuple[Any, Tally]:
         return (items[0] if items else None), tally
     if statement.exists:
         raise ValidationException("EXISTS can only be used in ExecuteTransaction")
-    layout, row, item = read_item(ctx, statement, "BatchExecuteStatement")
+    layout, _, row, item = read_item(ctx, statement, "BatchExecuteStatement")
     tally = Tally(layout.table.name)
     tally.table = read_units(item_size(row) if row else 0, entry.get("ConsistentRead", False))
     charge(ctx, layout.table, tally, write=False)
@@ -169,7 +171,7 @@ def execute_transaction(ctx: Context, req: Json) -> Json:
         return _read_all(ctx, [each for each in statements if isinstance(each, Select)], req)
     token: str | None = req.get("ClientRequestToken")
     key = ("dynamodb", "token", ctx.account, ctx.region, token) if token else None
-    digest = hashlib.sha256(msgspec.json.encode(req["TransactStatements"])).digest()
+    digest = digest_of(req["TransactStatements"])
     written, _ = once(
         ctx,
         key,
@@ -190,9 +192,11 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
     tallies: dict[str, Tally] = {}
     tables: dict[str, Table] = {}
     accounts: set[str] = set()
+    keys: list[bytes] = []
     size = 0
     for statement in statements:
-        layout, row, item = read_item(ctx, statement, "ExecuteTransaction")
+        layout, key, row, item = read_item(ctx, statement, "ExecuteTransaction")
+        keys.append(key)
         tables[layout.table.name] = layout.table
         accounts.add(layout.table.account)
         size += item_size(row) if row else 0
@@ -200,6 +204,7 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
         tally = tallies.setdefault(layout.table.name, Tally(layout.table.name))
         tally.table += read_units(item_size(row) if row else 0, True)
     one_account(accounts)
+    one_each(keys)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
@@ -214,22 +219,14 @@ def _read_all(ctx: Context, statements: list[Select], req: Json) -> Json:
 
 
 def _write_all(ctx: Context, statements: list[Statement], req: Json) -> Json:
-    pairs = list(zip(statements, req["TransactStatements"], strict=True))
-    wanted: list[str] = []
-
-    def prepared(pair: Any) -> Any:
+    def prepared(pair: tuple[Statement, Json]) -> tuple[Change, bool]:
         statement, entry = pair
-        change, returning = prepare(ctx, statement)
-        wanted.append(returning)
+        change, wanted = prepare(ctx, statement)
+        if wanted != "NONE":
+            raise ValidationException("RETURNING cannot be used in ExecuteTransaction")
         return change, entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    changes = prepare_all(pairs, prepared)
-    before = [ctx.tx.get_bytes(change.key) for change, _ in changes]
+    changes = prepare_all(list(zip(statements, req["TransactStatements"], strict=True)), prepared)
     out = write_all(ctx, changes, {"ReturnConsumedCapacity": req.get("ReturnConsumedCapacity", "NONE")})
-    responses: list[Json] = []
-    for (change, _), returning, old in zip(changes, wanted, before, strict=True):
-        row = ctx.tx.get_bytes(change.key)
-        items = returned(change, returning, old, item_of(row) if row is not None else None)
-        responses.append({"Item": items[0]} if items else {})
-    out["Responses"] = responses
+    out["Responses"] = [{} for _ in changes]
     return out

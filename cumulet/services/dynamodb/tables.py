@@ -195,6 +195,14 @@ def update_table(ctx: Context, req: Json) -> Json:
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
             "SSESpecification or ReplicaUpdates is required"
         )
+    for index in changed.indexes:
+        if (
+            changed.billing_mode == "PROVISIONED"
+            and not index.local
+            and index.status != "DELETING"
+            and not index.read_units
+        ):
+            raise invalid(f"ProvisionedThroughput must be specified for index: {index.name}")
     changed = replace(changed, status="UPDATING")
     keep(ctx, table, changed)
     _continue(ctx, changed)
@@ -207,6 +215,16 @@ def _too_many_index_updates() -> LimitExceededException:
     )
 
 
+def _unchanged(owner: str, kind: str, read: int, write: int) -> ValidationException:
+    return ValidationException(
+        f"The provisioned throughput for the {owner} will not change. The requested value equals the "
+        f"current value. Current ReadCapacityUnits provisioned for the {kind}: {read}. Requested "
+        f"ReadCapacityUnits: {read}. Current WriteCapacityUnits provisioned for the {kind}: {write}. "
+        f"Requested WriteCapacityUnits: {write}. Refer to the Amazon DynamoDB Developer Guide for "
+        "current limits and how to request higher limits."
+    )
+
+
 def _rebilled(ctx: Context, table: Table, req: Json) -> Table:
     mode = req.get("BillingMode", table.billing_mode)
     if mode == table.billing_mode and "ProvisionedThroughput" not in req:
@@ -214,19 +232,15 @@ def _rebilled(ctx: Context, table: Table, req: Json) -> Table:
     read, write = throughput(req, mode)
     if mode == table.billing_mode and (read, write) == (table.read_units, table.write_units):
         if mode == "PROVISIONED" and "GlobalSecondaryIndexUpdates" not in req:
-            raise ValidationException(
-                f"The provisioned throughput for the table will not change. The requested value equals the "
-                f"current value. Current ReadCapacityUnits provisioned for the table: {read}. Requested "
-                f"ReadCapacityUnits: {read}. Current WriteCapacityUnits provisioned for the table: {write}. "
-                f"Requested WriteCapacityUnits: {write}. Refer to the Amazon DynamoDB Developer Guide for "
-                "current limits and how to request higher limits."
-            )
+            raise _unchanged("table", "table", read, write)
         return table
     if mode == "PROVISIONED" and table.billing_mode == "PROVISIONED":
         return with_units(table, read, write, ctx.now)
     indexes = table.indexes
     if mode == "PAY_PER_REQUEST":
         indexes = tuple(replace(index, read_units=0, write_units=0) for index in indexes)
+    else:
+        indexes = tuple(replace(index, max_read_units=0, max_write_units=0) for index in indexes)
     if mode == "PAY_PER_REQUEST" and mode != table.billing_mode:
         table = switched(table, ctx.now)
     since = ctx.now if mode == "PAY_PER_REQUEST" and mode != table.billing_mode else table.billed_since
@@ -262,12 +276,15 @@ def _reindexed(ctx: Context, table: Table, update: Json, req: Json) -> Table:
             return _with(table, index)
     read, write = throughput(spec, table.billing_mode, index.name)
     if table.billing_mode == "PROVISIONED" and index.read_units:
+        if (read, write) == (index.read_units, index.write_units):
+            raise _unchanged(f"index {index.name}", "index", read, write)
         return _with(table, with_units(index, read, write, ctx.now))
     return _with(table, replace(index, read_units=read, write_units=write))
 
 
 def _with_index(ctx: Context, table: Table, spec: Json, req: Json) -> Table:
-    types = {**table.attributes, **attribute_types(req.get("AttributeDefinitions", []))}
+    asked = attribute_types(req.get("AttributeDefinitions", []))
+    types = {**asked, **table.attributes}  # what an attribute is, it remains
     index = index_record(spec, False, ctx.tx.add(COUNTER), table.billing_mode, table.pk)
     if any(other.name == index.name for other in table.indexes):
         raise invalid(f"Duplicate index name: {index.name}")
@@ -275,11 +292,11 @@ def _with_index(ctx: Context, table: Table, spec: Json, req: Json) -> Table:
         raise _too_many_index_updates()
     indexes = (*table.indexes, replace(index, status="CREATING", backfilling=True))
     check_indexes(indexes, table.sk)
-    missing = [name for name in (index.pk, index.sk) if name and name not in types]
+    missing = [name for name in (index.pk, index.sk) if name and name not in asked]  # those the table has do not count
     if missing:
         raise invalid(
             "Some index key attributes are not defined in AttributeDefinitions. "
-            f"Keys: [{', '.join(missing)}], AttributeDefinitions: [{', '.join(types)}]"
+            f"Keys: [{', '.join(missing)}], AttributeDefinitions: [{', '.join(asked)}]"
         )
     used = {table.pk, table.sk, *(name for i in indexes for name in (i.pk, i.sk))}
     return replace(table, indexes=indexes, attributes={name: kind for name, kind in types.items() if name in used})

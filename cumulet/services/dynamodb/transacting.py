@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.services.dynamodb.capacity import Tally, read_units
+from cumulet.services.dynamodb.capacity import Tally, write_units
 from cumulet.services.dynamodb.changes import CHECK, Change
 from cumulet.services.dynamodb.errors import (
     ConditionalCheckFailedException,
@@ -28,6 +31,7 @@ Entry = TypeVar("Entry")
 Prepared = list[tuple[Change, bool]]  # a change, and whether its failed condition shows the item
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 FACTOR = 2.0
+_EMPTY_KEY = "One or more parameter values are not valid"
 
 
 def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Change, bool]]) -> Prepared:
@@ -44,13 +48,23 @@ def prepare_all(entries: Sequence[Entry], prepare: Callable[[Entry], tuple[Chang
     if refused:
         raise cancelled(_reasons(refused, len(entries)))
     one_account({change.layout.table.account for change, _ in prepared})
-    if len({change.key for change, _ in prepared}) < len(prepared):  # the keys of different tables differ
-        raise ValidationException("Transaction request cannot include multiple operations on one item")
+    one_each([change.key for change, _ in prepared])
     if sum(change.size for change, _ in prepared) > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )
     return prepared
+
+
+def one_each(keys: list[bytes]) -> None:
+    """Raises: ValidationException for an item that is named twice; the keys of different tables differ."""
+    if len(set(keys)) < len(keys):
+        raise ValidationException("Transaction request cannot include multiple operations on one item")
+
+
+def digest_of(entries: Sequence[Any]) -> bytes:
+    """What tells one request with a client token from another: maps have no order, and some clients send theirs in any."""
+    return hashlib.sha256(msgspec.json.encode(entries, order="deterministic")).digest()
 
 
 def one_account(accounts: set[str]) -> None:
@@ -63,9 +77,6 @@ def _about_the_item(error: ValidationException) -> bool:
     """Whether AWS cancels the transaction for it: errors found when the key or item meets its table."""
     return error.message.startswith(("The provided key element", "One or more parameter values were invalid: Missing the key",
                                      "One or more parameter values were invalid: Type mismatch",
-                                     "One or more parameter values were invalid: Size ",
-                                     "One or more parameter values were invalid: Aggregated size",
-                                     "One or more parameter values are not valid",
                                      "One or more parameter values were invalid: Cannot update attribute"))  # fmt: skip
 
 
@@ -106,17 +117,19 @@ def write_all(ctx: Context, prepared: Prepared, req: Json) -> Json:
     metrics: dict[str, list[Any]] = {}
     measured = req.get("ReturnItemCollectionMetrics") == "SIZE"
     for at, (change, _) in enumerate(prepared):
-        name, old = change.layout.table.name, rows[at]
+        name, old = change.named, rows[at]
         tally = tallies.get(name)
         if tally is None:
             tally = tallies[name] = Tally(name)
             tables[name] = change.layout.table
         if change.kind == CHECK:
-            tally.table += read_units(item_size(old) if old else 0, True)
+            tally.table += write_units(item_size(old) if old else 0)  # as if it were written
             continue
         try:
             change.apply(ctx, old, tally)
         except (ValidationException, ItemCollectionSizeLimitExceededException) as error:
+            if error.message.startswith(_EMPTY_KEY):
+                raise
             reason = {"Code": _reason(error), "Message": error.message}
             raise cancelled(_reasons({at: reason}, len(prepared))) from error
         if measured and change.layout.tracked:
@@ -140,7 +153,7 @@ def _charge(ctx: Context, prepared: Prepared, tables: dict[str, Table], tallies:
             refused = {
                 at: {"Code": code, "Message": error.message}
                 for at, (change, _) in enumerate(prepared)
-                if change.layout.table.name == name
+                if change.named == name
             }
             raise cancelled(_reasons(refused, len(prepared))) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from cumulet.services.dynamodb.errors import (
     ValidationException,
 )
 from cumulet.services.dynamodb.expressions.binding import Binding
-from cumulet.services.dynamodb.expressions.paths import project
+from cumulet.services.dynamodb.expressions.paths import Tree, project
 from cumulet.services.dynamodb.layout import Layout, item_of, item_raw, item_size, open_table
 from cumulet.services.dynamodb.throttle import charge
 from cumulet.services.dynamodb.transacting import (
@@ -25,7 +24,9 @@ from cumulet.services.dynamodb.transacting import (
     MAX_TRANSACTION_BYTES,
     cancelled,
     consumed,
+    digest_of,
     one_account,
+    one_each,
     prepare_all,
     write_all,
 )
@@ -33,6 +34,7 @@ from cumulet.services.dynamodb.values import measured
 
 Json = dict[str, Any]
 _TOKEN_S = 600.0
+_SUBSTITUTIONS = ("ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
 class Written(Record):
@@ -53,7 +55,7 @@ def transact_write_items(ctx: Context, req: Json) -> Json:
     if not token:
         return _write(ctx, req)
     key = ("dynamodb", "token", ctx.account, ctx.region, token)
-    digest = hashlib.sha256(msgspec.json.encode(req["TransactItems"])).digest()
+    digest = digest_of(req["TransactItems"])
     written, first = once(
         ctx, key, _TOKEN_S, Written, lambda: Written(digest=digest, answer=msgspec.json.encode(_write(ctx, req)))
     )
@@ -73,6 +75,8 @@ def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
         raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
     ((action, spec),) = entry.items()
     show = spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    if "ConditionExpression" not in spec and action != "Update":  # names and values of nothing are no error here
+        spec = {member: value for member, value in spec.items() if member not in _SUBSTITUTIONS}
     match action:
         case "Put":
             return prepare_put(ctx, spec), show
@@ -96,7 +100,7 @@ def _repeated(ctx: Context, req: Json) -> Json:
     for entry in req["TransactItems"]:
         change, _ = _prepare(ctx, entry)
         row = ctx.tx.get_bytes(change.key)
-        name = change.layout.table.name
+        name = change.named
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
     return {"ConsumedCapacity": consumed(tallies, level, "Read")}
 
@@ -112,39 +116,44 @@ def transact_get_items(ctx: Context, req: Json) -> Json:
     reasons: list[Json] = []
     tallies: dict[str, Tally] = {}
     layouts: dict[str, Layout] = {}
+    keys: list[bytes] = []
     accounts: set[str] = set()
     size = 0
     for entry in req["TransactItems"]:
         get = entry["Get"]
         _, key = measured(get["Key"])
-        binding = Binding(get, ("ProjectionExpression",))
-        tree = binding.projection(get["ProjectionExpression"]) if "ProjectionExpression" in get else None
-        binding.finish()
+        tree: Tree | None = None
+        if "ProjectionExpression" in get:  # without one, names are no error here
+            binding = Binding(get, ("ProjectionExpression",))
+            tree = binding.projection(get["ProjectionExpression"])
+            binding.finish()
         layout = open_table(ctx, get["TableName"])
-        layouts[layout.table.name] = layout
+        layouts[get["TableName"]] = layout
         accounts.add(layout.table.account)
         try:
-            row = ctx.tx.get_bytes(layout.key_of(key))
+            keys.append(layout.key_of(key))
+            row = ctx.tx.get_bytes(keys[-1])
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
             continue
         reasons.append({"Code": "None"})
-        name = layout.table.name
+        name = get["TableName"]
         size += item_size(row) if row else 0
         tallies.setdefault(name, Tally(name)).table += read_units(item_size(row) if row else 0, True)
-        if row is None:
-            responses.append({})
-        else:
-            responses.append({"Item": item_raw(row) if tree is None else project(item_of(row), tree)})
+        item: Any = None
+        if row is not None:
+            item = item_raw(row) if tree is None else project(item_of(row), tree)
+        responses.append({"Item": item} if item else {})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
     one_account(accounts)
+    one_each(keys)
     if size > MAX_TRANSACTION_BYTES:
         raise ValidationException(
             "Collection size of all items in the transaction has exceeded the maximum limit of 4 MB"
         )
-    for layout in layouts.values():
-        charge(ctx, layout.table, tallies[layout.table.name], write=False, factor=FACTOR)
+    for name, layout in layouts.items():
+        charge(ctx, layout.table, tallies[name], write=False, factor=FACTOR)
     out: Json = {"Responses": responses}
     if level != "NONE":
         out["ConsumedCapacity"] = consumed(tallies, level, "Read")

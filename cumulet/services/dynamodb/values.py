@@ -178,6 +178,9 @@ def measure(value: Any, depth: int = 0) -> tuple[int, AttributeValue]:
             raise ValidationException(
                 "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
             )
+        for kind, raw in known:  # what is no number is said first
+            for text in [raw] if kind == "N" else raw if kind == "NS" and type(raw) is list else []:
+                normal_number(_text(text))
         raise ValidationException(
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
         )

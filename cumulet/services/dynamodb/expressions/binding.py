@@ -92,10 +92,11 @@ class Binding:
             )
         if not values:
             raise ValidationException("ExpressionAttributeValues must not be empty")
-        for key, value in values.items():
+        for key in values:
             if not _value_key(key):
                 raise ValidationException(f'ExpressionAttributeValues contains invalid key: Syntax error; key: "{key}"')
             _check_length("ExpressionAttributeValues", key)
+        for key, value in values.items():
             try:
                 grown, self.values[key] = measure(value)
             except ValidationException as error:

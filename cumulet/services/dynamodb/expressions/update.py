@@ -37,6 +37,11 @@ class Update:
     heads: frozenset[str]
     checks: tuple[Check, ...]
 
+    @property
+    def creates(self) -> bool:
+        """Whether it makes an item that is not there; one that only takes away does not."""
+        return bool(self.sets or self.adds)
+
 
 @lru_cache(_CACHED)
 def compile_update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
@@ -175,24 +180,34 @@ def apply_update(update: Update, item: Item, values: Values) -> Item:
 
     Raises: ValidationException.
     """
-    computed = [(path, operand(item, values)) for path, operand in update.sets]
-    added = [(path, _added(_find(item, path), values[ref])) for path, ref in update.adds]
-    reduced = [(path, _reduced(_find(item, path), values[ref])) for path, ref in update.deletes]
-    # elements beyond a list's end are appended in the order of their indexes
-    for path, value in sorted(computed, key=lambda pair: pair[0][-1] if isinstance(pair[0][-1], int) else -1):
+    puts: list[tuple[Resolved, AttributeValue]] = []
+    for path, operand in update.sets:
+        value = operand(item, values)
         assert value is not None
-        _put(item, path, copied(value))
-    for path, value in added:
-        _put(item, path, value)
-    gone = list(update.removes)
-    for path, left in reduced:
+        puts.append((path, copied(value)))
+    for path, ref in update.adds:
+        puts.append((path, _added(_find(item, path), values[ref])))
+    gone = [path for path in update.removes if _find(item, path) is not None]
+    for path, ref in update.deletes:
+        found = _find(item, path)
+        left = _reduced(found, values[ref])
         if left is not None:
-            _put(item, path, left)
-        elif _find(item, path) is not None:
+            puts.append((path, left))
+        elif found is not None:
             gone.append(path)
-    for path in sorted(gone, key=lambda path: path[-1] if isinstance(path[-1], int) else -1, reverse=True):
+    if len(puts) > 1:  # elements beyond a list's end are appended in the order of their indexes
+        puts.sort(key=_place)
+    for path, value in puts:
+        _put(item, path, value)
+    # a list's later elements first, so that none has moved when its turn comes; paths that share a beginning go on alike
+    for path in sorted(gone, reverse=True):
         _remove(item, path)
     return item
+
+
+def _place(put: tuple[Resolved, AttributeValue]) -> int:
+    last = put[0][-1]
+    return last if isinstance(last, int) else -1
 
 
 def _parent(item: Item, path: Resolved) -> Any:

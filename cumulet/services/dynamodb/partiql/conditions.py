@@ -26,9 +26,15 @@ def conjuncts(node: Node | None) -> list[Node]:
             return conjuncts(inner)
         case And(left, right):
             return [*conjuncts(left), *conjuncts(right)]
+    return [turned(node)]
+
+
+def turned(node: Node) -> Node:
+    """A comparison with the value on the left, turned round; any other condition as it is."""
+    match node:
         case Compare(operator, Value() as left, Path() as right):
-            return [Compare(_FLIPPED[operator], right, left)]
-    return [node]
+            return Compare(_FLIPPED[operator], right, left)
+    return node
 
 
 def attribute_of(node: Node) -> str | None:

@@ -14,12 +14,22 @@ from cumulet.kernel.context import Context
 from cumulet.services.dynamodb.capacity import Tally
 from cumulet.services.dynamodb.errors import ValidationException
 from cumulet.services.dynamodb.expressions.keyconditions import KeyConditions, KeyTest
-from cumulet.services.dynamodb.expressions.nodes import Between, Call, Compare, In, Node, Path, Value
+from cumulet.services.dynamodb.expressions.nodes import (
+    Between,
+    Call,
+    Compare,
+    In,
+    Node,
+    Or,
+    Parenthesized,
+    Path,
+    Value,
+)
 from cumulet.services.dynamodb.expressions.paths import Resolved, Tree, lookup, tree_of
 from cumulet.services.dynamodb.keyranges import key_range
 from cumulet.services.dynamodb.layout import IndexLayout, Layout, item_of, open_table
 from cumulet.services.dynamodb.model import AttributeValue, Item
-from cumulet.services.dynamodb.partiql.conditions import attribute_of, compiled, conjuncts, demand_key, equality
+from cumulet.services.dynamodb.partiql.conditions import attribute_of, compiled, conjuncts, demand_key, equality, turned
 from cumulet.services.dynamodb.partiql.statements import Select
 from cumulet.services.dynamodb.reads import answer, begin_after, index_of, reading, start_row
 from cumulet.services.dynamodb.throttle import charge
@@ -123,14 +133,15 @@ def _cursor(req: Json, plan: _Plan) -> Cursor:
 
 
 def _shape(statement: Select) -> list[tuple[str, Resolved]] | None:
-    """(name in the answer, path): a path's last name, or `_n` for the n-th when it ends with a list's element."""
+    """(name in the answer, path): a path from its last name on, `b[0]` for `a.b[0]`."""
     if statement.paths is None:
         return None
     shape = []
-    for at, path in enumerate(statement.paths):
+    for path in statement.paths:
         resolved: Resolved = tuple(element if isinstance(element, int) else str(element) for element in path.elements)
-        last = resolved[-1]
-        shape.append((last if isinstance(last, str) else f"_{at + 1}", resolved))
+        named = max(at for at, element in enumerate(resolved) if isinstance(element, str))
+        name = str(resolved[named]) + "".join(f"[{element}]" for element in resolved[named + 1 :])
+        shape.append((name, resolved))
     return shape
 
 
@@ -183,23 +194,44 @@ def _partition(
         if value is not None:
             return [values[value.text]], node
     for node in nodes:
-        if isinstance(node, In) and attribute_of(node.operand) == pk:
-            if not all(isinstance(option, Value) for option in node.options):
-                continue
-            if len(node.options) > _MAX_KEYS:
+        either = _either(pk, node)
+        if either is not None:
+            if len(either) > _MAX_KEYS and isinstance(node, Or):
+                continue  # a Scan
+            if len(either) > _MAX_KEYS:
                 raise ValidationException(
-                    f"The IN operator is provided with too many operands; number of operands: {len(node.options)}, "
+                    f"The IN operator is provided with too many operands; number of operands: {len(either)}, "
                     f"max number of operands on a partition key: {_MAX_KEYS}"
                 )
-            keys = {msgspec.json.encode(v): v for v in (values[o.text] for o in node.options if isinstance(o, Value))}
-            kinds = {kind_of(value) for value in keys.values()}
-            if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
-                raise ValidationException(
-                    "One or more parameter values were invalid: Condition parameter type does not match schema type"
-                )
-            kind = kinds.pop()
-            return sorted(keys.values(), key=lambda value: ordered(kind, value)), node
+            return _sorted_keys([values[value.text] for value in either]), node
     return None
+
+
+def _sorted_keys(values: list[AttributeValue]) -> list[AttributeValue]:
+    """Partition keys in ascending order, each once. Raises: ValidationException when they are not of one type."""
+    keys = {msgspec.json.encode(value): value for value in values}
+    kinds = {kind_of(value) for value in keys.values()}
+    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+        raise ValidationException(
+            "One or more parameter values were invalid: Condition parameter type does not match schema type"
+        )
+    kind = kinds.pop()
+    return sorted(keys.values(), key=lambda value: ordered(kind, value))
+
+
+def _either(pk: str, node: Node) -> list[Value] | None:
+    """The values of `pk IN [a, b]` or `pk = a OR pk = b`, or None when a condition is something else."""
+    match node:
+        case In(operand, options) if attribute_of(operand) == pk:
+            found = [option for option in options if isinstance(option, Value)]
+            return found if len(found) == len(options) else None
+        case Parenthesized(inner):
+            return _either(pk, inner)
+        case Or(left, right):
+            one, two = _either(pk, left), _either(pk, right)
+            return None if one is None or two is None else [*one, *two]
+    value = equality(turned(node), pk)
+    return None if value is None else [value]
 
 
 def _key_test(sk: str | None, node: Node, values: dict[str, AttributeValue]) -> KeyTest | None:
@@ -239,8 +271,8 @@ def _order(statement: Select, pk: str, sk: str | None, fixed: object) -> bool:
 # single items
 
 
-def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, bytes | None, Item | None]:
-    """(the table, the item's row, what SELECT takes out of it). Raises: ValidationException, ResourceNotFoundException."""
+def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, bytes, bytes | None, Item | None]:
+    """(the table, the item's row key and row, what SELECT takes out of it). Raises: ValidationException, ResourceNotFoundException."""
     layout = open_table(ctx, statement.table)
     if statement.index is not None or statement.order:
         raise ValidationException(
@@ -252,12 +284,13 @@ def read_item(ctx: Context, statement: Select, operation: str) -> tuple[Layout, 
         raise ValidationException(
             f"Select statements within {operation} must specify the primary key in the where clause."
         ) from error
-    row = ctx.tx.get_bytes(layout.key_of(key))
+    at = layout.key_of(key)
+    row = ctx.tx.get_bytes(at)
     if row is None:
-        return layout, None, None
+        return layout, at, None, None
     item = item_of(row)
     keep = compiled(rest, statement.values)
     if keep is not None and not keep(item):
-        return layout, row, None
+        return layout, at, row, None
     shape = _shape(statement)
-    return layout, row, item if shape is None else _shaped(item, shape)
+    return layout, at, row, item if shape is None else _shaped(item, shape)

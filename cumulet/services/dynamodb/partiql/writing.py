@@ -66,6 +66,7 @@ def returned(change: Change, wanted: str, old: bytes | None, new: Item | None) -
         return [item_raw(old)] if old is not None else []
     if wanted == "ALL_NEW":
         return [new] if new is not None else []
-    if wanted == "UPDATED_OLD":
-        return [change.touched(item_of(old))] if old is not None else []
-    return [change.touched(new or {})] if wanted == "UPDATED_NEW" else []
+    if wanted == "NONE":
+        return []
+    touched = change.touched((item_of(old) if old is not None else {}) if wanted == "UPDATED_OLD" else new or {})
+    return [touched] if touched else []
