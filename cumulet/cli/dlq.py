@@ -161,7 +161,7 @@ def _event(body: str) -> bytes:
     """The event in a message: the body itself, or what an on-failure destination says that the function got."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.encode()
     if isinstance(value, dict) and {"version", "requestContext", "requestPayload"} <= value.keys():
         return json.dumps(value["requestPayload"]).encode()

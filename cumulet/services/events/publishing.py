@@ -21,6 +21,7 @@ from cumulet.services.events.routing import route
 Json = dict[str, Any]
 _MOST_BYTES = 1_048_576
 _DETAIL_TYPE_CHARACTERS = 128
+_SHALLOW = 300
 _EVENT_MEMBERS = ("id", "account", "source", "time", "region", "resources", "detail-type")
 
 
@@ -79,6 +80,8 @@ def _put(ctx: Context, entry: Json) -> str:
     try:
         raw = msgspec.json.format(entry["Detail"].encode(), indent=-1)
         detail = msgspec.json.decode(raw)
+        if raw.count(b"[") + raw.count(b"{") > _SHALLOW:  # whoever gets it has room to read it, too
+            msgspec.json.decode(b"[" * _SHALLOW + raw + b"]" * _SHALLOW)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise _Refused("MalformedDetail", "Detail is malformed.") from None
     if not isinstance(detail, dict):

@@ -87,7 +87,7 @@ def _parsed(payload: bytes) -> Any:
     """What a template gave; None where it is no JSON (values put into strings are not escaped)."""
     try:
         return msgspec.json.decode(payload)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

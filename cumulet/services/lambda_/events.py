@@ -325,7 +325,7 @@ def _error_text(payload: bytes) -> str:
     """The errorMessage of a function's error, at most 1 KB."""
     try:
         found: Any = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return payload[:_ERROR_BYTES].decode("utf-8", "replace")
     text = str(found.get("errorMessage", "")) if isinstance(found, dict) else ""
     return text.encode("utf-8", "replace")[:_ERROR_BYTES].decode("utf-8", "ignore")
