@@ -36,6 +36,7 @@ class _Refused(Exception):
 def put_events(ctx: Context, req: Json) -> Json:
     """Put up to 10 events on buses, under 1 MiB together; each entry succeeds or fails by itself.
 
+    What comes of them belongs to the traces that TraceHeaders name, the first before all.
     They are with their targets, or on their way with a timer, when this is answered. An event for a bus of this account that
     does not exist is taken and goes nowhere, as on AWS.
     Raises: ValidationException (too large), NotImplementedOnCumulet (EndpointId).
@@ -46,6 +47,9 @@ def put_events(ctx: Context, req: Json) -> Json:
         raise NotImplementedOnCumulet("EventBridge's global endpoints (EndpointId) are not implemented by Cumulet.")
     if sum(map(_size, req["Entries"])) >= _MOST_BYTES:
         raise ValidationException("Total size of the entries in the request is over the limit.")
+    traces = [entry["TraceHeader"] for entry in req["Entries"] if "TraceHeader" in entry]
+    if traces:
+        _follow(ctx, traces)
     results: list[Json] = []
     failed = 0
     for entry in req["Entries"]:
@@ -59,6 +63,13 @@ def put_events(ctx: Context, req: Json) -> Json:
     if failed:
         count(ctx, "PutEventsFailedEntriesCount", float(failed))
     return {"FailedEntryCount": failed, "Entries": results}
+
+
+def _follow(ctx: Context, traces: list[str]) -> None:
+    """Go on with the traces that entries name, unless the request is part of them anyway."""
+    others = [trace for trace in traces if ctx.span.trace_id not in trace]
+    if others:
+        ctx.follow(others)
 
 
 def _size(entry: Json) -> int:
