@@ -534,6 +534,12 @@ def test_what_cumulet_does_about_loops_and_runtimes_can_be_set_and_nothing_else(
         assert refused(get, FunctionName="gone")[0] == "ResourceNotFoundException"
 
 
+def test_there_are_no_functions_of_lambda_at_edge(client):
+    create(client)
+    assert client.list_functions(MasterRegion="us-east-1", FunctionVersion="ALL")["Functions"] == []
+    assert refused(client.list_functions, MasterRegion="us-east-1")[0] == "InvalidParameterValueException"
+
+
 def test_operations_that_are_not_there_are_refused_by_name(client):
     create(client)
     _, message, status = refused(client.get_function_scaling_config, FunctionName="f", Qualifier="1")
