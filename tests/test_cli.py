@@ -357,6 +357,32 @@ def test_what_a_function_failed_at_can_be_given_to_a_queue(server):
         assert message["MessageAttributes"] == attributes
 
 
+def test_events_that_a_target_could_not_take_are_given_to_it_again(server):
+    here = ("--endpoint-url", server.endpoint)
+    session = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    sqs, events = boto3.client("sqs", **session), boto3.client("events", **session)
+    arn = "arn:aws:sqs:us-east-1:000000000000:{}".format
+    sqs.create_queue(QueueName="lost-events")
+    events.create_event_bus(Name="orders")
+    for name, bus, more in (("plain", "orders", {}), ("shaped", "default", {"InputPath": "$.detail"})):
+        events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["shop"]}')
+        target = {"Id": "1", "Arn": arn(name), "DeadLetterConfig": {"Arn": arn("lost-events")}, **more}
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
+    entry = {"Source": "shop", "DetailType": "sold", "Detail": '{"n": 1}', "EventBusName": "orders"}
+    (number,) = (each["EventId"] for each in events.put_events(Entries=[entry])["Entries"])
+    assert "does not exist" in cumulet("dlq", "redrive", "lost-events", *here, status=1)
+    url = sqs.create_queue(QueueName="plain")["QueueUrl"]
+    assert "1 message of lost-events given back" in cumulet("dlq", "redrive", "lost-events", *here)
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["id"] == number
+    assert "is empty" in cumulet("dlq", "show", "lost-events", *here)
+    events.put_events(Entries=[{**entry, "EventBusName": "default"}])
+    sqs.create_queue(QueueName="shaped")
+    assert "Say with --to" in cumulet("dlq", "redrive", "lost-events", *here, status=1)
+    assert number not in cumulet("dlq", "show", "lost-events", *here)
+    assert "visible" in cumulet("dlq", "show", "lost-events", *here)
+
+
 def test_one_message_that_is_no_event_does_not_hold_up_the_others(server):
     here = ("--endpoint-url", server.endpoint)
     sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")

@@ -93,7 +93,7 @@ def show(queue: str, limit: int, data: str | None, endpoint_url: str | None, reg
 @click.option("--to", help="Where to: the name or ARN of a function or a queue; by default where they came from.")
 @target_options
 def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | None, region: str) -> None:
-    """Give a queue's messages back: to the queues they came from, or to the function whose events they are."""
+    """Give a queue's messages back: to the queues or the rules' targets they came from, or to the function whose events they are."""
     client = client_for(data, endpoint_url, region)
     queues = _queues(client)
     found = _find(queues, queue)
@@ -102,7 +102,7 @@ def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | No
         count = _move(client, found, target.attributes["QueueArn"]) if found.queues else _carry(client, found, target)
     elif to is not None and to.startswith("arn:aws:sqs:"):
         raise click.ClickException(f"There is no queue {to}.")
-    elif to is None and found.queues:
+    elif to is None:
         count = _give_back(client, found)
     else:
         count = _replay(client, found, to)
@@ -110,12 +110,50 @@ def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | No
 
 
 def _give_back(client: Client, queue: Queue) -> int:
-    """Each message to where it came from: queues' messages by SQS, which knows their queue, the others to the function."""
+    """Each message to where it came from: queues' messages by SQS, which knows their queue, rules' events to their target, the others to
+    the function."""
     held = _peek(client, queue, queue.held)
     moved = {message["MessageId"] for message in held if "DeadLetterQueueSourceArn" in message["Attributes"]}
-    events = {message["MessageId"] for message in held} - moved
-    count = _replay(client, queue, None, events) if events and queue.functions else 0
-    return count + (_move(client, queue, None) if moved or not count else 0)
+    ruled = {message["MessageId"] for message in held if "RULE_ARN" in message.get("MessageAttributes", {})}
+    events = {message["MessageId"] for message in held} - moved - ruled
+    if not queue.queues and not ruled:
+        return _replay(client, queue, None)
+
+    def give(message: dict[str, Any], trace: str | None) -> None:
+        said = {name: value.get("StringValue", "") for name, value in message["MessageAttributes"].items()}
+        try:
+            _to_target(client, said["RULE_ARN"], said["TARGET_ARN"], message["Body"], trace)
+        except CallFailed as error:  # this target is gone; another one may be there
+            raise click.ClickException(error.format_message()) from error
+
+    count = _each(client, queue, give, ruled) if ruled else 0
+    count += _replay(client, queue, None, events) if events and queue.functions else 0
+    return count + (_move(client, queue, None) if moved or (queue.queues and not count) else 0)
+
+
+def _to_target(client: Client, rule: str, arn: str, event: str, trace: str | None) -> None:
+    """Give an event to the target of a rule that could not take it. Raises: CallFailed, ClickException."""
+    bus, _, name = rule.partition(":rule/")[2].rpartition("/")
+    targets = client.every("events", "ListTargetsByRule", "Targets", Rule=name, EventBusName=bus or "default")
+    target = next((each for each in targets if each["Arn"] == arn), None)
+    service, resource = arn.split(":")[2], arn.rpartition(":")[2]
+    if (
+        target is None
+        or target.keys() & {"Input", "InputPath", "InputTransformer"}
+        or service not in ("lambda", "sqs", "sns")
+    ):
+        why = "is its target no more" if target is None else "is given something else than the event as it was"
+        raise click.ClickException(
+            f"An event of {_short(rule)} stays: {_short(arn)} {why}. Say with --to where it belongs."
+        )
+    if service == "lambda":
+        client.invoke(arn, event.encode(), trace)
+    elif service == "sqs":
+        url = client.call("sqs", "GetQueueUrl", QueueName=resource)["QueueUrl"]
+        group = target.get("SqsParameters", {})
+        client.call("sqs", "SendMessage", QueueUrl=url, MessageBody=event, trace=trace, **group)
+    else:
+        client.call("sns", "Publish", TopicArn=arn, Message=event, trace=trace)
 
 
 def _move(client: Client, queue: Queue, target: str | None) -> int:
@@ -184,8 +222,8 @@ def _each(client: Client, queue: Queue, give: Give, only: set[str] | None = None
             trace = traces.get(message["MessageId"])
             try:
                 give(message, trace)
-            except CallFailed as error:
-                if error.code not in _REFUSED:
+            except click.ClickException as error:
+                if isinstance(error, CallFailed) and error.code not in _REFUSED:
                     raise
                 refused.append(f"{message['MessageId']}: {error.message}")
                 continue
@@ -196,7 +234,7 @@ def _each(client: Client, queue: Queue, give: Give, only: set[str] | None = None
             client.call("sqs", "ChangeMessageVisibility", QueueUrl=queue.url, ReceiptHandle=handle, VisibilityTimeout=0)
     if refused:
         raise click.ClickException(
-            f"{count} of {count + len(refused)} messages of {queue.name} given back. These are no events and stay:\n"
+            f"{count} of {count + len(refused)} messages of {queue.name} given back. The others stay:\n"
             + "\n".join(f"  {each}" for each in refused)
         )
     return count
