@@ -1,5 +1,6 @@
 """The command line against real servers: start, stop, deploy, look, and what it says when something is wrong."""
 
+import io
 import json
 import os
 import re
@@ -331,6 +332,75 @@ def test_a_message_that_cannot_be_given_back_stays_visible(server):
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert "Function not found" in cumulet("dlq", "redrive", "held", "--to", "missing", *here, status=1)
     assert "visible" in cumulet("dlq", "show", "held", *here)
+
+
+def test_what_a_function_failed_at_can_be_given_to_a_queue(server):
+    here = ("--endpoint-url", server.endpoint)
+    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("gone-wrong", "by-hand")]
+    attributes = {"ErrorCode": {"DataType": "Number", "StringValue": "200"},
+                  "Raw": {"DataType": "Binary", "BinaryValue": bytes(range(256))}}  # fmt: skip
+    for number in range(12):
+        sqs.send_message(QueueUrl=urls[0], MessageBody=f"event {number}", MessageAttributes=attributes)
+    assert "There is no queue" in cumulet("dlq", "redrive", "gone-wrong", "--to", "arn:aws:sqs:us-east-1:000000000000:x",
+                                          *here, status=1)  # fmt: skip
+    arn = "arn:aws:sqs:us-east-1:000000000000:by-hand"
+    assert "12 messages of gone-wrong given back" in cumulet("dlq", "redrive", "gone-wrong", "--to", arn, *here)
+    assert "is empty" in cumulet("dlq", "show", "gone-wrong", *here)
+    found = []
+    while got := sqs.receive_message(QueueUrl=urls[1], MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+        "Messages"
+    ):
+        found += got
+    assert {message["Body"] for message in found} == {f"event {number}" for number in range(12)}
+    for message in found:
+        assert message["MessageAttributes"] == attributes
+
+
+def test_events_that_a_target_could_not_take_are_given_to_it_again(server):
+    here = ("--endpoint-url", server.endpoint)
+    session = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    sqs, events = boto3.client("sqs", **session), boto3.client("events", **session)
+    arn = "arn:aws:sqs:us-east-1:000000000000:{}".format
+    sqs.create_queue(QueueName="lost-events")
+    events.create_event_bus(Name="orders")
+    for name, bus, more in (("plain", "orders", {}), ("shaped", "default", {"InputPath": "$.detail"})):
+        events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["shop"]}')
+        target = {"Id": "1", "Arn": arn(name), "DeadLetterConfig": {"Arn": arn("lost-events")}, **more}
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
+    entry = {"Source": "shop", "DetailType": "sold", "Detail": '{"n": 1}', "EventBusName": "orders"}
+    (number,) = (each["EventId"] for each in events.put_events(Entries=[entry])["Entries"])
+    assert "does not exist" in cumulet("dlq", "redrive", "lost-events", *here, status=1)
+    url = sqs.create_queue(QueueName="plain")["QueueUrl"]
+    assert "1 message of lost-events given back" in cumulet("dlq", "redrive", "lost-events", *here)
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["id"] == number
+    assert "is empty" in cumulet("dlq", "show", "lost-events", *here)
+    events.put_events(Entries=[{**entry, "EventBusName": "default"}])
+    sqs.create_queue(QueueName="shaped")
+    assert "Say with --to" in cumulet("dlq", "redrive", "lost-events", *here, status=1)
+    assert number not in cumulet("dlq", "show", "lost-events", *here)
+    assert "visible" in cumulet("dlq", "show", "lost-events", *here)
+
+
+def test_one_message_that_is_no_event_does_not_hold_up_the_others(server):
+    here = ("--endpoint-url", server.endpoint)
+    sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1")
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.py"), "def handler(event, context):\n    return 1\n")
+    boto3.client("lambda", endpoint_url=server.endpoint, region_name="us-east-1").create_function(
+        FunctionName="takes-json", Runtime="python3.12", Role="arn:aws:iam::000000000000:role/r", Handler="index.handler",
+        Code={"ZipFile": sink.getvalue()},
+    )  # fmt: skip
+    url = sqs.create_queue(QueueName="mixed")["QueueUrl"]
+    for body in ("no json", '{"n": 1}', '{"n": 2}'):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    said = cumulet("dlq", "redrive", "mixed", "--to", "takes-json", *here, status=1)
+    assert "2 of 3 messages of mixed given back" in said
+    shown = cumulet("dlq", "show", "mixed", *here)
+    assert ("no json" in shown, '"n"' in shown) == (True, False)
+    assert "is empty" not in cumulet("dlq", "show", "mixed", "-n", "0", *here)
 
 
 def test_a_redrive_that_could_go_several_ways_asks_where(server):

@@ -56,7 +56,10 @@ class Pattern:
     alternatives: tuple[tuple[Condition, ...], ...]
 
     def __call__(self, event: Any) -> bool:
-        return any(_holds(conditions, event) for conditions in self.alternatives)
+        try:
+            return any(_holds(conditions, event) for conditions in self.alternatives)
+        except RecursionError:  # a list of lists of lists ...
+            return False
 
     def strings(self, *path: str) -> frozenset[str] | None:
         """The strings that the leaf at `path` must be one of, or None where the pattern does not say so."""

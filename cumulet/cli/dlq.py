@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from cumulet.cli.client import CallFailed, Client
 from cumulet.cli.observe import client_for, target_options
 
 _POLL_S = 0.1
+_REFUSED = ("InvalidRequestContentException", "RequestTooLargeException")  # of one message; the next may be taken
+
+Give = Callable[[dict[str, Any], str | None], None]
 
 
 @dataclass
@@ -70,7 +74,7 @@ def show(queue: str, limit: int, data: str | None, endpoint_url: str | None, reg
     client = client_for(data, endpoint_url, region)
     found = _find(_queues(client), queue)
     messages = _peek(client, found, limit)
-    if not messages:
+    if not found.held:
         click.echo(f"{found.name} is empty.")
     for message in messages:
         attributes = message.get("Attributes", {})
@@ -86,17 +90,19 @@ def show(queue: str, limit: int, data: str | None, endpoint_url: str | None, reg
 
 @dlq.command()
 @click.argument("queue")
-@click.option("--to", help="Where to: a function's name or ARN, or a queue's name; by default where they came from.")
+@click.option("--to", help="Where to: the name or ARN of a function or a queue; by default where they came from.")
 @target_options
 def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | None, region: str) -> None:
-    """Give a queue's messages back: to the queues they came from, or to the function whose events they are."""
+    """Give a queue's messages back: to the queues or the rules' targets they came from, or to the function whose events they are."""
     client = client_for(data, endpoint_url, region)
     queues = _queues(client)
     found = _find(queues, queue)
-    target = next((other for other in queues if to in (other.name, other.url)), None) if to else None
+    target = next((each for each in queues if to in (each.name, each.url, each.attributes["QueueArn"])), None)
     if target is not None:
-        count = _move(client, found, target.attributes["QueueArn"])
-    elif to is None and found.queues:
+        count = _move(client, found, target.attributes["QueueArn"]) if found.queues else _carry(client, found, target)
+    elif to is not None and to.startswith("arn:aws:sqs:"):
+        raise click.ClickException(f"There is no queue {to}.")
+    elif to is None:
         count = _give_back(client, found)
     else:
         count = _replay(client, found, to)
@@ -104,12 +110,50 @@ def redrive(queue: str, to: str | None, data: str | None, endpoint_url: str | No
 
 
 def _give_back(client: Client, queue: Queue) -> int:
-    """Each message to where it came from: queues' messages by SQS, which knows their queue, the others to the function."""
+    """Each message to where it came from: queues' messages by SQS, which knows their queue, rules' events to their target, the others to
+    the function."""
     held = _peek(client, queue, queue.held)
     moved = {message["MessageId"] for message in held if "DeadLetterQueueSourceArn" in message["Attributes"]}
-    events = {message["MessageId"] for message in held} - moved
-    count = _replay(client, queue, None, events) if events and queue.functions else 0
-    return count + (_move(client, queue, None) if moved or not count else 0)
+    ruled = {message["MessageId"] for message in held if "RULE_ARN" in message.get("MessageAttributes", {})}
+    events = {message["MessageId"] for message in held} - moved - ruled
+    if not queue.queues and not ruled:
+        return _replay(client, queue, None)
+
+    def give(message: dict[str, Any], trace: str | None) -> None:
+        said = {name: value.get("StringValue", "") for name, value in message["MessageAttributes"].items()}
+        try:
+            _to_target(client, said["RULE_ARN"], said["TARGET_ARN"], message["Body"], trace)
+        except CallFailed as error:  # this target is gone; another one may be there
+            raise click.ClickException(error.format_message()) from error
+
+    count = _each(client, queue, give, ruled) if ruled else 0
+    count += _replay(client, queue, None, events) if events and queue.functions else 0
+    return count + (_move(client, queue, None) if moved or (queue.queues and not count) else 0)
+
+
+def _to_target(client: Client, rule: str, arn: str, event: str, trace: str | None) -> None:
+    """Give an event to the target of a rule that could not take it. Raises: CallFailed, ClickException."""
+    bus, _, name = rule.partition(":rule/")[2].rpartition("/")
+    targets = client.every("events", "ListTargetsByRule", "Targets", Rule=name, EventBusName=bus or "default")
+    target = next((each for each in targets if each["Arn"] == arn), None)
+    service, resource = arn.split(":")[2], arn.rpartition(":")[2]
+    if (
+        target is None
+        or target.keys() & {"Input", "InputPath", "InputTransformer"}
+        or service not in ("lambda", "sqs", "sns")
+    ):
+        why = "is its target no more" if target is None else "is given something else than the event as it was"
+        raise click.ClickException(
+            f"An event of {_short(rule)} stays: {_short(arn)} {why}. Say with --to where it belongs."
+        )
+    if service == "lambda":
+        client.invoke(arn, event.encode(), trace)
+    elif service == "sqs":
+        url = client.call("sqs", "GetQueueUrl", QueueName=resource)["QueueUrl"]
+        group = target.get("SqsParameters", {})
+        client.call("sqs", "SendMessage", QueueUrl=url, MessageBody=event, trace=trace, **group)
+    else:
+        client.call("sns", "Publish", TopicArn=arn, Message=event, trace=trace)
 
 
 def _move(client: Client, queue: Queue, target: str | None) -> int:
@@ -135,12 +179,40 @@ def _replay(client: Client, queue: Queue, to: str | None, only: set[str] | None 
             f"{queue.name} holds what failed of {sources}: it is not clear where its messages belong. Say it with --to."
         )
     function = to or queue.functions[0]
+
+    def give(message: dict[str, Any], trace: str | None) -> None:
+        client.invoke(function, _event(message["Body"]), trace)
+
+    return _each(client, queue, give, only)
+
+
+def _carry(client: Client, queue: Queue, target: Queue) -> int:
+    """Send each message to another queue; SQS itself moves only what a queue's redrive policy put there."""
+
+    def give(message: dict[str, Any], trace: str | None) -> None:
+        sent = {"MessageBody": message["Body"], "MessageAttributes": message.get("MessageAttributes", {})}
+        if target.name.endswith(".fifo"):
+            attributes = message["Attributes"]
+            sent["MessageGroupId"] = attributes.get("MessageGroupId", message["MessageId"])
+            sent["MessageDeduplicationId"] = message["MessageId"]
+        client.call("sqs", "SendMessage", QueueUrl=target.url, trace=trace, **sent)
+
+    return _each(client, queue, give)
+
+
+def _each(client: Client, queue: Queue, give: Give, only: set[str] | None = None) -> int:
+    """Give each message that waits, or those of `only`; it is deleted when it was taken. What nobody can take stays, the others go on.
+
+    Raises: CallFailed for what fails for all, ClickException when some were refused.
+    """
     traces = {message["MessageId"]: message.get("Trace") for message in _peek(client, queue, queue.held)}
     kept: list[str] = []
+    refused: list[str] = []
     count = 0
     try:
         for _ in range(queue.waiting):
-            received = client.call("sqs", "ReceiveMessage", QueueUrl=queue.url, MaxNumberOfMessages=1)
+            received = client.call("sqs", "ReceiveMessage", QueueUrl=queue.url, MaxNumberOfMessages=1,
+                                   MessageAttributeNames=["All"], AttributeNames=["All"])  # fmt: skip
             if not received.get("Messages"):
                 break
             message = received["Messages"][0]
@@ -148,12 +220,23 @@ def _replay(client: Client, queue: Queue, to: str | None, only: set[str] | None 
             if only is not None and message["MessageId"] not in only:
                 continue
             trace = traces.get(message["MessageId"])
-            client.invoke(function, _event(message["Body"]), trace)
+            try:
+                give(message, trace)
+            except click.ClickException as error:
+                if isinstance(error, CallFailed) and error.code not in _REFUSED:
+                    raise
+                refused.append(f"{message['MessageId']}: {error.message}")
+                continue
             client.call("sqs", "DeleteMessage", QueueUrl=queue.url, ReceiptHandle=kept.pop(), trace=trace)
             count += 1
     finally:  # what was not given back is there for the next who asks
         for handle in kept:
             client.call("sqs", "ChangeMessageVisibility", QueueUrl=queue.url, ReceiptHandle=handle, VisibilityTimeout=0)
+    if refused:
+        raise click.ClickException(
+            f"{count} of {count + len(refused)} messages of {queue.name} given back. The others stay:\n"
+            + "\n".join(f"  {each}" for each in refused)
+        )
     return count
 
 
@@ -161,7 +244,7 @@ def _event(body: str) -> bytes:
     """The event in a message: the body itself, or what an on-failure destination says that the function got."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.encode()
     if isinstance(value, dict) and {"version", "requestContext", "requestPayload"} <= value.keys():
         return json.dumps(value["requestPayload"]).encode()

@@ -559,6 +559,7 @@ def test_metrics_in_log_lines_are_published(log, ask, client, clock):
         {"metrics": [{"Name": "time"}] * 101},
         {"names": [[f"d{number}" for number in range(31)]], **{f"d{number}": "x" for number in range(31)}},
         {"names": [["absent"]]},
+        {"metrics": [{"Name": 5}, {"Name": ["time"]}, {"Name": {}}, {"Name": True}]},
     ],
 )
 def test_what_is_no_valid_embedded_metric_is_a_log_line_like_any_other(log, client, aws, clock, change):
@@ -566,6 +567,14 @@ def test_what_is_no_valid_embedded_metric_is_a_log_line_like_any_other(log, clie
         line(clock, **{"f": "x", "time": 100, **change}),
         '{"CloudWatchMetrics": ',
         '{"_aws": 1, "CloudWatchMetrics": []}',
+        line(clock, f="x", time=100).replace('"Timestamp": ', '"Timestamp": 1' + "0" * 400),
     )
     assert client.list_metrics()["Metrics"] == []
-    assert len(aws("logs").filter_log_events(logGroupName="g")["events"]) == 3
+    assert len(aws("logs").filter_log_events(logGroupName="g")["events"]) == 4
+
+
+@pytest.mark.parametrize("unit", [[], {}, 5, "Parsecs"])
+def test_a_unit_that_is_none_counts_as_none(log, ask, clock, unit):
+    log(line(clock, metrics=[{"Name": "time", "Unit": unit}], f="x", time=100))
+    (point,) = ask("time", "Sum", Dimensions=[{"Name": "f", "Value": "x"}])
+    assert (point["Sum"], point["Unit"]) == (100.0, "None")

@@ -237,6 +237,22 @@ def test_the_request_and_its_retry_belong_to_the_events_trace(client, to_endpoin
     assert len([name for name in names if name.startswith("http POST")]) == 2
 
 
+def test_what_comes_of_an_event_belongs_to_the_trace_that_it_names(client, to_endpoint, endpoint, clock, cloud):
+    to_endpoint()
+    root = "1-5759e988-bd862e3fe1be46a994272793"
+    request = {
+        "Source": "app",
+        "DetailType": "t",
+        "Detail": "{}",
+        "TraceHeader": f"Root={root};Parent=53995c3f42cd8ad8",
+    }
+    assert client.put_events(Entries=[request])["FailedEntryCount"] == 0
+    clock.quiet()
+    names = [span["name"] for span in cloud.cloud.pipeline.tracer.spans(root)]
+    assert names[0] == "events.PutEvents"
+    assert any(name.startswith("http POST") for name in names)
+
+
 def test_a_rate_is_kept(client, to_endpoint, endpoint, clock):
     to_endpoint(InvocationRateLimitPerSecond=1)
     put(client, *({"n": n} for n in range(3)))

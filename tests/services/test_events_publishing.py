@@ -311,6 +311,18 @@ def test_a_log_group_gets_a_line_and_a_template_may_shape_it(client, aws):
     assert json.loads(sorted(lines)[1])["id"] == number
 
 
+def test_a_log_group_gets_what_a_template_makes_of_an_event_also_when_it_is_no_json(client, aws):
+    logs = aws("logs")
+    logs.create_log_group(logGroupName="/aws/events/g")
+    client.put_rule(Name="r", EventPattern='{"source": ["app"]}')
+    shaped = {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '{"message": "n is <n>"}'}
+    arn = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/g"
+    client.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn, "InputTransformer": shaped}])
+    put(client, entry({"n": 'a "quoted" word'}))
+    lines = [line["message"] for line in logs.filter_log_events(logGroupName="/aws/events/g")["events"]]
+    assert lines == ['{"message": "n is a "quoted" word"}']
+
+
 def test_a_bus_gets_the_event_but_not_a_third_one(client, to_queue, queues, clock, aws):
     for name in ("b", "c"):
         client.create_event_bus(Name=name)

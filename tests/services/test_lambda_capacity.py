@@ -11,6 +11,7 @@ from cumulet.kernel.service import Service
 from cumulet.kernel.store import Fate
 from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import SERVICE as LAMBDA
+from cumulet.services.lambda_ import lanes
 from cumulet.services.lambda_.capacity import Running
 from cumulet.services.lambda_.errors import ServiceException, TooManyRequestsException
 from cumulet.services.logs import SERVICE as LOGS
@@ -109,6 +110,46 @@ def test_a_burst_of_events_runs_one_by_one_with_one_reserved_and_none_is_lost():
                 await running.call("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"})
             await running.quiet()
             assert (len(machine.specs), machine.most) == (500, 1)
+
+    asyncio.run(story())
+
+
+def test_a_long_queue_of_events_is_not_in_memory_and_who_comes_later_waits_longer(monkeypatch):
+    monkeypatch.setattr(lanes, "READY_AT_MOST", 5)
+
+    async def story():
+        machine = Machine()
+        order = []
+
+        async def run(span, spec, code, layers, invocation):
+            order.append(int(invocation.payload))
+            return await machine.run(span, spec, code, layers, invocation)
+
+        async def send(numbers):
+            for number in numbers:
+                event = {"FunctionName": "f", "InvocationType": "Event", "Payload": str(number).encode()}
+                await running.call("lambda", "Invoke", event)
+                running.clock.set(running.clock.now() + 0.001)
+
+        async with InProcess([LAMBDA, LOGS, STS], {"invoke": run}) as running:
+            await create(running)
+            reserved = {"FunctionName": "f", "ReservedConcurrentExecutions": 1}
+            await running.call("lambda", "PutFunctionConcurrency", reserved)
+            await send(range(200))
+            await together(machine, 1)
+            (lane,) = running.pipeline.volatile["lambda.lanes"].values()
+            assert len(lane.ready) <= 5
+            machine.go.set()
+            await send(range(200, 300))
+            await running.quiet()
+            assert (sorted(order), machine.most) == (list(range(300)), 1)
+            assert sum(number >= 200 for number in order[:200]) < 30  # a new event may find the slot free
+            machine.go.clear()
+            await send(range(300, 304))
+            await together(machine, 1)
+            machine.go.set()
+            await running.quiet()
+            assert sorted(order[300:]) == [300, 301, 302, 303]
 
     asyncio.run(story())
 

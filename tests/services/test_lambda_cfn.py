@@ -83,6 +83,13 @@ def test_a_function_with_inline_code_is_created_updated_and_deleted(aws, stack, 
     assert client.list_functions()["Functions"] == []
 
 
+def test_a_template_may_allow_loops_but_not_have_them_ended(aws, stack, clock):
+    stack({"F": function(FunctionName="f", RecursiveLoop="Allow", RuntimeManagementConfig={"UpdateRuntimeOn": "Auto"})})
+    assert invoke(aws("lambda"), "f") == ["$LATEST", None]
+    with pytest.raises(pytest.fail.Exception, match="RecursiveLoop Terminate is not implemented"):
+        stack({"F": function(FunctionName="f", RecursiveLoop="Terminate")})
+
+
 def test_versions_aliases_permissions_layers_and_urls(aws, stack, clock):
     s3, client = aws("s3"), aws("lambda")
     s3.create_bucket(Bucket="code")

@@ -516,8 +516,32 @@ def test_account_settings_count_functions_and_code(client):
     assert client.get_account_settings()["AccountUsage"] == {"TotalCodeSize": 3 * size, "FunctionCount": 2}
 
 
-def test_operations_of_the_next_milestone_are_refused_by_name(client):
+def test_what_cumulet_does_about_loops_and_runtimes_can_be_set_and_nothing_else(client):
+    create(client, Publish=True)
+    assert client.put_function_recursion_config(FunctionName="f", RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"
+    assert client.get_function_recursion_config(FunctionName="f")["RecursiveLoop"] == "Allow"
+    _, message, status = refused(client.put_function_recursion_config, FunctionName="f", RecursiveLoop="Terminate")
+    assert (status, message) == (501, "Lambda's setting RecursiveLoop Terminate is not implemented by Cumulet.")
+    answer = client.put_runtime_management_config(FunctionName="f", UpdateRuntimeOn="Auto")
+    assert (answer["UpdateRuntimeOn"], answer["FunctionArn"]) == ("Auto", f"{ARN}f:$LATEST")
+    answer = client.get_runtime_management_config(FunctionName="f", Qualifier="1")
+    assert (answer["UpdateRuntimeOn"], answer["FunctionArn"]) == ("Auto", f"{ARN}f:1")
+    for mode in ("Manual", "FunctionUpdate"):
+        arn = {"RuntimeVersionArn": "arn:aws:lambda:us-east-1::runtime:" + "0" * 64} if mode == "Manual" else {}
+        asked = {"FunctionName": "f", "UpdateRuntimeOn": mode, **arn}
+        assert refused(client.put_runtime_management_config, **asked)[2] == 501
+    for get in (client.get_function_recursion_config, client.get_runtime_management_config):
+        assert refused(get, FunctionName="gone")[0] == "ResourceNotFoundException"
+
+
+def test_there_are_no_functions_of_lambda_at_edge(client):
     create(client)
-    _, message, status = refused(client.put_function_recursion_config, FunctionName="f", RecursiveLoop="Allow")
+    assert client.list_functions(MasterRegion="us-east-1", FunctionVersion="ALL")["Functions"] == []
+    assert refused(client.list_functions, MasterRegion="us-east-1")[0] == "InvalidParameterValueException"
+
+
+def test_operations_that_are_not_there_are_refused_by_name(client):
+    create(client)
+    _, message, status = refused(client.get_function_scaling_config, FunctionName="f", Qualifier="1")
     assert status == 501
-    assert "PutFunctionRecursionConfig" in message
+    assert "GetFunctionScalingConfig" in message

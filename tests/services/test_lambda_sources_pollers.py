@@ -9,6 +9,7 @@ import pytest
 from cumulet.aws.errors import InternalFailure
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.services.lambda_.names import Ref
+from cumulet.services.lambda_.sources import batches
 from cumulet.services.lambda_.sources.model import Mapping
 from cumulet.services.lambda_.sources.queues import Pollers, most
 from cumulet.testing.inprocess import InProcess
@@ -370,5 +371,48 @@ def test_the_platforms_own_failure_is_a_failure_of_the_batch_but_its_stop_is_non
         await bench.cloud.advance(31)
         assert (machine.batches, await bench.counts(url)) == ([["x"], ["x"], ["x"]], (0, 0))
         assert machine.receives == ["1", "2", "2"]
+
+    in_cloud(test)
+
+
+def test_what_fills_a_payload_does_not_wait_for_the_window():
+    async def test(bench, machine):
+        url = await bench.queue()
+        await bench.function()
+        await bench.map(BatchSize=100, MaximumBatchingWindowInSeconds=300)
+        await bench.cloud.advance(1)
+        bodies = [f"{number:02} {'x' * 900_000}" for number in range(7)]
+        await bench.send(url, *bodies[:6])
+        await bench.cloud.advance(250)
+        assert machine.batches == []
+        await bench.send(url, bodies[6])
+        await bench.cloud.quiet()
+        assert machine.batches == [bodies[:6]]
+        await bench.cloud.advance(299)
+        assert len(machine.batches) == 1
+        await bench.cloud.advance(2)
+        assert machine.batches[1:] == [bodies[6:]]
+
+    in_cloud(test)
+
+
+def test_a_window_looks_at_the_size_of_what_waits_a_few_times_only(monkeypatch):
+    async def test(bench, machine):
+        weighed = []
+        ask = batches.ask
+
+        def counted(*asked, **request):
+            weighed.extend([1] * ("Weigh" in request))
+            return ask(*asked, **request)
+
+        monkeypatch.setattr(batches, "ask", counted)
+        url = await bench.queue()
+        await bench.function()
+        await bench.map(BatchSize=1000, MaximumBatchingWindowInSeconds=300)
+        await bench.cloud.advance(1)
+        await bench.send(url, *(str(number) for number in range(500)))
+        await bench.cloud.quiet()
+        assert machine.batches == []
+        assert 0 < len(weighed) < 25
 
     in_cloud(test)

@@ -112,7 +112,7 @@ def set_alarm_state(ctx: Context, req: Json) -> Json:
     if data is not None:
         try:
             json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidFormat("StateReasonData must be valid JSON.") from error
     alarm = changes.into(ctx, alarm, req["StateValue"], req["StateReason"], data)
     if alarm.rule is None and not alarm.due:

@@ -19,6 +19,7 @@ _MOST_METRICS = 100
 _MOST_VALUES = 100
 _MOST_DIMENSIONS = 30
 _LONGEST = 255
+_LATEST_MS = 1e14
 _RATES = (
     "Bytes",
     "Kilobytes",
@@ -73,7 +74,9 @@ def _document(message: str) -> Json:
     except (ValueError, RecursionError):
         return {}
     meta = document.get("_aws") if isinstance(document, dict) else None
-    return document if isinstance(meta, dict) and _is_number(meta.get("Timestamp")) else {}
+    if not isinstance(meta, dict) or not _is_number(meta.get("Timestamp")) or not 0 <= meta["Timestamp"] < _LATEST_MS:
+        return {}
+    return document
 
 
 def _data(document: Json, directive: Json) -> Iterator[Json]:
@@ -84,10 +87,13 @@ def _data(document: Json, directive: Json) -> Iterator[Json]:
         return
     for metric in metrics:
         name = metric.get("Name")
-        target = document.get(name) if isinstance(name, str) else None
-        values = target if isinstance(target, list) else [target]
-        if not name or len(name) > _LONGEST or not 0 < len(values) <= _MOST_VALUES or not all(map(_is_number, values)):
+        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST:
             continue
+        target = document.get(name)
+        values = target if isinstance(target, list) else [target]
+        if not 0 < len(values) <= _MOST_VALUES or not all(map(_is_number, values)):
+            continue
+        unit = metric.get("Unit")
         for names in sets or [[]]:
             dimensions = _dimensions(document, names)
             if dimensions is not None:
@@ -96,7 +102,7 @@ def _data(document: Json, directive: Json) -> Iterator[Json]:
                     "Dimensions": dimensions,
                     "Timestamp": document["_aws"]["Timestamp"] / 1000,
                     "Values": values,
-                    "Unit": metric.get("Unit") if metric.get("Unit") in _UNITS else "None",
+                    "Unit": unit if isinstance(unit, str) and unit in _UNITS else "None",
                     "StorageResolution": 1 if metric.get("StorageResolution") == 1 else 60,
                 }
 

@@ -147,7 +147,7 @@ def _minified(text: str) -> bytes:
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
         return bytes(msgspec.json.format(text.encode(), indent=-1))
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return text.encode("utf-8", "replace")
 
 

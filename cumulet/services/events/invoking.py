@@ -122,7 +122,7 @@ def _with_body(payload: bytes, parameters: Any) -> bytes:
         return payload
     try:
         body = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return payload
     return msgspec.json.encode({**body, **{each["Key"]: each.get("Value", "") for each in parameters}})
 

@@ -51,7 +51,7 @@ def statements_in(text: str) -> list[Json]:
     """Raises: ValidationException."""
     try:
         policy = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValidationException("This policy contains invalid Json") from error
     statements = policy.get("Statement") if isinstance(policy, dict) else None
     if isinstance(statements, dict):

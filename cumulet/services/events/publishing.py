@@ -21,6 +21,7 @@ from cumulet.services.events.routing import route
 Json = dict[str, Any]
 _MOST_BYTES = 1_048_576
 _DETAIL_TYPE_CHARACTERS = 128
+_SHALLOW = 300
 _EVENT_MEMBERS = ("id", "account", "source", "time", "region", "resources", "detail-type")
 
 
@@ -35,6 +36,7 @@ class _Refused(Exception):
 def put_events(ctx: Context, req: Json) -> Json:
     """Put up to 10 events on buses, under 1 MiB together; each entry succeeds or fails by itself.
 
+    What comes of them belongs to the traces that TraceHeaders name, the first before all.
     They are with their targets, or on their way with a timer, when this is answered. An event for a bus of this account that
     does not exist is taken and goes nowhere, as on AWS.
     Raises: ValidationException (too large), NotImplementedOnCumulet (EndpointId).
@@ -45,6 +47,9 @@ def put_events(ctx: Context, req: Json) -> Json:
         raise NotImplementedOnCumulet("EventBridge's global endpoints (EndpointId) are not implemented by Cumulet.")
     if sum(map(_size, req["Entries"])) >= _MOST_BYTES:
         raise ValidationException("Total size of the entries in the request is over the limit.")
+    traces = [entry["TraceHeader"] for entry in req["Entries"] if "TraceHeader" in entry]
+    if traces:
+        _follow(ctx, traces)
     results: list[Json] = []
     failed = 0
     for entry in req["Entries"]:
@@ -58,6 +63,13 @@ def put_events(ctx: Context, req: Json) -> Json:
     if failed:
         count(ctx, "PutEventsFailedEntriesCount", float(failed))
     return {"FailedEntryCount": failed, "Entries": results}
+
+
+def _follow(ctx: Context, traces: list[str]) -> None:
+    """Go on with the traces that entries name, unless the request is part of them anyway."""
+    others = [trace for trace in traces if ctx.span.trace_id not in trace]
+    if others:
+        ctx.follow(others)
 
 
 def _size(entry: Json) -> int:
@@ -79,6 +91,8 @@ def _put(ctx: Context, entry: Json) -> str:
     try:
         raw = msgspec.json.format(entry["Detail"].encode(), indent=-1)
         detail = msgspec.json.decode(raw)
+        if raw.count(b"[") + raw.count(b"{") > _SHALLOW:  # whoever gets it has room to read it, too
+            msgspec.json.decode(b"[" * _SHALLOW + raw + b"]" * _SHALLOW)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise _Refused("MalformedDetail", "Detail is malformed.") from None
     if not isinstance(detail, dict):

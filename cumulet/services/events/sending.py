@@ -70,7 +70,7 @@ def _log(ctx: Context, delivery: Delivery, arn: Arn) -> Json:
     group = arn.resource.removeprefix("log-group:").removesuffix(":*")
     text, at = delivery.payload.decode(), int(ctx.now * 1000)
     if "InputTransformer" in delivery.target:
-        shaped = msgspec.json.decode(delivery.payload)
+        shaped = _parsed(delivery.payload)
         if isinstance(shaped, dict) and "message" in shaped:
             message = shaped["message"]
             text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
@@ -81,6 +81,14 @@ def _log(ctx: Context, delivery: Delivery, arn: Arn) -> Json:
     line = {"timestamp": at, "message": text}
     ctx.call("logs", "PutLogEvents", {"logGroupName": group, "logStreamName": stream, "logEvents": [line]}, **where)
     return {}
+
+
+def _parsed(payload: bytes) -> Any:
+    """What a template gave; None where it is no JSON (values put into strings are not escaped)."""
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def verdict(error: AwsError) -> tuple[str, bool]:

@@ -122,14 +122,15 @@ def url_invocation(ctx: Context, account: str, region: str, name: str, qualifier
 _FUNCTION = (
     "AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig", "DeleteAlias", "DeleteFunction",
     "DeleteFunctionConcurrency", "DeleteFunctionEventInvokeConfig", "DeleteFunctionUrlConfig", "GetAlias",
-    "GetFunctionCodeSigningConfig", "GetFunctionConcurrency", "GetFunctionEventInvokeConfig", "GetFunctionUrlConfig",
-    "GetPolicy", "ListAliases", "ListFunctionEventInvokeConfigs", "ListFunctionUrlConfigs",
+    "GetFunctionCodeSigningConfig", "GetFunctionConcurrency", "GetFunctionEventInvokeConfig",
+    "GetFunctionRecursionConfig", "GetFunctionUrlConfig", "GetPolicy", "ListAliases", "ListFunctionEventInvokeConfigs", "ListFunctionUrlConfigs",
     "ListProvisionedConcurrencyConfigs", "ListVersionsByFunction", "PublishVersion", "PutFunctionConcurrency",
-    "PutFunctionEventInvokeConfig", "RemovePermission", "UpdateAlias", "UpdateFunctionCode", "UpdateFunctionConfiguration",
+    "PutFunctionEventInvokeConfig", "PutFunctionRecursionConfig",
+    "RemovePermission", "UpdateAlias", "UpdateFunctionCode", "UpdateFunctionConfiguration",
     "UpdateFunctionEventInvokeConfig", "UpdateFunctionUrlConfig",
 )  # fmt: skip
 _QUALIFIED = ("GetFunction", "GetFunctionConfiguration", "DeleteProvisionedConcurrencyConfig", "GetProvisionedConcurrencyConfig",
-              "PutProvisionedConcurrencyConfig")  # fmt: skip
+              "GetRuntimeManagementConfig", "PutProvisionedConcurrencyConfig", "PutRuntimeManagementConfig")  # fmt: skip
 
 AUTHZ = Authz(
     "lambda",

@@ -78,7 +78,16 @@ def _create_function(call: Call, p: Properties, scope: Scope) -> Created:
     if "ReservedConcurrentExecutions" in p:
         call("PutFunctionConcurrency", FunctionName=p["FunctionName"],
              ReservedConcurrentExecutions=p["ReservedConcurrentExecutions"])  # fmt: skip
+    _manage(call, p)
     return _function(p["FunctionName"], made)
+
+
+def _manage(call: Call, p: Properties) -> None:
+    """Settings of operations of their own; what Cumulet does not do is refused."""
+    if "RecursiveLoop" in p:
+        call("PutFunctionRecursionConfig", FunctionName=p["FunctionName"], RecursiveLoop=p["RecursiveLoop"])
+    if "RuntimeManagementConfig" in p:
+        call("PutRuntimeManagementConfig", FunctionName=p["FunctionName"], **p["RuntimeManagementConfig"])
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -102,6 +111,7 @@ def _update_function(call: Call, p: Properties, old: Properties, scope: Scope) -
                  ReservedConcurrentExecutions=p["ReservedConcurrentExecutions"])  # fmt: skip
     elif "ReservedConcurrentExecutions" in old:
         call("DeleteFunctionConcurrency", FunctionName=name)
+    _manage(call, p)
     configuration = call("GetFunctionConfiguration", FunctionName=name)
     _retag(call, configuration["FunctionArn"], _tags(p, scope))
     return _function(name, configuration)
@@ -123,7 +133,17 @@ def _delete_function(call: Call, p: Properties, scope: Scope) -> None:
 FUNCTION = Resource(
     type="AWS::Lambda::Function",
     service="lambda",
-    properties=frozenset({*_SETTINGS, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags"}),
+    properties=frozenset(
+        {
+            *_SETTINGS,
+            "Code",
+            "FunctionName",
+            "RecursiveLoop",
+            "ReservedConcurrentExecutions",
+            "RuntimeManagementConfig",
+            "Tags",
+        }
+    ),
     required=frozenset({"Code", "Role"}),
     create=_create_function,
     update=_update_function,

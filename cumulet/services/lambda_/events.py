@@ -66,7 +66,7 @@ def enqueue(ctx: Context, where: Ref, payload: bytes) -> str:
     if lane.is_held(ctx.tx) and capacity.has_room(ctx, where.function(ctx)):
         lane.held = None
     if lane.full(ctx.tx):
-        lane.ready[key] = None
+        lane.wait(key)
         _spread_soon(ctx, lane)
     else:
         lane.starting[lanes.start(ctx, lane, ctx.now, request_id)] = None
@@ -151,13 +151,17 @@ def _next(ctx: Context, lane: Lane, worker: Key) -> Effect | None:
 def _look(ctx: Context, lane: Lane, most: int) -> None:
     """Fill `ready` from the queue: what is due and not being attempted."""
     prefix = (ROOT, "queue", *lane.slot)
-    found = 0
-    for key in ctx.tx.scan_keys(prefix, end=(*prefix, ctx.now, "\U0010ffff"), limit=most + len(lane.taken)):
+    found = seen = 0
+    limit = most + len(lane.taken)
+    for key in ctx.tx.scan_keys(prefix, end=(*prefix, ctx.now, "\U0010ffff"), limit=limit):
+        seen += 1
         if key not in lane.taken and key not in lane.ready:
             lane.ready[key] = None
             found += 1
             if found == most:
                 return
+    if seen < limit:
+        lane.beyond = False
 
 
 def _attempt(ctx: Context, lane: Lane, worker: Key, key: Key, event: QueuedEvent) -> Effect | None:
@@ -321,7 +325,7 @@ def _error_text(payload: bytes) -> str:
     """The errorMessage of a function's error, at most 1 KB."""
     try:
         found: Any = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return payload[:_ERROR_BYTES].decode("utf-8", "replace")
     text = str(found.get("errorMessage", "")) if isinstance(found, dict) else ""
     return text.encode("utf-8", "replace")[:_ERROR_BYTES].decode("utf-8", "ignore")

@@ -149,9 +149,13 @@ def get_function_code_signing_config(ctx: Context, req: Json) -> Json:
 def list_functions(ctx: Context, req: Json) -> Json:
     """The functions of the account in this region, by name, 50 at a time; with FunctionVersion=ALL every version.
 
-    Source: Lambda API_ListFunctions (read 2026-11).
+    Raises: InvalidParameterValueException. Source: Lambda API_ListFunctions (read 2026-11).
     """
     everything = req.get("FunctionVersion") == "ALL"
+    if "MasterRegion" in req:  # the replicas of Lambda@Edge: there are none
+        if not everything:
+            raise InvalidParameterValueException("FunctionVersion must be ALL where MasterRegion is given.")
+        return {"Functions": []}
     prefix = (ROOT, "version", ctx.account, ctx.region)
     rows = ((key, v) for key, v in ctx.tx.scan(prefix, Version, start=start_of(req)) if everything or v.number == 0)
     shown, marker = page(rows, req, lambda v: configuration(v, v.label if everything else None))

@@ -98,7 +98,10 @@ def response_of(payload: bytes, extra: list[tuple[str, str]]) -> HttpResponse | 
 
     Without `statusCode` the result is the body of a 200, as JSON. `extra` headers win over the function's own.
     """
-    result = _decode(payload or b"null")
+    try:
+        result = _decode(payload or b"null")
+    except RecursionError:
+        return None
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result.encode() if isinstance(result, str) else _encode(result)
         return HttpResponse(200, [("Content-Type", "application/json"), *extra], text)

@@ -107,7 +107,7 @@ def _check(payload: bytes, limit: int) -> None:
         raise RequestTooLargeException(f"Request must be smaller than {limit} bytes for the InvokeFunction operation")
     try:
         _is_json(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestContentException(
             f"Could not parse request body into json: Could not parse payload into json: {error}"
         ) from error
@@ -119,7 +119,7 @@ def _client_context(text: str) -> str:
         decoded = base64.b64decode(text, validate=True)
         _is_json(decoded)
         return decoded.decode()
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.") from error
 
 

@@ -17,6 +17,7 @@ from cumulet.kernel.tx import TIMER, Tx
 
 AT_FIRST = 32
 AT_MOST = 1000
+READY_AT_MOST = 2000
 TIMER_NAME = "lambda.event"
 SPREAD_NAME = "lambda.spread"
 
@@ -28,6 +29,7 @@ class Lane:
     """One function's events in this process.
 
     ready     events that are due and have no timer of their own, in the order in which they are taken
+    beyond    whether more of them are in the queue alone: a long queue costs no memory
     workers   worker -> (the event it attempts, since when)
     starting  workers whose timer was set and has not fired
     held      the worker that tries again after throttling, while there is no capacity
@@ -35,6 +37,7 @@ class Lane:
 
     slot: Slot
     ready: OrderedDict[Key, None] = field(default_factory=OrderedDict)
+    beyond: bool = False
     workers: dict[Key, tuple[Key, float]] = field(default_factory=dict)
     taken: set[Key] = field(default_factory=set)
     starting: OrderedDict[Key, None] = field(default_factory=OrderedDict)
@@ -42,6 +45,13 @@ class Lane:
     held: Key | None = None
     throttles: int = 0
     spread_at: float | None = None
+
+    def wait(self, event: Key) -> None:
+        """The event is due; somebody is sure to take it. Behind those that are in the queue alone it is one of them."""
+        if len(self.ready) >= READY_AT_MOST:
+            self.beyond = True
+        if not self.beyond:
+            self.ready[event] = None
 
     def begin(self, worker: Key, event: Key, now: float) -> None:
         """The worker attempts this event."""

@@ -24,7 +24,7 @@ def compiled_json(text: str) -> Callable[[str], bool]:
     def matches(message: str) -> bool:
         try:
             value = _decode(message)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return False
         return isinstance(value, dict | list) and test(value)
 

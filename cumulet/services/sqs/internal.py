@@ -56,10 +56,15 @@ def _wait(o: Open) -> Wait:
 
 
 def backlog(ctx: Context, req: _Json) -> _Json:
-    """`cumulet:Backlog`: what QueueArn holds; "Wait" is for the next message. Raises: QueueDoesNotExist."""
+    """`cumulet:Backlog`: what QueueArn holds; "Wait" is for the next message. Raises: QueueDoesNotExist.
+
+    With Weigh there is "VisibleBytes", the size of all visible messages, which have to be read for it.
+    """
     o = open_arn(ctx, req["QueueArn"])
     visible, flying, delayed = rows.counted(o)
+    weighed = {"VisibleBytes": _visible_bytes(o)} if req.get("Weigh") else {}
     return {
+        **weighed,
         "Visible": visible,
         "NotVisible": flying,
         "Delayed": delayed,
@@ -68,6 +73,12 @@ def backlog(ctx: Context, req: _Json) -> _Json:
         "VisibilityTimeout": o.queue.visibility_s,
         "Wait": _wait(o),
     }
+
+
+def _visible_bytes(o: Open) -> int:
+    base, hidden = o.shelf.message, _hidden(o)
+    messages = o.tx.scan_bytes(base, base + b"\xff")
+    return sum(decode_message(raw).size for k, raw in messages if number_of(k) not in hidden)
 
 
 def delete(ctx: Context, req: _Json) -> _Json:

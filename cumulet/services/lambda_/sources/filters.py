@@ -79,5 +79,5 @@ def _json(body: str) -> Any:
         return body
     try:
         return _decode(body.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return body

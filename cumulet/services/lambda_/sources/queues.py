@@ -8,7 +8,8 @@ when there is none. So as many batches run at once as the backlog fills, up to
 - the function's free concurrency: a slot is sure before a message is received, so throttling never counts as a receive. Where
   there is none the listener waits for the slot, not for the queue,
 - the message groups of a FIFO queue, which SQS locks while one of their messages is in flight.
-With a batching window the listener waits until the batch is full, or the window over since it first saw a message.
+With a batching window the listener waits until the batch is full, by its size or a payload's, or the window over since it first
+saw a message.
 
 What a crash leaves, and who repairs it:
 - before the batch's commit: the queue as it was, and the listener's timer, which runs again at the start.
@@ -24,6 +25,7 @@ Source: Lambda developer guide, "Configuring scaling behavior for SQS event sour
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
@@ -34,6 +36,7 @@ from cumulet.services.lambda_.errors import ResourceNotFoundException
 from cumulet.services.lambda_.model import function_key
 from cumulet.services.lambda_.sources import batches, turns
 from cumulet.services.lambda_.sources.model import Mapping, Pollers, mapping_key, pollers_key
+from cumulet.services.lambda_.sources.records import PAYLOAD_LIMIT_BYTES
 
 AT_FIRST = 5
 MORE_EACH_SECOND = 5
@@ -41,6 +44,8 @@ AT_MOST = 1000
 _SECOND = 1.0
 _LOOK_AGAIN_S = 60.0
 _TIMER = "lambda.poll"
+_LARGEST_MESSAGE_BYTES = 1_048_576
+_RECORD_BYTES = 700  # what a record of the event has around its body
 
 
 def listen(ctx: Context, mapping: Mapping) -> None:
@@ -171,6 +176,14 @@ def _cap(mapping: Mapping) -> int:
     return AT_MOST if mapping.most is None else mapping.most
 
 
+@dataclass(slots=True)
+class _Gathering:
+    """A batch that a listener gathers: when it saw the first message, and from how many messages on it weighs them (again)."""
+
+    since: float
+    weigh_at: int = PAYLOAD_LIMIT_BYTES // _LARGEST_MESSAGE_BYTES
+
+
 def _gather(ctx: Context, mapping: Mapping) -> Wait | None:
     """Wait for a full batch, as long as the window lasts; None: it is time to take one.
 
@@ -178,17 +191,28 @@ def _gather(ctx: Context, mapping: Mapping) -> Wait | None:
     """
     if mapping.window_s == 0:
         return None
-    began = _gathering(ctx)
+    table = _gathering(ctx)
     backlog = batches.ask(ctx, "cumulet:Backlog", mapping)
     if 0 < backlog["Visible"] < mapping.batch_size:
-        over = began.setdefault(mapping.place, ctx.now) + mapping.window_s
-        if ctx.now < over:
+        gathering = table.setdefault(mapping.place, _Gathering(ctx.now))
+        over = gathering.since + mapping.window_s
+        if ctx.now < over and not _fills_a_payload(ctx, mapping, gathering, backlog["Visible"]):
             return Wait(backlog["Wait"].on, over)
-    began.pop(mapping.place, None)
+    table.pop(mapping.place, None)
     return None
 
 
-def _gathering(ctx: Context) -> dict[Key, float]:
-    """When each listener saw the first message of the batch that it gathers."""
-    found: dict[Key, float] = ctx.pipeline.volatile.setdefault("lambda.gathering", {})
+def _fills_a_payload(ctx: Context, mapping: Mapping, gathering: _Gathering, visible: int) -> bool:
+    """Whether no more messages go into an event. They are weighed seldom: not before so many more came that they might be too heavy,
+    nor before a quarter more."""
+    if visible < gathering.weigh_at:
+        return False
+    size = batches.ask(ctx, "cumulet:Backlog", mapping, Weigh=True)["VisibleBytes"] + visible * _RECORD_BYTES
+    gathering.weigh_at = visible + max(math.ceil((PAYLOAD_LIMIT_BYTES - size) / _LARGEST_MESSAGE_BYTES), visible // 4)
+    return bool(size >= PAYLOAD_LIMIT_BYTES)
+
+
+def _gathering(ctx: Context) -> dict[Key, _Gathering]:
+    """The batch that each listener gathers."""
+    found: dict[Key, _Gathering] = ctx.pipeline.volatile.setdefault("lambda.gathering", {})
     return found

@@ -68,7 +68,7 @@ def failed_of(payload: bytes, identifiers: set[str]) -> set[str]:
     """
     try:
         answer = _decode(payload) if payload.strip() else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return identifiers
     if answer is None:
         return set()

@@ -127,7 +127,7 @@ def first_failure(payload: bytes, sequences: Sequence[str]) -> int | None:
     """
     try:
         answer = _decode(payload) if payload.strip() else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return 0
     if answer is None or answer == "":
         return None

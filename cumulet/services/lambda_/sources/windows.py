@@ -58,7 +58,7 @@ def state_in(payload: bytes) -> bytes | None:
     """The state in an answer, as JSON; None where there is none, which makes it a failure."""
     try:
         return bytes(_answer.decode(payload).state)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return None
 
 

@@ -1,0 +1,139 @@
+"""JSON nested deeper than a program can follow is refused where it is said, and holds nothing up where it is met later."""
+
+import io
+import zipfile
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cumulet.aws.eventpattern import compile_pattern
+from cumulet.services.lambda_.sources.records import failed_of
+from cumulet.services.lambda_.sources.trials import first_failure
+from cumulet.services.lambda_.sources.windows import state_in
+
+ROLE = "arn:aws:iam::000000000000:role/functions"
+ARN = "arn:aws:{}:us-east-1:000000000000:{}"
+
+
+def lists(depth):
+    return "[" * depth + "]" * depth
+
+
+def objects(depth):
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def code(action, **request):
+    with pytest.raises(ClientError) as caught:
+        action(**request)
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.fixture
+def function(aws):
+    def make(body, **settings):
+        sink = io.BytesIO()
+        with zipfile.ZipFile(sink, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("index.py"), "import json\ndef handler(event, context):\n    " + body)
+        aws("lambda").create_function(FunctionName="f", Runtime="python3.12", Role=ROLE, Handler="index.handler",
+                                      Code={"ZipFile": sink.getvalue()}, Timeout=20, **settings)  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def queue(aws):
+    return aws("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
+
+
+def held(aws, queue):
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return [int(found[name]) for name in names]
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
+@pytest.mark.parametrize("text", [lists(2000), objects(2000)])
+def test_a_payload_that_is_too_deep_is_refused(aws, function, kind, text):
+    function("return 1")
+    request = {"FunctionName": "f", "InvocationType": kind, "Payload": text}
+    assert code(aws("lambda").invoke, **request) == "InvalidRequestContentException"
+
+
+@pytest.mark.parametrize("text", [lists(2000), objects(2000), '{"k":' + lists(900) + "}"])
+def test_a_deep_message_passes_a_filter_by_and_the_others_behind_it_reach_the_function(
+    aws, function, queue, clock, text
+):
+    function("print('got', [r['body'] for r in event['Records']])")
+    criteria = {"Filters": [{"Pattern": '{"body": {"k": ["v"]}}'}]}
+    source = ARN.format("sqs", "q")
+    aws("lambda").create_event_source_mapping(FunctionName="f", EventSourceArn=source, FilterCriteria=criteria)
+    clock.advance(1)
+    aws("sqs").send_message(QueueUrl=queue, MessageBody=text)
+    aws("sqs").send_message(QueueUrl=queue, MessageBody='{"k": "v"}')
+    clock.advance(5)
+    events = aws("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
+    assert [event["message"].strip() for event in events if event["message"].startswith("got")] == [
+        'got [\'{"k": "v"}\']'
+    ]
+    assert held(aws, queue) == [0, 0]
+
+
+def test_a_deep_answer_about_a_batch_means_that_all_failed():
+    assert failed_of(lists(3000).encode(), {"a", "b"}) == {"a", "b"}
+    assert first_failure(lists(3000).encode(), ["1", "2"]) == 0
+    assert state_in(f'{{"state": {lists(3000)}}}'.encode()) is None
+
+
+@pytest.mark.parametrize("depth", [500, 700, 900, 930, 950, 970, 990, 2000])
+def test_a_deep_detail_is_refused_or_reaches_every_kind_of_target(aws, depth):
+    """Behind another bus and a template, which read the event again."""
+    events, sqs = aws("events"), aws("sqs")
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("a", "b")]
+    events.create_event_bus(Name="b")
+    for name, bus in (("a", "default"), ("b", "b")):
+        events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["app"]}')
+        shaped = {"InputPathsMap": {"d": "$.detail"}, "InputTemplate": '{"a": {"b": [<d>]}}'}
+        target = {"Id": "q", "Arn": ARN.format("sqs", name), "InputTransformer": shaped}
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
+    events.put_targets(Rule="a", Targets=[{"Id": "bus", "Arn": ARN.format("events", "event-bus/b")}])
+    (answer,) = events.put_events(Entries=[{"Source": "app", "DetailType": "t", "Detail": f'{{"k": {lists(depth)}}}'}])[
+        "Entries"
+    ]
+    bodies = [sqs.receive_message(QueueUrl=url).get("Messages", []) for url in urls]
+    if depth <= 500:
+        assert "EventId" in answer
+    if "EventId" in answer:
+        assert [len(found) for found in bodies] == [1, 1]
+    else:
+        assert answer["ErrorCode"] == "MalformedDetail"
+        assert bodies == [[], []]
+
+
+def test_a_list_of_lists_of_lists_matches_nothing():
+    deep = []
+    for _ in range(3000):
+        deep = [deep]
+    assert compile_pattern({"k": ["v"]})({"k": deep}) is False
+
+
+def test_deep_policies_and_reasons_are_refused(aws):
+    events, cloudwatch = aws("events"), aws("cloudwatch")
+    assert code(events.put_permission, Policy=objects(2000)) == "ValidationException"
+    cloudwatch.put_metric_alarm(
+        AlarmName="a", Namespace="N", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    request = {"AlarmName": "a", "StateValue": "ALARM", "StateReason": "r", "StateReasonData": lists(500)}
+    cloudwatch.set_alarm_state(**request)
+    assert code(cloudwatch.set_alarm_state, **{**request, "StateReasonData": lists(1900)}) == "InvalidFormat"
+
+
+def test_a_deep_log_line_does_not_hold_up_the_others(aws, clock):
+    logs = aws("logs")
+    logs.create_log_group(logGroupName="g")
+    logs.create_log_stream(logGroupName="g", logStreamName="s")
+    lines = [{"timestamp": int(clock.now() * 1000), "message": text} for text in (objects(2000), '{"a": 1}')]
+    logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=lines)
+    found = logs.filter_log_events(logGroupName="g", filterPattern="{ $.a = 1 }")["events"]
+    assert [event["message"] for event in found] == ['{"a": 1}']
