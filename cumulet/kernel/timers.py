@@ -256,10 +256,9 @@ class Timers:
             log.error("%s could not be settled: %s", span.name, error.message)
             self._unwritten(span, lambda: self._requeue(running))
             return
-        except Exception:
+        except Exception as error:
             tx.abandon()
-            log.exception("the settlement of %s broke; it is performed again after a restart", span.name)
-            self._ended(span)
+            self._broke(tx, turn, running, error)
             return
         if isinstance(following, Effect):
             again = following
@@ -272,10 +271,24 @@ class Timers:
                 ),
             )
             return
+        if turn.row is not None:
+            self._attempts.pop(turn.row, None)
         tx.delete(running)
         pipeline.finish(
             tx,
             lambda failure: self._unwritten(span, lambda: self._requeue(running)) if failure else self._ended(span),
+        )
+
+    def _broke(self, tx: Tx, turn: _Turn, running: Key, error: Exception) -> None:
+        """A settlement failed by a mistake of ours: decide, perform and settle again later, as when the decision fails."""
+        tx.delete(running)
+        tx.scope = turn.scope
+        self._put_off(tx, turn, error)
+        self._pipeline.finish(
+            tx,
+            lambda failure: (
+                self._unwritten(turn.span, lambda: self._requeue(running)) if failure else self._ended(turn.span)
+            ),
         )
 
     def _ended(self, span: Span) -> None:

@@ -319,6 +319,40 @@ def test_a_timer_whose_commit_fails_runs_once_there_is_space_again(tmp_path, com
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("where", ["decision", "settlement"])
+def test_a_timer_that_breaks_is_tried_again_after_one_two_and_four_seconds(caplog, where):
+    """Nothing that a broken attempt wrote stays; the attempts of the next one are counted anew."""
+    tried = []
+
+    def tries(ctx, key):
+        if where == "decision":
+            return attempt(ctx)
+        return Effect("work", (b"x",), lambda ctx, outcome: attempt(ctx))
+
+    def attempt(ctx):
+        ctx.tx.put(("x", "tries"), b"%d" % len(tried))
+        tried.append(round(ctx.now - start))
+        if len(tried) % 4:
+            raise RuntimeError("a bug")
+
+    async def main():
+        nonlocal start
+        service = Service("sample", modules=(module(get=get, later=later),), timers={"sample.later": tries})
+        async with InProcess([service], performers={"work": work}) as c:
+            for _ in range(2):
+                start = round(c.clock.now())
+                await c.call("sample", "Later", {"Key": "k", "After": 0})
+                for _ in range(10):
+                    await c.advance(1)
+                    value = (await c.call("sample", "Get", {"Key": "tries"}))["Value"]
+                    assert value == (b"%d" % (len(tried) - 1) if len(tried) % 4 == 0 else b"3" if len(tried) > 4 else None)
+
+    start = 0
+    with caplog.at_level("CRITICAL", logger="cumulet"):
+        asyncio.run(main())
+    assert tried == [0, 1, 3, 7] * 2
+
+
 def test_what_runs_while_the_cloud_is_emptied_writes_nothing_after_it():
     async def main():
         finish = asyncio.Event()
