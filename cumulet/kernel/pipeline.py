@@ -111,7 +111,7 @@ class Pipeline:
         self.ids = ids or Ids()
         self.faults: Faults = store.faults
         self.tracer = Tracer()
-        self.performers: dict[str, Performer] = dict(performers or {})
+        self.performers: dict[str, Performer] = {"nothing": _nothing, **(performers or {})}
         self.services = services
         self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
@@ -559,6 +559,10 @@ class Pipeline:
 def _named(subject: SubjectOf, request: Any) -> Any:
     """What a request says of the resource that it is for."""
     return request.get(subject) if type(subject) is str else subject(request)  # type: ignore[operator]
+
+
+async def _nothing(scope: Any) -> None:
+    """What an operation asks for that only wants its writes kept before it goes on."""
 
 
 def _no_wire(*_: Any) -> Any:

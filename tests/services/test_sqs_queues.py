@@ -296,9 +296,14 @@ def test_permissions_have_limits(sqs, url):
         request = {"QueueUrl": url, "Label": "l", "AWSAccountIds": ["111122223333"], "Actions": ["*"], **changes}
         return sqs.add_permission(**request) if code is None else refused(code, sqs.add_permission, **request)
 
-    seven = ["SendMessage", "ReceiveMessage", "DeleteMessage", "PurgeQueue", "GetQueueUrl", "TagQueue", "ListQueueTags"]
+    seven = ["SendMessage", "ReceiveMessage", "DeleteMessage", "PurgeQueue", "GetQueueUrl", "GetQueueAttributes"]
+    seven.append("ChangeMessageVisibility")
     add(Label="l" * 80, Actions=seven)
-    assert add("OverLimit", Actions=[*seven, "UntagQueue"]) == "8 Actions were found, maximum allowed is 7."
+    assert add("OverLimit", Actions=[*seven, "SendMessage"]) == "8 Actions were found, maximum allowed is 7."
+    for owners in ("CreateQueue", "DeleteQueue", "SetQueueAttributes", "TagQueue", "StartMessageMoveTask"):
+        reason = "Only the queue owner is allowed to invoke this action."
+        text = f"Value SQS:{owners} for parameter ActionName is invalid. Reason: {reason}"
+        assert add("InvalidParameterValue", Actions=["SendMessage", owners]) == text
     assert "Already exists" in add("InvalidParameterValue", Label="l" * 80)
     add("InvalidParameterValue", Label="l" * 81)
     add("InvalidParameterValue", Label="a b")
@@ -310,3 +315,19 @@ def test_permissions_have_limits(sqs, url):
         add(Label=f"s{n}")
     add("OverLimit", Label="s18")
     add("MissingParameter", Label="x", Actions=[])
+
+
+def test_a_standard_queue_is_not_asked_for_with_fifo_queue_false(sqs):
+    request = {"QueueName": "plain", "Attributes": {"FifoQueue": "false"}}
+    assert refused("InvalidAttributeName", sqs.create_queue, **request) == "Unknown Attribute FifoQueue."
+
+
+def test_lists_refuse_tokens_that_they_did_not_give(sqs, url):
+    sqs.create_queue(QueueName="r")
+    token = sqs.list_queues(MaxResults=1)["NextToken"]
+    assert sqs.list_queues(MaxResults=1, NextToken=token)["QueueUrls"][0].endswith("/r")
+    for wrong in ("q", "!!!", "YSBi", f"{token}="):
+        refused("InvalidParameterValue", sqs.list_queues, MaxResults=1, NextToken=wrong)
+        refused(
+            "InvalidParameterValue", sqs.list_dead_letter_source_queues, QueueUrl=url, MaxResults=1, NextToken=wrong
+        )

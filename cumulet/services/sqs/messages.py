@@ -8,7 +8,7 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Wait
+from cumulet.kernel.outcome import Effect, Wait
 from cumulet.services.sqs import receipts, receiving, rows, sealing, sending
 from cumulet.services.sqs.errors import (
     BatchEntryIdsNotDistinct,
@@ -51,7 +51,7 @@ def send_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
     Source: SQS API_SendMessageBatch; developer guide, "Amazon SQS message quotas" (read 2026-11).
     """
     o = open_at(ctx, req["QueueUrl"])
-    entries = _batch(req["Entries"], "SendMessageBatchRequestEntry")
+    entries = _batch(req.get("Entries", ()), "SendMessageBatchRequestEntry")
     total = sum(map(_length, entries))
     if total > MAX_BYTES:
         raise BatchRequestTooLong(
@@ -75,7 +75,7 @@ def _length(entry: Mapping[str, Any]) -> int:
     return total
 
 
-def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
+def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait | Effect:
     """Take up to 10 messages; they are invisible for VisibilityTimeout seconds (0-43,200).
 
     With WaitTimeSeconds (0-20, by default the queue's ReceiveMessageWaitTimeSeconds) it waits for the first message. Messages
@@ -103,7 +103,10 @@ def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
             receiving.remember_attempt(o, attempt, taken)
     if not taken:
         deadline = ctx.arrived + wait_s
-        if ctx.now < deadline and not changed:
+        if ctx.now < deadline:
+            if changed:  # keep it, and go on waiting
+                rows.close(o)
+                return Effect("nothing", (), lambda after, _: receive_message(after, req))
             return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)))
         if wait_s == 0 and not queue.fifo and o.counts.flying >= IN_FLIGHT and o.counts.ready:
             raise OverLimit("The maximum number of in flight messages is reached.")
@@ -141,7 +144,7 @@ def delete_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
     Source: SQS API_DeleteMessageBatch (read 2026-11).
     """
     o = open_at(ctx, req["QueueUrl"])
-    answer = _each(_batch(req["Entries"], "DeleteMessageBatchRequestEntry"), lambda entry: _delete(o, entry))
+    answer = _each(_batch(req.get("Entries", ()), "DeleteMessageBatchRequestEntry"), lambda entry: _delete(o, entry))
     rows.close(o)
     return answer
 
@@ -177,7 +180,7 @@ def change_message_visibility_batch(ctx: Context, req: Mapping[str, Any]) -> _Js
         receipts.change(o, entry["ReceiptHandle"], entry.get("VisibilityTimeout", 0))
         return {}
 
-    answer = _each(_batch(req["Entries"], "ChangeMessageVisibilityBatchRequestEntry"), change)
+    answer = _each(_batch(req.get("Entries", ()), "ChangeMessageVisibilityBatchRequestEntry"), change)
     rows.close(o)
     return answer
 

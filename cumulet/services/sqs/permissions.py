@@ -25,22 +25,26 @@ _MOST_PRINCIPALS = 50
 _ACTIONS = frozenset(
     {
         "*",
-        "AddPermission",
-        "CancelMessageMoveTask",
         "ChangeMessageVisibility",
-        "CreateQueue",
         "DeleteMessage",
-        "DeleteQueue",
         "GetQueueAttributes",
         "GetQueueUrl",
         "ListDeadLetterSourceQueues",
+        "PurgeQueue",
+        "ReceiveMessage",
+        "SendMessage",
+    }
+)
+_OWNERS = frozenset(
+    {
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "CreateQueue",
+        "DeleteQueue",
         "ListMessageMoveTasks",
         "ListQueueTags",
         "ListQueues",
-        "PurgeQueue",
-        "ReceiveMessage",
         "RemovePermission",
-        "SendMessage",
         "SetQueueAttributes",
         "StartMessageMoveTask",
         "TagQueue",
@@ -52,7 +56,7 @@ _ACTIONS = frozenset(
 def add_permission(ctx: Context, req: Mapping[str, Any]) -> _Json:
     """Add a statement to the queue's policy that allows Actions to AWSAccountIds.
 
-    Limits: 7 actions, 50 principals, 20 statements; a label of 80 letters, digits, `-` and `_`, used once.
+    Limits: 7 actions, none of which is the owner's alone, 50 principals, 20 statements; a label of 80 letters, digits, `-` and `_`, used once.
     Raises: QueueDoesNotExist, MissingParameter, InvalidParameterValue, OverLimit.
     Source: SQS API_AddPermission; developer guide, "Amazon SQS policy quotas" (read 2026-11).
     """
@@ -68,13 +72,15 @@ def add_permission(ctx: Context, req: Mapping[str, Any]) -> _Json:
     if len(actions) > _MOST_ACTIONS:
         raise OverLimit(f"{len(actions)} Actions were found, maximum allowed is {_MOST_ACTIONS}.")
     for action in actions:
+        if action in _OWNERS:
+            raise invalid(f"SQS:{action}", "ActionName", "Only the queue owner is allowed to invoke this action.")
         if action not in _ACTIONS:
             raise invalid(
                 f"SQS:{action}", "ActionName", "Please refer to the appropriate WSDL for a list of valid actions."
             )
     for account in accounts:
         if not re.fullmatch(r"\d{12}", account):
-            raise invalid(f"[{account}]", "PrincipalId", "Unable to verify.")
+            raise invalid(f"[{account}]", "PrincipalId", "Unable to verify principal.")
     if len(accounts) > _MOST_PRINCIPALS:
         raise OverLimit(f"{len(accounts)} Principals were found, maximum allowed is {_MOST_PRINCIPALS}.")
     policy = _policy(queue)

@@ -142,7 +142,8 @@ def _redrive(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
         raise wrong("Dead letter target owned by the source queue itself is not allowed.")
     if not allows(target, queue.arn):
         raise wrong("Queue redrive permission does not allow source queue to use it as a dead-letter queue.")
-    found.update(redrive=value, dead_letter_arn=arn, max_receives=int(count))
+    kept = msgspec.json.encode({"deadLetterTargetArn": arn, "maxReceiveCount": int(count)}).decode()
+    found.update(redrive=kept, dead_letter_arn=arn, max_receives=int(count))
 
 
 def allows(target: Queue, source_arn: str) -> bool:
