@@ -13,6 +13,7 @@ import msgspec
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.sqs import policies
 from cumulet.services.sqs.errors import (
     InvalidAttributeValue,
     InvalidParameterValue,
@@ -94,9 +95,7 @@ def _choice(name: str, field: str, choices: tuple[str, ...]) -> Callable[[Contex
 
 def _policy(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
     if value:
-        document = _json(value)
-        if not isinstance(document, dict) or "Statement" not in document:
-            raise bad_attribute("Policy")
+        policies.check(value)
     found["policy"] = value
 
 
