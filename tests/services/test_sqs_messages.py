@@ -278,6 +278,48 @@ def _text(value, type_="String"):
     return {"DataType": type_, "StringValue": value}
 
 
+GOOD_NUMBERS = [
+    "0",
+    "-0.0",
+    "+5",
+    "-.5",
+    "5.",
+    "1e5",
+    "1E+5",
+    "1e126",
+    "-1e126",
+    "1e-128",
+    "9" * 38,
+    "0" * 60 + "1",
+    "1" + "0" * 60,
+]
+BAD_NUMBERS = [
+    "1.1e126",
+    "1e127",
+    "-1e127",
+    "9e-129",
+    "1e99999",
+    "1_000",
+    "٣",
+    "NaN",
+    "0x10",
+    " 5",
+    "9" * 39,
+    "1." + "3" * 38,
+]
+
+
+def test_a_number_has_38_digits_and_lies_between_10_to_the_minus_128_and_to_the_126(sqs, url):
+    def number(value):
+        return {"QueueUrl": url, "MessageBody": "m", "MessageAttributes": {"a": _text(value, "Number")}}
+
+    for value in GOOD_NUMBERS:
+        sqs.send_message(**number(value))
+    for value in BAD_NUMBERS:
+        text = refused("InvalidParameterValue", sqs.send_message, **number(value))
+        assert text == "Can't cast the value of message (user) attribute 'a' to a number."
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
