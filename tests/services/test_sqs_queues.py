@@ -124,7 +124,7 @@ def test_every_number_of_a_queue_has_its_range(sqs, url, name, low, high):
     for value in (low, high):
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(value)})
         assert attributes(sqs, url)[name] == str(value)
-    for value in (str(low - 1), str(high + 1), "", "many", "1.5"):
+    for value in (str(low - 1), str(high + 1), "", "many", "1.5", "\u0663", "1" * 5000):
         message = refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={name: value})
         assert message == f"Invalid value for the parameter {name}."
         refused("InvalidAttributeValue", sqs.create_queue, QueueName="other", Attributes={name: value})

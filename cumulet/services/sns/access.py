@@ -97,7 +97,7 @@ def with_statement(topic: Topic, label: str, accounts: list[str], actions: list[
     unknown = next((action for action in actions if action not in GRANTABLE and action != "*"), None)
     if unknown is not None or not actions:
         raise InvalidParameter.of("Policy statement action out of service scope!")
-    if not accounts or not all(re.fullmatch(r"\d{12}", account) for account in accounts):
+    if not accounts or not all(re.fullmatch(r"[0-9]{12}", account) for account in accounts):
         raise InvalidParameter.of("AWSAccountId")
     principals = [f"arn:aws:iam::{account}:root" for account in accounts]
     names = [f"SNS:{action}" for action in actions]

@@ -77,7 +77,7 @@ def add_permission(ctx: Context, req: Mapping[str, Any]) -> _Json:
                 f"SQS:{action}", "ActionName", "Please refer to the appropriate WSDL for a list of valid actions."
             )
     for account in accounts:
-        if not re.fullmatch(r"\d{12}", account):
+        if not re.fullmatch(r"[0-9]{12}", account):
             raise invalid(f"[{account}]", "PrincipalId", "Unable to verify principal.")
     policies.limit(len(accounts), "Principals", policies.MOST_PRINCIPALS)
     policy = _policy(queue)

@@ -24,7 +24,7 @@ from cumulet.services.sqs.errors import (
 from cumulet.services.sqs.lookup import queue_of
 from cumulet.services.sqs.model import MAX_BYTES, Queue
 
-_WHOLE = re.compile(r"\d{1,9}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _RANGES = {
     "VisibilityTimeout": ("visibility_s", 0, 43_200),
     "DelaySeconds": ("delay_s", 0, 900),
