@@ -202,6 +202,31 @@ def test_a_last_page_of_a_hundred_has_no_token(sns):
 # policies
 
 
+def statements(*some):
+    return json.dumps({"Version": "2008-10-17", "Statement": list(some)})
+
+
+def statement(n, principals=1):
+    accounts = [f"{each:012d}" for each in range(principals)]
+    return {"Sid": str(n), "Effect": "Allow", "Principal": {"AWS": accounts}, "Action": "SNS:Publish", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (statements(*map(statement, range(100))), statements(*map(statement, range(101)))),
+        (statements(statement(1, 200)), statements(statement(1, 201))),
+        (statements(statement(1, 1)), statements(statement(1, 0))),
+        (statements(statement(1), statement(2)), statements(statement(1), statement(1))),
+    ],
+)
+def test_a_topics_policy_has_quotas(sns, topic, good, bad):
+    request = {"TopicArn": topic, "AttributeName": "Policy"}
+    sns.set_topic_attributes(**request, AttributeValue=good)
+    refused(sns.set_topic_attributes, "InvalidParameter", "Policy Error", **request, AttributeValue=bad)
+    assert json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]) == json.loads(good)
+
+
 def test_a_topics_policy_lets_the_owner_in_until_another_is_set(sns, topic):
     def policy():
         return json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])

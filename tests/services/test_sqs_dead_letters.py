@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cumulet.services.sqs import redrive
 from tests.services.sqs_client import ARN, attributes, bodies, delete, held, receive, refused
 
 
@@ -335,6 +336,40 @@ def test_the_ten_newest_tasks_are_listed_newest_first(sqs, url, dead, clock):
     assert len(sqs.list_message_move_tasks(SourceArn=f"{ARN}:dead")["Results"]) == 1
     for wrong in (0, 11):
         refused("InvalidParameterValue", sqs.list_message_move_tasks, SourceArn=f"{ARN}:dead", MaxResults=wrong)
+
+
+def test_a_task_runs_36_hours_at_most(sqs, url, dead, clock, monkeypatch):
+    assert redrive.LONGEST_S == 36 * 3600
+    monkeypatch.setattr(redrive, "LONGEST_S", 3)  # 129,600 messages would take a while
+    sqs.create_queue(QueueName="other")
+    for n in range(5):
+        sqs.send_message(QueueUrl=dead, MessageBody=str(n))
+    sqs.start_message_move_task(SourceArn=f"{ARN}:dead", DestinationArn=f"{ARN}:other", MaxNumberOfMessagesPerSecond=1)
+    clock.advance(2.9)
+    assert tasks(sqs)[0]["Status"] == "RUNNING"
+    clock.advance(0.2)
+    (task,) = tasks(sqs)
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("FAILED", 3)
+    assert task["FailureReason"] == "TaskTimedOut"
+    assert bodies(sqs, dead) == ["3", "4"]
+
+
+def test_an_account_has_100_active_tasks(sqs, aws, clock):
+    sqs.create_queue(QueueName="other")
+
+    def start(name):
+        dead = sqs.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
+        sqs.create_queue(QueueName=f"source-{name}", Attributes={"RedrivePolicy": policy(f"dead-{name}")})
+        entries = [{"Id": str(n), "MessageBody": "m"} for n in range(2)]
+        sqs.send_message_batch(QueueUrl=dead, Entries=entries)
+        request = {"SourceArn": f"{ARN}:dead-{name}", "DestinationArn": f"{ARN}:other"}
+        return {**request, "MaxNumberOfMessagesPerSecond": 1}
+
+    handles = [sqs.start_message_move_task(**start(n))["TaskHandle"] for n in range(100)]
+    more = start("more")
+    refused("AWS.SimpleQueueService.UnsupportedOperation", sqs.start_message_move_task, **more)
+    sqs.cancel_message_move_task(TaskHandle=handles[0])
+    sqs.start_message_move_task(**more)
 
 
 def test_move_tasks_that_aws_refuses(sqs, url, dead):
