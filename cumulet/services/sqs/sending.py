@@ -138,14 +138,15 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
     if queue.kms_key:
         body, size = sealing.seal(o, body, kept_attributes)
         kept_attributes, digest = None, ""
-    o.sent.append(draft.size)
     sequence = ""
     if queue.fifo:
         first = _seen(o, draft)
         if first is not None:
+            o.count("NumberOfDeduplicatedSentMessages", 1.0)
             answer["MessageId"], answer["SequenceNumber"] = first.id, first.sequence
             return answer
         answer["SequenceNumber"] = sequence = sequence_number(o)
+    o.sent.append(draft.size)
     answer["MessageId"] = message_id = ctx.ids.uuid()
     if size <= 4096:
         kept, where = body, 0
