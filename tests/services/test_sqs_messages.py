@@ -228,6 +228,8 @@ def test_only_a_well_formed_trace_header_is_a_system_attribute_to_send(sqs, url)
         {"AWSTraceHeader": {"DataType": "Number", "StringValue": "1"}},
     ):
         refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="m", MessageSystemAttributes=wrong)
+    sent = sqs.send_message(QueueUrl=url, MessageBody="m", MessageAttributes={}, MessageSystemAttributes={})
+    assert not sent.keys() & {"MD5OfMessageAttributes", "MD5OfMessageSystemAttributes"}
 
 
 ATTRIBUTES = {

@@ -63,7 +63,8 @@ class Draft:
             raise InvalidParameterValue(
                 f"One or more parameters are invalid. Reason: Message must be shorter than {queue.max_bytes} bytes."
             )
-        self.trace_header = _trace_header(req["MessageSystemAttributes"]) if "MessageSystemAttributes" in req else ""
+        system = req.get("MessageSystemAttributes")
+        self.trace_header = _trace_header(system) if system else ""
         self.group: str = req.get("MessageGroupId", "")
         if "MessageGroupId" in req:
             check_token("MessageGroupId", self.group)
