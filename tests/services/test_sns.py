@@ -160,6 +160,33 @@ def test_settings_that_are_not_honoured_are_refused_by_name(sns, topic, name):
     refused(sns.create_topic, "NotImplemented", name, Name="other", Attributes={name: ROLE})
 
 
+def test_what_is_wrong_in_a_map_of_attributes_is_said_to_be_there(sns, topic):
+    """AWS's words differ between an attribute that is set alone and one in CreateTopic's or Subscribe's map."""
+
+    def message(call, **request):
+        with pytest.raises(ClientError) as failure:
+            call(**request)
+        assert failure.value.response["Error"]["Code"] == "InvalidParameter"
+        return failure.value.response["Error"]["Message"]
+
+    text = message(sns.create_topic, Name="other", Attributes={"Colour": "x"})
+    assert text == "Invalid parameter: Attributes Reason: Unknown attribute Colour"
+    text = message(sns.set_topic_attributes, TopicArn=topic, AttributeName="Colour", AttributeValue="x")
+    assert text == "Invalid parameter: AttributeName"
+    queue = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE}
+    text = message(sns.subscribe, **queue, Attributes={"Colour": "x"})
+    assert text == "Invalid parameter: Attributes Reason: Unknown attribute Colour"
+    redrive = json.dumps({"deadLetterTargetArn": QUEUE, "maxReceiveCount": 5})
+    wrong = "RedrivePolicy: invalid JSON. Attribute maxReceiveCount is unknown."
+    text = message(sns.subscribe, **queue, Attributes={"RedrivePolicy": redrive})
+    assert text == f"Invalid parameter: Attributes Reason: {wrong}"
+    arn = sns.subscribe(**queue)["SubscriptionArn"]
+    request = {"SubscriptionArn": arn, "AttributeName": "RedrivePolicy", "AttributeValue": redrive}
+    assert message(sns.set_subscription_attributes, **request) == f"Invalid parameter: {wrong}"
+    text = message(sns.subscribe, **queue, Attributes={"FilterPolicy": '{"a":"b"}'})
+    assert text.startswith("Invalid parameter: Attributes Reason: FilterPolicy: ")
+
+
 def test_operations_that_are_not_there_are_refused_by_name(sns, topic):
     refused(sns.list_platform_applications, "NotImplemented", "ListPlatformApplications")
     refused(sns.get_data_protection_policy, "NotImplemented", "GetDataProtectionPolicy", ResourceArn=topic)

@@ -174,7 +174,10 @@ def all_attributes(ctx: Context, topic: Topic, subscription: Subscription, given
     """The attributes that Subscribe gives a new subscription; the scope counts before the policy."""
     order = sorted(given, key=lambda name: (name == "FilterPolicy", name == "DeliveryPolicy", name))
     for name in order:
-        changed = subscription_attribute(ctx, topic, subscription, name, given[name])
+        try:
+            changed = subscription_attribute(ctx, topic, subscription, name, given[name])
+        except InvalidParameter as error:
+            raise error.within(name) from error
         subscription = msgspec.structs.replace(subscription, attributes=changed)
     return subscription.attributes
 
@@ -200,9 +203,14 @@ def _check_redrive(topic: Topic, subscription: Subscription, value: str) -> None
         policy = msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidParameter.of("RedrivePolicy: failed to parse JSON.") from error
-    arn = policy.get("deadLetterTargetArn") if isinstance(policy, dict) else None
+    if not isinstance(policy, dict):
+        raise InvalidParameter.of("RedrivePolicy: must be a JSON object")
+    for name in policy:
+        if name != "deadLetterTargetArn":
+            raise InvalidParameter.of(f"RedrivePolicy: invalid JSON. Attribute {name} is unknown.")
+    arn = policy.get("deadLetterTargetArn")
     parts = arn.split(":") if isinstance(arn, str) else []
-    if len(parts) != 6 or parts[2] != "sqs" or len(policy) != 1:
+    if len(parts) != 6 or parts[2] != "sqs":
         raise InvalidParameter.of("RedrivePolicy: deadLetterTargetArn is an invalid arn")
     if parts[3] != subscription.region or parts[4] != subscription.account:
         raise InvalidParameter.of("RedrivePolicy: deadLetterTargetArn must be in the subscription's account and region")
