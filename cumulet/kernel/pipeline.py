@@ -111,7 +111,7 @@ class Pipeline:
         self.ids = ids or Ids()
         self.faults: Faults = store.faults
         self.tracer = Tracer()
-        self.performers: dict[str, Performer] = {"nothing": _nothing, **(performers or {})}
+        self.performers: dict[str, Performer] = dict(performers or {})
         self.services = services
         self.endpoint = "http://127.0.0.1:4566"  # what timers give functions and URLs; the gateway sets its own
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
@@ -212,6 +212,9 @@ class Pipeline:
         tx.span = run.span
         self._guarded(run, tx, run.function, run.argument, True)
 
+    def _again(self, run: _Run) -> None:
+        asyncio.get_running_loop().call_soon(self._execute, run)
+
     def _guarded(
         self, run: _Run, tx: Tx, function: Callable[[Context, Any], Any], argument: Any, durable: bool
     ) -> None:
@@ -225,6 +228,9 @@ class Pipeline:
             tx.abandon()
             outcome = _broken(run.span.name, run.call.request_id, error)
         if type(outcome) is Wait:
+            if outcome.keep:
+                self.finish(tx, lambda failure: self._answer(run, _failed(failure)) if failure else self._again(run))
+                return
             tx.abandon()
             self._park(run, outcome)
         elif type(outcome) is Effect:
@@ -559,10 +565,6 @@ class Pipeline:
 def _named(subject: SubjectOf, request: Any) -> Any:
     """What a request says of the resource that it is for."""
     return request.get(subject) if type(subject) is str else subject(request)  # type: ignore[operator]
-
-
-async def _nothing(scope: Any) -> None:
-    """What an operation asks for that only wants its writes kept before it goes on."""
 
 
 def _no_wire(*_: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
-from cumulet.kernel.outcome import Effect, Wait
+from cumulet.kernel.outcome import Wait
 from cumulet.services.sqs import receipts, receiving, rows, sealing, sending
 from cumulet.services.sqs.errors import (
     BatchEntryIdsNotDistinct,
@@ -75,7 +75,7 @@ def _length(entry: Mapping[str, Any]) -> int:
     return total
 
 
-def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait | Effect:
+def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
     """Take up to 10 messages; they are invisible for VisibilityTimeout seconds (0-43,200).
 
     With WaitTimeSeconds (0-20, by default the queue's ReceiveMessageWaitTimeSeconds) it waits for the first message. Messages
@@ -104,10 +104,9 @@ def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait | Effe
     if not taken:
         deadline = ctx.arrived + wait_s
         if ctx.now < deadline:
-            if changed:  # keep it, and go on waiting
+            if changed:
                 rows.close(o)
-                return Effect("nothing", (), lambda after, _: receive_message(after, req))
-            return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)))
+            return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)), keep=changed)
         if wait_s == 0 and not queue.fifo and o.counts.flying >= IN_FLIGHT and o.counts.ready:
             raise OverLimit("The maximum number of in flight messages is reached.")
         o.count("NumberOfEmptyReceives", 1.0)
