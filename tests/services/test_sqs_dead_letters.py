@@ -111,6 +111,16 @@ def test_a_dead_letter_that_arrives_after_younger_ones_expires_by_itself(sqs, de
     assert held(sqs, dead) == (1, 0, 0)
 
 
+def test_a_fifo_receive_that_moves_a_dead_letter_goes_on_in_its_group(sqs):
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    sqs.create_queue(QueueName="dead.fifo", Attributes=fifo)
+    url = sqs.create_queue(QueueName="q.fifo", Attributes={**fifo, "RedrivePolicy": policy("dead.fifo", 1)})["QueueUrl"]
+    for body in ("1", "2", "3", "4"):
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="g")
+    assert bodies(sqs, url, 1, VisibilityTimeout=0) == ["1"]
+    assert bodies(sqs, url, 2) == ["2", "3"]
+
+
 def test_a_dead_letter_lives_longer_when_the_retention_period_grows(sqs, url, dead, clock):
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy("dead", 1)})
     sqs.set_queue_attributes(QueueUrl=dead, Attributes={"MessageRetentionPeriod": "200"})
