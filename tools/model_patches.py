@@ -1,7 +1,7 @@
 """What botocore's models do not say, or say otherwise than AWS behaves: exceptions of single services, as data.
 
-`queryLocationName` holds only in the query protocol; `queryErrors` maps an error shape to its code there; a query
-request without `queryPathMember` takes it from its path. `opaque` on a shape stops validation and conversion below it.
+`queryLocationName` holds only in the query protocol; `queryErrors` maps an error shape to its code there, `queryMessages` to
+its text; a query request without `queryPathMember` takes it from its path. `opaque` on a shape stops validation and conversion below it.
 `validation` is the code and the style in which a service reports requests that break its model's constraints
 (cumulet/wire/validate.py lists them).
 """
@@ -94,10 +94,15 @@ def sqs(model: Json) -> None:
     for name, operation in model["operations"].items():
         if "output" in operation:
             operation["output"]["resultWrapper"] = f"{name}Result"
+    for name in ("SendMessageBatchRequest", "DeleteMessageBatchRequest", "ChangeMessageVisibilityBatchRequest"):
+        shapes[name]["required"].remove("Entries")  # a form cannot name an empty list: EmptyBatchRequest says it better
     metadata = model["metadata"]
     metadata["protocols"] = ["json", "query"]
     metadata["xmlNamespace"] = "http://queue.amazonaws.com/doc/2012-11-05/"
     metadata["queryErrors"] = _SQS_ERRORS
+    metadata["queryMessages"] = {
+        "QueueDoesNotExist": "The specified queue does not exist for this wsdl version.",
+    }
     metadata["queryPathMember"] = "QueueUrl"
     metadata["errorNamespace"] = "com.amazonaws.sqs"
 

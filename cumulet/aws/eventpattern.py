@@ -232,7 +232,7 @@ def _cidr(value: Any) -> Matcher:
     return test
 
 
-def _wildcard(value: Any) -> Matcher:
+def wildcard(value: Any) -> Matcher:
     if not isinstance(value, str):
         raise InvalidPattern("wildcard match pattern must be a string")
     parts = _wildcard_parts(value)
@@ -383,7 +383,7 @@ _COMPARISONS: dict[str, Callable[[Any], Matcher]] = {
     "numeric": _numeric,
     "prefix": _prefix,
     "suffix": _suffix,
-    "wildcard": _wildcard,
+    "wildcard": wildcard,
 }
 
 

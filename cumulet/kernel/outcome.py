@@ -58,7 +58,8 @@ class Effect:
 class Wait:
     """Nothing yet: park the request or timer, and run it again when `on` is written or signalled, or at `until`.
 
-    What it wrote before it returned a Wait is undone. A parked timer is taken up again after a crash.
+    What it wrote before it returned a Wait is undone, unless it is to `keep`: then it is committed, and the operation run again at
+    once. (Timers do not keep; who passes another operation's Wait on need not.) A parked timer is taken up again after a crash.
 
     on       a key that a commit must write (exactly this key) or signal (`tx.signal`)
     until    epoch seconds; from then on `ctx.now >= until` and an operation must answer. math.inf: only when woken
@@ -66,6 +67,7 @@ class Wait:
 
     on: Key
     until: float
+    keep: bool = False
 
 
 class EffectFailed(Exception):

@@ -212,6 +212,9 @@ class Pipeline:
         tx.span = run.span
         self._guarded(run, tx, run.function, run.argument, True)
 
+    def _again(self, run: _Run) -> None:
+        asyncio.get_running_loop().call_soon(self._execute, run)
+
     def _guarded(
         self, run: _Run, tx: Tx, function: Callable[[Context, Any], Any], argument: Any, durable: bool
     ) -> None:
@@ -225,6 +228,9 @@ class Pipeline:
             tx.abandon()
             outcome = _broken(run.span.name, run.call.request_id, error)
         if type(outcome) is Wait:
+            if outcome.keep:
+                self.finish(tx, lambda failure: self._answer(run, _failed(failure)) if failure else self._again(run))
+                return
             tx.abandon()
             self._park(run, outcome)
         elif type(outcome) is Effect:

@@ -74,6 +74,7 @@ class ErrorShape:
         self.query_code: str = metadata.get("queryErrors", {}).get(self.name) or shape.get("error", {}).get(
             "code", code
         )
+        self.query_message: str | None = metadata.get("queryMessages", {}).get(self.name)
         namespace = metadata.get("errorNamespace")
         self.type = f"{namespace}#{self.name}" if namespace else self.name
         if namespace and code in _CORAL and not self.members:
@@ -125,7 +126,7 @@ def query_error(service: ServiceModel, err: AwsError, request_id: str, request: 
     opening = f'<ErrorResponse xmlns="{namespace}">' if namespace else "<ErrorResponse>"
     body = (
         f'<?xml version="1.0"?>\n{opening}<Error><Type>{_fault(err.http_status)}</Type>'
-        f"<Code>{escape(shape.query_code)}</Code><Message>{escape(err.message)}</Message>"
+        f"<Code>{escape(shape.query_code)}</Code><Message>{escape(shape.query_message or err.message)}</Message>"
         f"{service.write_xml_members(shape.name, err.members)}</Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     )

@@ -143,7 +143,12 @@ def _list_reader(names: _Names, ref: Json) -> Convert:
     member = names.service.shapes[ref["shape"]]["member"]
     read = reader(names, member)
     if names.flattened(ref):
-        return lambda node: [read(item) for item in _numbered(node)]
+        alone = names.protocol == "query"  # `AttributeName=All`, as old SDKs write a list of one
+
+        def read_flat(node: Any) -> list[Any]:
+            return [read(node)] if alone and node and type(node) is str else [read(item) for item in _numbered(node)]
+
+        return read_flat
     element = names.of(member, "member")
 
     def read_list(node: Any) -> list[Any]:
@@ -164,6 +169,8 @@ def _map_reader(names: _Names, ref: Json) -> Convert:
     def read_map(node: Any) -> Json:
         if not flat and type(node) is dict:
             node = node.get("entry", node)
+        elif type(node) is dict and key_name in node:  # a single entry without its number
+            node = {"1": node}
         out: Json = {}
         for entry in _numbered(node):
             if type(entry) is not dict or type(entry.get(key_name)) is not str:

@@ -122,15 +122,21 @@ def _read_blob(text: str) -> bytes:
 
 
 def _read_int(text: str) -> int:
-    if len(text) > 40 or "_" in text:
-        raise NotXml(f"not an integer: {text[:40]!r}")
-    return int(text)
+    try:
+        if len(text) <= 40 and "_" not in text:
+            return int(text)
+    except ValueError:
+        pass
+    raise NotXml(f"not an integer: {text[:40]!r}")
 
 
 def _read_float(text: str) -> float:
-    if "_" in text:
-        raise NotXml(f"not a number: {text[:40]!r}")
-    return float(text)
+    try:
+        if "_" not in text:
+            return float(text)
+    except ValueError:
+        pass
+    raise NotXml(f"not a number: {text[:40]!r}")
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {

@@ -57,6 +57,15 @@ def receive(ctx, req):
     return {"Value": value, "After": ctx.now - ctx.arrived}
 
 
+def clear_and_receive(ctx, req):
+    """Removes what is in the way, one by one, and waits on; what it removed stays so."""
+    if ctx.tx.get_bytes(("x", "rubbish")) is not None:
+        ctx.tx.delete(("x", "rubbish"))
+        ctx.tx.add(("x", "removed"))
+        return Wait(on=("x", "k"), until=ctx.arrived + req["Wait"], keep=True)
+    return receive(ctx, {**req, "Key": "k"})
+
+
 def invoke(ctx, req):
     ctx.tx.put(("x", "decided"), b"1")
 
@@ -111,6 +120,7 @@ SERVICE = Service(
             get=get,
             put_twice=put_twice,
             receive=receive,
+            clear_and_receive=clear_and_receive,
             invoke=invoke,
             invoke_twice=invoke_twice,
             count=count,
@@ -237,6 +247,25 @@ def test_a_waiting_request_answers_empty_at_its_deadline():
             assert not waiting.done()
             await c.advance(1)
             assert await waiting == {"Value": None, "After": 20}
+
+    asyncio.run(main())
+
+
+def test_a_waiting_request_may_keep_what_it_wrote_and_waits_until_its_first_deadline():
+    async def main():
+        async with cloud() as c:
+            await c.call("sample", "Put", {"Key": "rubbish", "Value": b"1"})
+            waiting = asyncio.create_task(c.call("sample", "ClearAndReceive", {"Wait": 20}))
+            await asyncio.sleep(0)
+            await c.advance(5)
+            assert await c.call("sample", "Get", {"Key": "rubbish"}) == {"Value": None}  # committed, while it waits
+            await c.call("sample", "Put", {"Key": "rubbish", "Value": b"1"})  # not what it waits for
+            await c.advance(14)
+            assert not waiting.done()
+            assert (await c.call("sample", "Get", {"Key": "rubbish"}))["Value"]
+            await c.advance(1)
+            assert await waiting == {"Value": None, "After": 20}
+            assert await c.call("sample", "Get", {"Key": "rubbish"}) == {"Value": None}
 
     asyncio.run(main())
 

@@ -133,8 +133,11 @@ def test_attributes_of_a_topic_are_set_and_taken_away(sns, topic, name, value):
         ("SignatureVersion", "3"),
         ("MaximumMessageSize", "1023"),
         ("MaximumMessageSize", "1048577"),
+        ("MaximumMessageSize", "1" * 5000),
+        ("MaximumMessageSize", "\u0661" * 4),
         ("LambdaSuccessFeedbackRoleArn", "role"),
         ("SQSSuccessFeedbackSampleRate", "101"),
+        ("SQSSuccessFeedbackSampleRate", "1" * 5000),
         ("DeliveryPolicy", '{"https":{}}'),
         ("DeliveryPolicy", "no json"),
         ("ContentBasedDeduplication", "true"),
@@ -155,6 +158,33 @@ def test_settings_that_are_not_honoured_are_refused_by_name(sns, topic, name):
     request = {"TopicArn": topic, "AttributeName": name, "AttributeValue": ROLE}
     refused(sns.set_topic_attributes, "NotImplemented", name, **request)
     refused(sns.create_topic, "NotImplemented", name, Name="other", Attributes={name: ROLE})
+
+
+def test_what_is_wrong_in_a_map_of_attributes_is_said_to_be_there(sns, topic):
+    """AWS's words differ between an attribute that is set alone and one in CreateTopic's or Subscribe's map."""
+
+    def message(call, **request):
+        with pytest.raises(ClientError) as failure:
+            call(**request)
+        assert failure.value.response["Error"]["Code"] == "InvalidParameter"
+        return failure.value.response["Error"]["Message"]
+
+    text = message(sns.create_topic, Name="other", Attributes={"Colour": "x"})
+    assert text == "Invalid parameter: Attributes Reason: Unknown attribute Colour"
+    text = message(sns.set_topic_attributes, TopicArn=topic, AttributeName="Colour", AttributeValue="x")
+    assert text == "Invalid parameter: AttributeName"
+    queue = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE}
+    text = message(sns.subscribe, **queue, Attributes={"Colour": "x"})
+    assert text == "Invalid parameter: Attributes Reason: Unknown attribute Colour"
+    redrive = json.dumps({"deadLetterTargetArn": QUEUE, "maxReceiveCount": 5})
+    wrong = "RedrivePolicy: invalid JSON. Attribute maxReceiveCount is unknown."
+    text = message(sns.subscribe, **queue, Attributes={"RedrivePolicy": redrive})
+    assert text == f"Invalid parameter: Attributes Reason: {wrong}"
+    arn = sns.subscribe(**queue)["SubscriptionArn"]
+    request = {"SubscriptionArn": arn, "AttributeName": "RedrivePolicy", "AttributeValue": redrive}
+    assert message(sns.set_subscription_attributes, **request) == f"Invalid parameter: {wrong}"
+    text = message(sns.subscribe, **queue, Attributes={"FilterPolicy": '{"a":"b"}'})
+    assert text.startswith("Invalid parameter: Attributes Reason: FilterPolicy: ")
 
 
 def test_operations_that_are_not_there_are_refused_by_name(sns, topic):
@@ -197,6 +227,31 @@ def test_a_last_page_of_a_hundred_has_no_token(sns):
 
 
 # policies
+
+
+def statements(*some):
+    return json.dumps({"Version": "2008-10-17", "Statement": list(some)})
+
+
+def statement(n, principals=1):
+    accounts = [f"{each:012d}" for each in range(principals)]
+    return {"Sid": str(n), "Effect": "Allow", "Principal": {"AWS": accounts}, "Action": "SNS:Publish", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (statements(*map(statement, range(100))), statements(*map(statement, range(101)))),
+        (statements(statement(1, 200)), statements(statement(1, 201))),
+        (statements(statement(1, 1)), statements(statement(1, 0))),
+        (statements(statement(1), statement(2)), statements(statement(1), statement(1))),
+    ],
+)
+def test_a_topics_policy_has_quotas(sns, topic, good, bad):
+    request = {"TopicArn": topic, "AttributeName": "Policy"}
+    sns.set_topic_attributes(**request, AttributeValue=good)
+    refused(sns.set_topic_attributes, "InvalidParameter", "Policy Error", **request, AttributeValue=bad)
+    assert json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]) == json.loads(good)
 
 
 def test_a_topics_policy_lets_the_owner_in_until_another_is_set(sns, topic):

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -48,7 +49,12 @@ CASES = [
     ([{"numeric": ["<=", 5]}], [5, 4], [5.00001]),
     ([{"numeric": [">", 0, "<=", 150]}], [0.00001, 150, [200, 3]], [0, 150.00001, -1, [200]]),
     ([{"numeric": [">=", 1, "<", 2]}], [1, 1.99999], [2, 0.99999]),
-    ([{"exists": True}], ["x", "0", 0, ["a"], []], []),
+    ([{"exists": True}], ["x", "0", 0, ["a"], [None, "a"], [False]], [[], [None], [""]]),
+    ([{"wildcard": "*ball"}], ["ball", "football", ["x", "baseball"]], ["balls", "Ball", 5]),
+    ([{"wildcard": "a*b*c"}], ["abc", "a-b-c", "abbc"], ["ab", "acb", "abcd"]),
+    ([{"wildcard": "a\\*b"}], ["a*b"], ["axb"]),
+    ([{"wildcard": "plain"}], ["plain"], ["plainer"]),
+    ([{"anything-but": {"wildcard": "*/lib/*"}}], ["/usr/bin/x"], ["/usr/lib/x", ["ok", "/lib/"]]),
     ([{"cidr": "10.0.0.0/24"}], ["10.0.0.0", "10.0.0.255"], ["10.0.1.0", "ten", "10.0.0.1/24", 10]),
     ([{"cidr": "2001:db8::/126"}], ["2001:db8::3"], ["2001:db8::4", "10.0.0.1"]),
     ([True, None], [[True], [None, "x"]], ["true", "null", [False], ["true"], 1]),
@@ -132,7 +138,10 @@ def test_or_is_an_ordinary_key_with_one_alternative_or_reserved_names():
         ({"a": {"b": ["x"]}}, {"b": "x"}, False),
         ({"a": {"b": [{"exists": False}]}}, {}, True),
         ({"a": {"b": [{"exists": False}]}}, {"a": {"b": None}}, False),
-        ({"a": {"b": [{"exists": True}]}}, {"a": {"b": {"c": 1}}}, True),
+        ({"a": {"b": [{"exists": True}]}}, {"a": {"b": {"c": 1}}}, False),
+        ({"a": {"b": [{"exists": True}]}}, {"a": {"b": None}}, False),
+        ({"a": {"b": [{"exists": True}]}}, {"a": {"b": ""}}, False),
+        ({"a": {"b": [{"exists": True}]}}, {"a": {"b": False}}, True),
         ({"a": ["x"]}, {"a": [["y", ["x"]]]}, True),
         ({"a": {"b": ["x"], "c": ["y"]}}, {"a": [{"b": "x"}, {"c": "y"}]}, False),
         ({"a": {"b": ["x"], "c": ["y"]}}, {"a": [{"b": "z"}, {"b": "x", "c": "y"}]}, True),
@@ -156,6 +165,10 @@ def test_nested_bodies(policy, body, matches):
         ('{"a":[{"prefix":1}]}', "prefix match pattern must be a string"),
         ('{"a":[{"suffix":null}]}', "suffix match pattern must be a string"),
         ('{"a":[{"equals-ignore-case":["a"]}]}', "equals-ignore-case match pattern must be a string"),
+        ('{"a":[{"wildcard":5}]}', "wildcard match pattern must be a string"),
+        ('{"a":[{"wildcard":"a**b"}]}', "Consecutive wildcard characters"),
+        ('{"a":[{"wildcard":"*a*b*c*"}]}', "can not have more than 3 wildcards"),
+        ('{"a":[{"anything-but":{"wildcard":"*a*b*c*"}}]}', "can not have more than 3 wildcards"),
         ('{"a":[{"exists":"true"}]}', "exists match pattern must be either true or false."),
         ('{"a":[{"like":"x"}]}', "Unrecognized match type like"),
         ('{"a":[{"prefix":"a","suffix":"b"}]}', "Only one key allowed in match expression"),
@@ -224,6 +237,27 @@ def test_a_nested_value_counts_once_for_each_level():
         compiled(policy(51), True)
 
 
+def test_the_wildcards_of_a_policy_cost_100_points_at_most():
+    def policy(*counts, stars=1):
+        return json.dumps(
+            {
+                f"k{n}": [{"wildcard": f"{value}{'*-' * stars}"} for value in range(count)]
+                for n, count in enumerate(counts)
+            }
+        )
+
+    for good in (policy(10), policy(8, 6), policy(5, stars=3), policy(5, 2, stars=2)):
+        compiled(good, False)
+    for bad in (policy(11), policy(8, 6, 1), policy(6, stars=2)):
+        with pytest.raises(InvalidParameter, match="too complex"):
+            compiled(bad, False)
+    some = [{"wildcard": f"{n}*"} for n in range(7)]
+    compiled(json.dumps({"$or": [{"a": some}, {"b": some}]}), False)
+    compiled(json.dumps({"a": {"b": some[:6]}, "c": {"d": some[:6]}}), True)
+    with pytest.raises(InvalidParameter, match="too complex"):
+        compiled(json.dumps({"$or": [{"a": some}, {"b": some}], "c": [{"anything-but": {"wildcard": "x*y*"}}]}), False)
+
+
 def test_a_policy_has_256_kilobytes():
     def policy(size):
         return json.dumps({"a": ["x" * (size - 11)]})
@@ -275,8 +309,10 @@ def same(condition, value):
 
 def holds(condition, found):
     """Does a condition hold for the list of values found (None: the key is missing)?"""
-    if condition == {"exists": False} or condition == {"exists": True}:
-        return (found is not None) is condition["exists"]
+    if condition == {"exists": False}:
+        return found is None
+    if condition == {"exists": True}:
+        return any(value is not None and value != "" for value in found or [])
     if not found:
         return False
     if not isinstance(condition, dict):
@@ -299,6 +335,9 @@ def holds(condition, found):
         return any(text[len(text) - len(operand) :] == operand for text in texts if len(text) >= len(operand))
     if name == "equals-ignore-case":
         return any(text.lower() == operand.lower() for text in texts)
+    if name == "wildcard":
+        expression = ".*".join(re.escape(part) for part in operand.split("*"))
+        return any(re.fullmatch(expression, text, re.DOTALL) for text in texts)
     return any(is_address(text) and ipaddress.ip_network(operand).supernet_of(host(text)) for text in texts)
 
 
@@ -350,6 +389,11 @@ WORDS = st.sampled_from(["", "a", "A", "ab", "abc", "b", "Bc", "order-1", "order
 NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from([0.5, -0.5, 1.00001, 2.5]))
 SCALARS = st.one_of(WORDS, NUMBERS, st.booleans(), st.none())
 BOUNDS = st.sampled_from([-2, -0.5, 0, 1, 1.5, 3])
+WILDCARDS = (
+    st.lists(st.sampled_from(["*", "a", "b", "c", "order", "-", "1"]), min_size=1, max_size=4)
+    .map("".join)
+    .filter(lambda text: "**" not in text and text.count("*") <= 3)
+)
 CONDITIONS = st.one_of(
     SCALARS,
     WORDS.map(lambda text: {"prefix": text}),
@@ -365,6 +409,8 @@ CONDITIONS = st.one_of(
     st.lists(NUMBERS, min_size=1, max_size=3).map(lambda numbers: {"anything-but": numbers}),
     WORDS.filter(bool).map(lambda text: {"anything-but": {"prefix": text}}),
     WORDS.filter(bool).map(lambda text: {"anything-but": {"suffix": text}}),
+    WILDCARDS.map(lambda text: {"wildcard": text}),
+    WILDCARDS.map(lambda text: {"anything-but": {"wildcard": text}}),
 )  # fmt: skip
 KEYS = st.sampled_from("xyz")
 LISTS = st.lists(CONDITIONS, min_size=1, max_size=2)

@@ -218,7 +218,7 @@ def test_a_link_in_awss_own_form_confirms_too(cloud, sns, topic, endpoint):
 
 def test_an_endpoint_leaves_by_its_link_and_may_come_back(cloud, sns, topic, endpoint):
     arn = subscribed(cloud, sns, topic, endpoint, FilterPolicy='{"a":[{"exists":false}]}')
-    sns.publish(TopicArn=topic, Message="x")
+    sns.publish(TopicArn=topic, Message="x", MessageAttributes={"b": {"DataType": "String", "StringValue": "y"}})
     cloud.quiet()
     _, got = endpoint.next()
     opened(got["UnsubscribeURL"])

@@ -297,6 +297,15 @@ def test_a_filter_on_attributes_and_one_on_the_body(sns, topic, queue, received)
 # limits
 
 
+def test_no_filter_on_attributes_takes_a_message_without_any(sns, topic, queue, received):
+    url, arn = queue("absent")
+    subscribe(sns, topic, arn, RawMessageDelivery="true", FilterPolicy='{"store":[{"exists":false}]}')
+    sns.publish(TopicArn=topic, Message="bare")
+    sns.publish(TopicArn=topic, Message="other", MessageAttributes={"kind": text("x")})
+    sns.publish(TopicArn=topic, Message="there", MessageAttributes={"store": text("x"), "kind": text("x")})
+    assert [message["Body"] for message in received(url)] == ["other"]
+
+
 def test_a_message_with_its_attributes_has_256_kilobytes(sns, topic):
     sns.publish(TopicArn=topic, Message="x" * 262_144)
     refused(sns.publish, "InvalidParameter", "Message too long", TopicArn=topic, Message="x" * 262_145)
@@ -337,6 +346,9 @@ def test_a_subject_is_a_line_of_up_to_a_hundred_characters(sns, topic, subject):
         ("a", text("x", ""), "non-empty message attribute type"),
         ("a", text(""), "non-empty message attribute value"),
         ("a", text("x", "Number"), "Could not cast message attribute 'a' value to number."),
+        ("a", text("1_000", "Number"), "Could not cast message attribute 'a' value to number."),
+        ("a", text(" 5", "Number"), "Could not cast message attribute 'a' value to number."),
+        ("a", text("\u0663", "Number"), "Could not cast message attribute 'a' value to number."),
         ("a", text("x", "Binary"), "must use field 'Binary'"),
         ("a", {"DataType": "String", "BinaryValue": b"x"}, "must use field 'String'"),
     ],

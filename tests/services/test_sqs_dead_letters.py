@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cumulet.services.sqs import redrive
 from tests.services.sqs_client import ARN, attributes, bodies, delete, held, receive, refused
 
 
@@ -110,6 +111,33 @@ def test_a_dead_letter_that_arrives_after_younger_ones_expires_by_itself(sqs, de
     assert held(sqs, dead) == (1, 0, 0)
 
 
+def test_a_fifo_receive_that_moves_a_dead_letter_goes_on_in_its_group(sqs):
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    sqs.create_queue(QueueName="dead.fifo", Attributes=fifo)
+    url = sqs.create_queue(QueueName="q.fifo", Attributes={**fifo, "RedrivePolicy": policy("dead.fifo", 1)})["QueueUrl"]
+    for body in ("1", "2", "3", "4"):
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="g")
+    assert bodies(sqs, url, 1, VisibilityTimeout=0) == ["1"]
+    assert bodies(sqs, url, 2) == ["2", "3"]
+
+
+def test_a_dead_letter_lives_longer_when_the_retention_period_grows(sqs, url, dead, clock):
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy("dead", 1)})
+    sqs.set_queue_attributes(QueueUrl=dead, Attributes={"MessageRetentionPeriod": "200"})
+    sqs.send_message(QueueUrl=url, MessageBody="old")
+    receive(sqs, url, VisibilityTimeout=10)
+    clock.advance(40)
+    sqs.send_message(QueueUrl=dead, MessageBody="younger, and before it")
+    assert receive(sqs, url) == []
+    sqs.set_queue_attributes(QueueUrl=dead, Attributes={"MessageRetentionPeriod": "400"})
+    clock.advance(400 - 40 - 1)
+    assert held(sqs, dead) == (2, 0, 0)
+    clock.advance(1.1)
+    assert held(sqs, dead) == (1, 0, 0)
+    clock.advance(40)
+    assert held(sqs, dead) == (0, 0, 0)
+
+
 def test_a_fifo_dead_letter_keeps_its_group_and_gets_a_new_time_number_and_deduplication_id(sqs, clock):
     dead = sqs.create_queue(QueueName="dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     url = sqs.create_queue(
@@ -165,7 +193,10 @@ def test_redrive_policies_that_aws_refuses(sqs, url, value, reason):
 def test_max_receive_count_from_1_to_1000_as_number_or_text(sqs, url, dead):
     for count in (1, 1000, "7"):
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy("dead", count)})
-        assert attributes(sqs, url)["RedrivePolicy"] == policy("dead", count)
+        text = attributes(sqs, url)["RedrivePolicy"]  # a number, however it was given, as on AWS
+        assert text == policy("dead", int(count)).replace(" ", "")
+    again = {"VisibilityTimeout": attributes(sqs, url)["VisibilityTimeout"], "RedrivePolicy": policy("dead", "7")}
+    assert sqs.create_queue(QueueName="q", Attributes=again)["QueueUrl"] == url
 
 
 def test_a_queue_says_who_may_use_it_for_dead_letters(sqs, dead):
@@ -315,6 +346,40 @@ def test_the_ten_newest_tasks_are_listed_newest_first(sqs, url, dead, clock):
     assert len(sqs.list_message_move_tasks(SourceArn=f"{ARN}:dead")["Results"]) == 1
     for wrong in (0, 11):
         refused("InvalidParameterValue", sqs.list_message_move_tasks, SourceArn=f"{ARN}:dead", MaxResults=wrong)
+
+
+def test_a_task_runs_36_hours_at_most(sqs, url, dead, clock, monkeypatch):
+    assert redrive.LONGEST_S == 36 * 3600
+    monkeypatch.setattr(redrive, "LONGEST_S", 3)  # 129,600 messages would take a while
+    sqs.create_queue(QueueName="other")
+    for n in range(5):
+        sqs.send_message(QueueUrl=dead, MessageBody=str(n))
+    sqs.start_message_move_task(SourceArn=f"{ARN}:dead", DestinationArn=f"{ARN}:other", MaxNumberOfMessagesPerSecond=1)
+    clock.advance(2.9)
+    assert tasks(sqs)[0]["Status"] == "RUNNING"
+    clock.advance(0.2)
+    (task,) = tasks(sqs)
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("FAILED", 3)
+    assert task["FailureReason"] == "TaskTimedOut"
+    assert bodies(sqs, dead) == ["3", "4"]
+
+
+def test_an_account_has_100_active_tasks(sqs, aws, clock):
+    sqs.create_queue(QueueName="other")
+
+    def start(name):
+        dead = sqs.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
+        sqs.create_queue(QueueName=f"source-{name}", Attributes={"RedrivePolicy": policy(f"dead-{name}")})
+        entries = [{"Id": str(n), "MessageBody": "m"} for n in range(2)]
+        sqs.send_message_batch(QueueUrl=dead, Entries=entries)
+        request = {"SourceArn": f"{ARN}:dead-{name}", "DestinationArn": f"{ARN}:other"}
+        return {**request, "MaxNumberOfMessagesPerSecond": 1}
+
+    handles = [sqs.start_message_move_task(**start(n))["TaskHandle"] for n in range(100)]
+    more = start("more")
+    refused("AWS.SimpleQueueService.UnsupportedOperation", sqs.start_message_move_task, **more)
+    sqs.cancel_message_move_task(TaskHandle=handles[0])
+    sqs.start_message_move_task(**more)
 
 
 def test_move_tasks_that_aws_refuses(sqs, url, dead):

@@ -302,6 +302,23 @@ async def test_what_is_sent_received_and_deleted_is_metered(sqs, cloud):
 
 
 @in_process
+async def test_a_fifo_queue_meters_duplicates_and_groups_with_messages_in_flight(sqs, cloud):
+    await sqs("CreateQueue", QueueName="f.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "90"})
+    for body, group in (("a", "x"), ("a", "x"), ("b", "x"), ("c", "y"), ("d", "z")):
+        await sqs("SendMessage", QueueUrl="f.fifo", MessageBody=body, MessageGroupId=group, MessageDeduplicationId=body)
+    got = await sqs("ReceiveMessage", QueueUrl="f.fifo", MaxNumberOfMessages=3)
+    assert [message["Body"] for message in got["Messages"]] == ["a", "b", "c"]
+    await cloud.advance(180)
+    for name, values in (
+        ("NumberOfMessagesSent", [{1.0: 4}]),
+        ("NumberOfDeduplicatedSentMessages", [{1.0: 1}]),
+        ("ApproximateNumberOfGroupsWithInflightMessages", [{2.0: 1}, {0.0: 1}, {0.0: 1}]),
+    ):
+        assert [point["Values"] for point in points(name)] == values, name
+        assert all(point["Dimensions"] == [("QueueName", "f.fifo")] for point in points(name))
+
+
+@in_process
 async def test_the_state_of_queues_is_metered_each_minute_while_they_hold_messages(sqs, cloud):
     """B5.6: ApproximateNumberOfMessagesVisible is emitted by the platform itself."""
     await sqs.send("a", "b", "c")

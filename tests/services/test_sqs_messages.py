@@ -228,6 +228,8 @@ def test_only_a_well_formed_trace_header_is_a_system_attribute_to_send(sqs, url)
         {"AWSTraceHeader": {"DataType": "Number", "StringValue": "1"}},
     ):
         refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="m", MessageSystemAttributes=wrong)
+    sent = sqs.send_message(QueueUrl=url, MessageBody="m", MessageAttributes={}, MessageSystemAttributes={})
+    assert not sent.keys() & {"MD5OfMessageAttributes", "MD5OfMessageSystemAttributes"}
 
 
 ATTRIBUTES = {
@@ -276,6 +278,48 @@ def test_the_md5_of_attributes_is_made_as_the_developer_guide_says(sqs, url):
 
 def _text(value, type_="String"):
     return {"DataType": type_, "StringValue": value}
+
+
+GOOD_NUMBERS = [
+    "0",
+    "-0.0",
+    "+5",
+    "-.5",
+    "5.",
+    "1e5",
+    "1E+5",
+    "1e126",
+    "-1e126",
+    "1e-128",
+    "9" * 38,
+    "0" * 60 + "1",
+    "1" + "0" * 60,
+]
+BAD_NUMBERS = [
+    "1.1e126",
+    "1e127",
+    "-1e127",
+    "9e-129",
+    "1e99999",
+    "1_000",
+    "٣",
+    "NaN",
+    "0x10",
+    " 5",
+    "9" * 39,
+    "1." + "3" * 38,
+]
+
+
+def test_a_number_has_38_digits_and_lies_between_10_to_the_minus_128_and_to_the_126(sqs, url):
+    def number(value):
+        return {"QueueUrl": url, "MessageBody": "m", "MessageAttributes": {"a": _text(value, "Number")}}
+
+    for value in GOOD_NUMBERS:
+        sqs.send_message(**number(value))
+    for value in BAD_NUMBERS:
+        text = refused("InvalidParameterValue", sqs.send_message, **number(value))
+        assert text == "Can't cast the value of message (user) attribute 'a' to a number."
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,39 @@ def test_a_long_poll_without_a_message_ends_at_its_time(sqs, cloud, clock):
     assert clock.now() == pytest.approx(began + 7)
 
 
+def test_a_long_poll_that_only_finds_a_dead_letter_goes_on_waiting(sqs, url, cloud, clock):
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    policy = '{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}'
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    sqs.send_message(QueueUrl=url, MessageBody="poison")
+    assert bodies(sqs, url, VisibilityTimeout=0) == ["poison"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(bodies, sqs, url, WaitTimeSeconds=20)
+        until_parked(cloud)
+        assert bodies(sqs, dead, VisibilityTimeout=0) == ["poison"]  # it is there while the poll waits
+        sqs.send_message(QueueUrl=url, MessageBody="good")
+        assert waiting.result(60) == ["good"]
+    assert held(sqs, dead) == (1, 0, 0)
+
+
+def test_a_long_poll_that_only_finds_expired_messages_goes_on_waiting(sqs, cloud, clock):
+    url = sqs.create_queue(QueueName="short", Attributes={"MessageRetentionPeriod": "60", "VisibilityTimeout": "90"})[
+        "QueueUrl"
+    ]
+    sqs.send_message(QueueUrl=url, MessageBody="old")
+    assert bodies(sqs, url) == ["old"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        clock.advance(85)
+        waiting = pool.submit(bodies, sqs, url, WaitTimeSeconds=20)
+        until_parked(cloud)
+        clock.advance(5)  # it comes back, beyond its time
+        until_parked(cloud)
+        assert not waiting.done()
+        clock.advance(15)
+        assert waiting.result(60) == []
+    assert held(sqs, url) == (0, 0, 0)
+
+
 def test_a_long_poll_gets_what_becomes_visible_meanwhile(sqs, url, cloud, clock):
     sqs.send_message(QueueUrl=url, MessageBody="delayed", DelaySeconds=3)
     with concurrent.futures.ThreadPoolExecutor() as pool:

@@ -147,6 +147,46 @@ def test_errors_have_the_codes_of_the_query_protocol(query, url, action, fields,
     assert error.findtext(f"{NS}Message")
 
 
+def test_a_queue_that_is_not_there_is_so_in_the_words_of_each_protocol(query, url, aws):
+    _, root = query("SendMessage", QueueUrl=f"{url}-not", MessageBody="x")
+    assert texts(root, "Message") == ["The specified queue does not exist for this wsdl version."]
+    with pytest.raises(aws("sqs").exceptions.QueueDoesNotExist) as failure:
+        aws("sqs").send_message(QueueUrl=f"{url}-not", MessageBody="x")
+    assert failure.value.response["Error"]["Message"] == "The specified queue does not exist."
+
+
+@pytest.mark.parametrize("action", ["SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"])
+def test_a_batch_without_entries_is_empty(query, url, action):
+    status, root = query(action, QueueUrl=url)
+    assert (status, texts(root, "Code")) == (400, ["AWS.SimpleQueueService.EmptyBatchRequest"])
+    assert texts(root, "Message") == [f"There should be at least one {action}RequestEntry in the request."]
+
+
+def test_lists_and_maps_of_one_need_no_number(query, url):
+    """boto 2 writes `AttributeName=All`, and `Attribute.Name=...&Attribute.Value=...`."""
+    one = {"Attribute.Name": "VisibilityTimeout", "Attribute.Value": "35"}
+    assert query("SetQueueAttributes", path="/000000000000/q", **one)[0] == 200
+    _, root = query("GetQueueAttributes", path="/000000000000/q", AttributeName="VisibilityTimeout")
+    assert (texts(root, "Name"), texts(root, "Value")) == (["VisibilityTimeout"], ["35"])
+    _, root = query("GetQueueAttributes", path="/000000000000/q", AttributeName="All")
+    assert len(texts(root, "Name")) > 9
+    fields = {"Label": "l", "AWSAccountId": "111122223333", "ActionName": "SendMessage"}
+    assert query("AddPermission", QueueUrl=url, **fields)[0] == 200
+    tag = {"Tag.Key": "team", "Tag.Value": "blue"}
+    assert query("TagQueue", QueueUrl=url, **tag)[0] == 200
+    _, root = query("ListQueueTags", QueueUrl=url)
+    assert (texts(root, "Key"), texts(root, "Value")) == (["team"], ["blue"])
+
+
+def test_a_number_that_is_none_is_refused_in_plain_words(query, url):
+    status, root = query("ReceiveMessage", QueueUrl=url, MaxNumberOfMessages="many")
+    assert (status, texts(root, "Code"), texts(root, "Message")) == (
+        400,
+        ["MalformedInput"],
+        ["not an integer: 'many'"],
+    )
+
+
 def test_queues_tags_and_permissions_by_forms(query, url):
     assert query("TagQueue", QueueUrl=url, **{"Tag.1.Key": "team", "Tag.1.Value": "blue"})[0] == 200
     _, root = query("ListQueueTags", QueueUrl=url)

@@ -124,7 +124,7 @@ def test_every_number_of_a_queue_has_its_range(sqs, url, name, low, high):
     for value in (low, high):
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(value)})
         assert attributes(sqs, url)[name] == str(value)
-    for value in (str(low - 1), str(high + 1), "", "many", "1.5"):
+    for value in (str(low - 1), str(high + 1), "", "many", "1.5", "\u0663", "1" * 5000):
         message = refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={name: value})
         assert message == f"Invalid value for the parameter {name}."
         refused("InvalidAttributeValue", sqs.create_queue, QueueName="other", Attributes={name: value})
@@ -296,9 +296,14 @@ def test_permissions_have_limits(sqs, url):
         request = {"QueueUrl": url, "Label": "l", "AWSAccountIds": ["111122223333"], "Actions": ["*"], **changes}
         return sqs.add_permission(**request) if code is None else refused(code, sqs.add_permission, **request)
 
-    seven = ["SendMessage", "ReceiveMessage", "DeleteMessage", "PurgeQueue", "GetQueueUrl", "TagQueue", "ListQueueTags"]
+    seven = ["SendMessage", "ReceiveMessage", "DeleteMessage", "PurgeQueue", "GetQueueUrl", "GetQueueAttributes"]
+    seven.append("ChangeMessageVisibility")
     add(Label="l" * 80, Actions=seven)
-    assert add("OverLimit", Actions=[*seven, "UntagQueue"]) == "8 Actions were found, maximum allowed is 7."
+    assert add("OverLimit", Actions=[*seven, "SendMessage"]) == "8 Actions were found, maximum allowed is 7."
+    for owners in ("CreateQueue", "DeleteQueue", "SetQueueAttributes", "TagQueue", "StartMessageMoveTask"):
+        reason = "Only the queue owner is allowed to invoke this action."
+        text = f"Value SQS:{owners} for parameter ActionName is invalid. Reason: {reason}"
+        assert add("InvalidParameterValue", Actions=["SendMessage", owners]) == text
     assert "Already exists" in add("InvalidParameterValue", Label="l" * 80)
     add("InvalidParameterValue", Label="l" * 81)
     add("InvalidParameterValue", Label="a b")
@@ -310,3 +315,112 @@ def test_permissions_have_limits(sqs, url):
         add(Label=f"s{n}")
     add("OverLimit", Label="s18")
     add("MissingParameter", Label="x", Actions=[])
+
+
+def test_a_standard_queue_is_not_asked_for_with_fifo_queue_false(sqs):
+    request = {"QueueName": "plain", "Attributes": {"FifoQueue": "false"}}
+    assert refused("InvalidAttributeName", sqs.create_queue, **request) == "Unknown Attribute FifoQueue."
+
+
+def test_lists_refuse_tokens_that_they_did_not_give(sqs, url):
+    sqs.create_queue(QueueName="r")
+    token = sqs.list_queues(MaxResults=1)["NextToken"]
+    assert sqs.list_queues(MaxResults=1, NextToken=token)["QueueUrls"][0].endswith("/r")
+    for wrong in ("q", "!!!", "YSBi", f"{token}="):
+        refused("InvalidParameterValue", sqs.list_queues, MaxResults=1, NextToken=wrong)
+        refused(
+            "InvalidParameterValue", sqs.list_dead_letter_source_queues, QueueUrl=url, MaxResults=1, NextToken=wrong
+        )
+
+
+def statement(**changes):
+    return {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*", **changes}
+
+
+def policy(*statements, **changes):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements), **changes})
+
+
+def conditions(count):
+    return {"StringEquals": {f"aws:PrincipalTag/{n}": "x" for n in range(count)}}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "text"),
+    [
+        (policy(*[statement()] * 20), policy(*[statement()] * 21), "21 Statements were found, maximum allowed is 20."),
+        (
+            policy(statement(Action=["sqs:SendMessage"] * 7)),
+            policy(statement(Action=["sqs:SendMessage"] * 8)),
+            "8 Actions were found, maximum allowed is 7.",
+        ),
+        (
+            policy(statement(Principal={"AWS": [f"{n:012d}" for n in range(49)], "Service": "sns.amazonaws.com"})),
+            policy(statement(Principal={"AWS": [f"{n:012d}" for n in range(50)], "Service": "sns.amazonaws.com"})),
+            "51 Principals were found, maximum allowed is 50.",
+        ),
+        (
+            policy(statement(Condition=conditions(10))),
+            policy(statement(Condition={**conditions(10), "Bool": {"aws:SecureTransport": "true"}})),
+            "11 Conditions were found, maximum allowed is 10.",
+        ),
+    ],
+)
+def test_policies_have_quotas(sqs, url, good, bad, text):
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": good})
+    assert refused("OverLimit", sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": bad}) == text
+    assert refused("OverLimit", sqs.create_queue, QueueName="new", Attributes={"Policy": bad}) == text
+    assert attributes(sqs, url)["Policy"] == good
+
+
+def test_a_policy_has_8192_bytes(sqs, url):
+    def of(size):
+        return policy(statement(), Id="x" * (size - len(policy(statement(), Id=""))))
+
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": of(8192)})
+    for text in (of(8193), of(8192 - 1).replace("xx", "é", 1)[:-1] + "  }"):
+        assert len(text.encode()) == 8193
+        refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": text})
+    grant = {"QueueUrl": url, "AWSAccountIds": ["111122223333"], "Actions": ["SendMessage"]}
+    refused("InvalidAttributeValue", sqs.add_permission, Label="too-much", **grant)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"Statement":[]}',
+        '{"Statement":"x"}',
+        '{"Statement":[5]}',
+        policy(statement(), Version="2013-10-17"),
+        policy({"Action": "sqs:*"}),
+        policy(statement(Effect="Maybe")),
+        policy(statement(Principal=None)),
+        policy(statement(Action=[])),
+        policy(statement(Action=5)),
+        policy(statement(Principal={"AWS": [5]})),
+        policy(statement(Condition=[])),
+        policy(statement(Condition={"Bool": "true"})),
+        "[" * 5000,
+    ],
+)
+def test_what_is_no_policy_is_refused(sqs, url, text):
+    message = refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": text})
+    assert message == "Invalid value for the parameter Policy."
+
+
+def test_a_queues_policy_is_about_queues(sqs, url):
+    for action in ("sns:Publish", "Send"):
+        text = refused(
+            "InvalidParameterValue",
+            sqs.set_queue_attributes,
+            QueueUrl=url,
+            Attributes={"Policy": policy(statement(Action=action))},
+        )
+        assert text.startswith(f"Value {action} for parameter ActionName is invalid.")
+    for action in ("*", "sqs:*", "SQS:Send*", ["sqs:SendMessage", "SQS:ReceiveMessage"]):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(statement(Action=action))})
+    one = json.dumps({"Version": "2012-10-17", "Statement": statement(Sid="only")})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": one})
+    sqs.add_permission(QueueUrl=url, Label="more", AWSAccountIds=["111122223333"], Actions=["SendMessage"])
+    assert [each["Sid"] for each in json.loads(attributes(sqs, url)["Policy"])["Statement"]] == ["only", "more"]

@@ -1,7 +1,7 @@
 """Topics' access policies: the default one, checks of those that are set, statements of AddPermission.
 
 They decide where IAM is enforced (`authz`).
-Source: SNS developer guide, "Identity and access management in Amazon SNS"; quotas page (read 2026-11).
+Source: SNS developer guide, "Amazon SNS API permissions: Actions and resources reference", "Policy quotas" (read 2026-11).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from cumulet.services.sns.model import Topic
 Json = dict[str, Any]
 
 MAX_BYTES = 30_720
+MAX_STATEMENTS = 100
+MAX_PRINCIPALS = 200
 _OWNER_MAY = (
     "GetTopicAttributes",
     "SetTopicAttributes",
@@ -72,20 +74,31 @@ def checked(text: str) -> str:
     statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
     for statement in statements:
         _check(statement)
+    sids = [str(statement["Sid"]) for statement in statements if "Sid" in statement]
+    if len(set(sids)) < len(sids):
+        raise InvalidParameter.of("Policy Error: Each statement must have a unique Sid")
+    if len(statements) > MAX_STATEMENTS:
+        raise InvalidParameter.of(f"Policy Error: The policy has more than {MAX_STATEMENTS} statements")
     return _encode(policy).decode()
 
 
 def _check(statement: Any) -> None:
     if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
         raise InvalidParameter.of("Policy Error: A statement needs an Effect of Allow or Deny")
-    if "Principal" not in statement and "NotPrincipal" not in statement:
-        raise InvalidParameter.of("Policy Error: A statement needs a Principal")
+    if not 1 <= len(_principals(statement.get("Principal", statement.get("NotPrincipal")))) <= MAX_PRINCIPALS:
+        raise InvalidParameter.of(f"Policy Error: A statement needs 1 to {MAX_PRINCIPALS} principals")
     if ("Action" in statement) == ("NotAction" in statement):
         raise InvalidParameter.of("Policy Error: A statement needs either Action or NotAction")
     actions = statement.get("Action", statement.get("NotAction"))
     for action in actions if isinstance(actions, list) else [actions]:
         if not isinstance(action, str) or (action != "*" and not action.lower().startswith("sns:")):
             raise InvalidParameter.of("Policy statement action out of service scope!")
+
+
+def _principals(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [each for kind in value.values() for each in (kind if isinstance(kind, list) else [kind])]
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def with_statement(topic: Topic, label: str, accounts: list[str], actions: list[str]) -> str:
@@ -97,7 +110,7 @@ def with_statement(topic: Topic, label: str, accounts: list[str], actions: list[
     unknown = next((action for action in actions if action not in GRANTABLE and action != "*"), None)
     if unknown is not None or not actions:
         raise InvalidParameter.of("Policy statement action out of service scope!")
-    if not accounts or not all(re.fullmatch(r"\d{12}", account) for account in accounts):
+    if not accounts or not all(re.fullmatch(r"[0-9]{12}", account) for account in accounts):
         raise InvalidParameter.of("AWSAccountId")
     principals = [f"arn:aws:iam::{account}:root" for account in accounts]
     names = [f"SNS:{action}" for action in actions]

@@ -13,10 +13,10 @@ from cumulet.services.sns.model import Topic
 
 _PROTOCOLS = ("http", "https", "email", "email-json", "sms", "sqs", "lambda")
 _REFUSED = ("application", "firehose")
-_QUEUE = re.compile(r"arn:aws[a-zA-Z-]*:sqs:[a-z0-9-]+:\d{12}:[a-zA-Z0-9_-]{1,80}(\.fifo)?")
-_FUNCTION = re.compile(r"arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_$-]+)?")
+_QUEUE = re.compile(r"arn:aws[a-zA-Z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]{1,80}(\.fifo)?")
+_FUNCTION = re.compile(r"arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_$-]+)?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_PHONE = re.compile(r"\+?[1-9]\d{4,14}")
+_PHONE = re.compile(r"\+?[1-9][0-9]{4,14}")
 _SECRET = re.compile(r"^(https?://[^/@:]*:)[^/@]*(@)")
 
 

@@ -13,6 +13,13 @@ class InvalidParameter(AwsError):
         """In SNS's usual words: "Invalid parameter: ..."."""
         return cls(f"Invalid parameter: {what}")
 
+    def within(self, name: str) -> InvalidParameter:
+        """The same about `name` in a map of attributes: "Invalid parameter: Attributes Reason: ..."."""
+        what = self.message.removeprefix("Invalid parameter: ")
+        return InvalidParameter.of(
+            f"Attributes Reason: {f'Unknown attribute {name}' if what == 'AttributeName' else what}"
+        )
+
 
 class ParameterValueInvalid(AwsError):
     """400: a message attribute whose value does not comply with its type."""

@@ -33,12 +33,12 @@ class Target:
             if body is None:
                 return "InvalidMessageBody"
             return None if self.test(body) else "MessageBody"
+        if not message.attributes:
+            return "NoMessageAttributes"  # nothing matches an empty set, `exists: false` included
         values = message.values
         if values is None:
             return "InvalidAttributes"
-        if self.test(values):
-            return None
-        return "MessageAttributes" if message.attributes else "NoMessageAttributes"
+        return None if self.test(values) else "MessageAttributes"
 
 
 @dataclass(slots=True, frozen=True)

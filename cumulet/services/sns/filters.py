@@ -3,18 +3,21 @@
 Values of messages and policies are brought to one form first: strings stay, numbers become integers of hundred-thousandths
 (SNS compares five digits after the decimal point), true, false and null become tuples, so that nothing equals by accident.
 A key's conditions are alternatives, keys must all match, `$or` gives alternatives of keys.
-Source: SNS developer guide, "Amazon SNS subscription filter policies", "Filter policy constraints" (read 2026-11).
+Source: SNS developer guide, "Amazon SNS subscription filter policies", "Key matching", "String value matching", "Filter policy
+constraints" (read 2026-11).
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
+from cumulet.aws.eventpattern import InvalidPattern, wildcard
 from cumulet.services.sns.errors import InvalidParameter
 
 Json = dict[str, Any]
@@ -26,6 +29,8 @@ Test = Callable[[Any], bool]
 MAX_KEYS = 5
 MAX_COMBINATIONS = 150
 MAX_BYTES = 256 * 1024
+MAX_WILDCARDS = 3
+MAX_WILDCARD_POINTS = 100
 _LARGEST = 10**9
 _SCALE = 100_000
 _RESERVED = frozenset(
@@ -69,7 +74,7 @@ def compiled(text: str, body: bool) -> Test:
         raise refused(f"Filter policy can not have more than {MAX_KEYS} keys")
     try:
         test = _object(policy, body)
-        if _combinations(policy, 1) <= MAX_COMBINATIONS:
+        if _combinations(policy, 1) <= MAX_COMBINATIONS and _wildcard_points(policy) <= MAX_WILDCARD_POINTS:
             return test
     except RecursionError:
         pass
@@ -97,6 +102,33 @@ def _combinations(policy: Json, depth: int) -> int:
         else:
             total *= len(value) * depth
     return total
+
+
+def _wildcard_points(policy: Json) -> int:
+    """What the wildcards cost: a key's patterns of one `*` are a point each, of more three, times how many patterns there are."""
+    total = 0
+    for key, value in policy.items():
+        parts = _alternatives(key, value)
+        if parts is not None:
+            total += sum(map(_wildcard_points, parts))
+        elif isinstance(value, dict):
+            total += _wildcard_points(value)
+        else:
+            stars = [_stars(found) for part in value if (found := _wildcard_of(part)) is not None]
+            total += sum(1 if count < 2 else 3 for count in stars) * len(stars)
+    return total
+
+
+def _stars(pattern: str) -> int:
+    """The wildcards in a pattern, without those that a backslash makes plain."""
+    return re.sub(r"\\.", "", pattern, flags=re.DOTALL).count("*")
+
+
+def _wildcard_of(part: Any) -> str | None:
+    """The pattern of a condition `wildcard`, alone or in `anything-but`."""
+    inner = part.get("anything-but", part) if isinstance(part, dict) else None
+    found = inner.get("wildcard") if isinstance(inner, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _object(policy: Json, body: bool) -> Test:
@@ -217,15 +249,20 @@ def _operator(part: Json) -> Condition:
         case "exists":
             if not isinstance(operand, bool):
                 raise refused("exists match pattern must be either true or false.")
-            return (lambda values: values is not None) if operand else (lambda values: values is None)
+            return _there if operand else (lambda values: values is None)
         case "numeric":
             return _some(_numeric(operand))
         case "anything-but":
             return _none(_excluded(operand))
-        case "prefix" | "suffix" | "equals-ignore-case" | "cidr":
+        case "prefix" | "suffix" | "equals-ignore-case" | "cidr" | "wildcard":
             return _some(_textual(name, operand))
         case _:
             raise refused(f"Unrecognized match type {name}")
+
+
+def _there(values: Values) -> bool:
+    """Whether a key has a value that is not null and not empty."""
+    return values is not None and any(value not in ("", _NULL) for value in values)
 
 
 def _some(test: Callable[[Value], bool]) -> Condition:
@@ -246,7 +283,16 @@ def _textual(name: str, operand: Any) -> Callable[[Value], bool]:
     if name == "equals-ignore-case":
         wanted = operand.lower()
         return lambda value: isinstance(value, str) and value.lower() == wanted
-    return _cidr(operand)
+    return _wildcard(operand) if name == "wildcard" else _cidr(operand)
+
+
+def _wildcard(operand: str) -> Callable[[Value], bool]:
+    if _stars(operand) > MAX_WILDCARDS:
+        raise refused(f"wildcard match pattern can not have more than {MAX_WILDCARDS} wildcards")
+    try:
+        return wildcard(operand)
+    except InvalidPattern as error:
+        raise refused(str(error)) from error
 
 
 def _cidr(operand: str) -> Callable[[Value], bool]:
@@ -269,7 +315,7 @@ def _cidr(operand: str) -> Callable[[Value], bool]:
 def _excluded(operand: Any) -> Callable[[Value], bool]:
     """What `anything-but` does not want."""
     if isinstance(operand, dict):
-        if len(operand) != 1 or not operand.keys() <= {"prefix", "suffix"}:
+        if len(operand) != 1 or not operand.keys() <= {"prefix", "suffix", "wildcard"}:
             raise refused("Unsupported anything-but pattern")
         ((name, text),) = operand.items()
         if not isinstance(text, str) or not text:

@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 _ID = re.compile(r"[a-zA-Z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 _ATTRIBUTE = re.compile(r"[a-zA-Z0-9_\-]+(\.[a-zA-Z0-9_\-]+)*")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # a queue takes no others either
 _PROTOCOLS = frozenset(("http", "https", "email", "email-json", "sms", "sqs", "lambda", "application", "firehose"))
 _MISSING: Any = object()
 
@@ -167,6 +168,8 @@ def _checked_size(name: str, attribute: Json) -> int:
     value = attribute[member]
     if base == "Number":
         try:
+            if not _NUMBER.fullmatch(value):
+                raise ValueError("not a number")
             filters.fixed(value)
         except ValueError as error:
             raise ParameterValueInvalid(f"Could not cast message attribute '{name}' value to number.") from error

@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 MAX_ENTRIES = 10
 _FIRST_SEQUENCE = 10**19
-_PHONE = re.compile(r"\+[1-9]\d{4,14}")
+_PHONE = re.compile(r"\+[1-9][0-9]{4,14}")
 _ENTRY = re.compile(r"[a-zA-Z0-9_-]{1,80}")
 _encode_outgoing = msgspec.msgpack.Encoder().encode
 

@@ -22,7 +22,8 @@ FILTERS_A_TOPIC = 200
 FILTERS_AN_ACCOUNT = 10_000
 LARGE_SUBSCRIPTIONS = 100
 LOGGED = {"http": "HTTP", "https": "HTTP", "lambda": "Lambda", "sqs": "SQS"}
-_ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::[0-9]{12}:role/.+")
 _FEEDBACK = re.compile(r"(HTTP|Lambda|SQS)(SuccessFeedbackRoleArn|SuccessFeedbackSampleRate|FailureFeedbackRoleArn)")
 _REFUSED = re.compile(r"ArchivePolicy|DataProtectionPolicy|(Firehose|Application)\w+Feedback\w+")
 _ABOUT_FIFO = ("ContentBasedDeduplication", "FifoThroughputScope")
@@ -52,7 +53,7 @@ def topic_attribute(topic: Topic, name: str, value: str) -> str:
         case "SignatureVersion":
             _one_of(name, value, "1", "2")
         case "MaximumMessageSize":
-            if not value.isascii() or not value.isdigit() or not 1024 <= int(value) <= LARGEST_BYTES:
+            if not _WHOLE.fullmatch(value) or not 1024 <= int(value) <= LARGEST_BYTES:
                 raise InvalidParameter.of("MaximumMessageSize must be between 1024 and 1048576")
         case "ContentBasedDeduplication":
             return boolean(name, value)
@@ -67,7 +68,7 @@ def _check_feedback(name: str, value: str) -> None:
     if not _FEEDBACK.fullmatch(name) and not _REFUSED.fullmatch(name):
         raise InvalidParameter.of("AttributeName")
     if name.endswith("SampleRate"):
-        if not value.isascii() or not value.isdigit() or int(value) > 100:
+        if not _WHOLE.fullmatch(value) or int(value) > 100:
             raise InvalidParameter.of(f"{name}: must be an integer between 0 and 100")
     elif value and not _ROLE.fullmatch(value):
         raise InvalidParameter.of(f"{name}: {value} is not a valid role to allow SNS to write to Cloudwatch Logs")
@@ -173,7 +174,10 @@ def all_attributes(ctx: Context, topic: Topic, subscription: Subscription, given
     """The attributes that Subscribe gives a new subscription; the scope counts before the policy."""
     order = sorted(given, key=lambda name: (name == "FilterPolicy", name == "DeliveryPolicy", name))
     for name in order:
-        changed = subscription_attribute(ctx, topic, subscription, name, given[name])
+        try:
+            changed = subscription_attribute(ctx, topic, subscription, name, given[name])
+        except InvalidParameter as error:
+            raise error.within(name) from error
         subscription = msgspec.structs.replace(subscription, attributes=changed)
     return subscription.attributes
 
@@ -199,9 +203,14 @@ def _check_redrive(topic: Topic, subscription: Subscription, value: str) -> None
         policy = msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidParameter.of("RedrivePolicy: failed to parse JSON.") from error
-    arn = policy.get("deadLetterTargetArn") if isinstance(policy, dict) else None
+    if not isinstance(policy, dict):
+        raise InvalidParameter.of("RedrivePolicy: must be a JSON object")
+    for name in policy:
+        if name != "deadLetterTargetArn":
+            raise InvalidParameter.of(f"RedrivePolicy: invalid JSON. Attribute {name} is unknown.")
+    arn = policy.get("deadLetterTargetArn")
     parts = arn.split(":") if isinstance(arn, str) else []
-    if len(parts) != 6 or parts[2] != "sqs" or len(policy) != 1:
+    if len(parts) != 6 or parts[2] != "sqs":
         raise InvalidParameter.of("RedrivePolicy: deadLetterTargetArn is an invalid arn")
     if parts[3] != subscription.region or parts[4] != subscription.account:
         raise InvalidParameter.of("RedrivePolicy: deadLetterTargetArn must be in the subscription's account and region")

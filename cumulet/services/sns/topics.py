@@ -49,7 +49,12 @@ def create_topic(ctx: Context, req: CreateTopicRequest) -> CreateTopicResult:
     tags = checked({}, req.get("Tags", ()))
     found = ctx.tx.get(topic_key(ctx.account, ctx.region, name), Topic)
     new = Topic(account=ctx.account, region=ctx.region, name=name, id=ctx.ids.uuid(), stamp="", fifo=fifo, tags=tags)
-    topic = _with_attributes(new, given)
+    topic = new
+    for attribute, value in given.items():
+        try:
+            topic = _with_attribute(topic, attribute, value)
+        except InvalidParameter as error:
+            raise error.within(attribute) from error
     if found is not None:
         return {"TopicArn": _same(found, topic, given, "Tags" in req)}
     count = ctx.tx.add(count_key(ctx.account, ctx.region, "fifo" if fifo else "standard"))
@@ -68,17 +73,14 @@ def _check_name(name: str, fifo: bool) -> None:
         raise InvalidParameter.of("Topic Name")
 
 
-def _with_attributes(topic: Topic, given: dict[str, str]) -> Topic:
-    attributes, policy = dict(topic.attributes), topic.policy
-    for name, value in given.items():
-        kept = settings.topic_attribute(topic, name, value)
-        if name == "Policy":
-            policy = kept
-        elif kept:
-            attributes[name] = kept
-        else:
-            attributes.pop(name, None)
-    return replace(topic, attributes=attributes, policy=policy)
+def _with_attribute(topic: Topic, name: str, value: str) -> Topic:
+    kept = settings.topic_attribute(topic, name, value)
+    if name == "Policy":
+        return replace(topic, policy=kept)
+    attributes = {**topic.attributes, name: kept}
+    if not kept:
+        del attributes[name]
+    return replace(topic, attributes=attributes)
 
 
 def _same(found: Topic, wanted: Topic, given: dict[str, str], tagged: bool) -> str:
@@ -135,7 +137,7 @@ def set_topic_attributes(ctx: Context, req: SetTopicAttributesRequest) -> Json:
     name, value = req["AttributeName"], req.get("AttributeValue", "")
     if name == "FifoTopic":
         raise InvalidParameter.of("AttributeName")
-    changed = _with_attributes(topic, {name: value})
+    changed = _with_attribute(topic, name, value)
     if name == "MaximumMessageSize":
         settings.check_large(ctx, topic, value)
     registry.save(ctx, changed)

@@ -36,7 +36,7 @@ class ChangeMessageVisibilityResult(TypedDict):
 
 class ChangeMessageVisibilityBatchRequest(TypedDict):
     QueueUrl: str
-    Entries: list[ChangeMessageVisibilityBatchRequestEntry]
+    Entries: NotRequired[list[ChangeMessageVisibilityBatchRequestEntry]]
 
 
 class ChangeMessageVisibilityBatchRequestEntry(TypedDict):
@@ -82,7 +82,7 @@ class DeleteMessageResult(TypedDict):
 
 class DeleteMessageBatchRequest(TypedDict):
     QueueUrl: str
-    Entries: list[DeleteMessageBatchRequestEntry]
+    Entries: NotRequired[list[DeleteMessageBatchRequestEntry]]
 
 
 class DeleteMessageBatchRequestEntry(TypedDict):
@@ -254,7 +254,7 @@ class SendMessageResult(TypedDict):
 
 class SendMessageBatchRequest(TypedDict):
     QueueUrl: str
-    Entries: list[SendMessageBatchRequestEntry]
+    Entries: NotRequired[list[SendMessageBatchRequestEntry]]
 
 
 class SendMessageBatchRequestEntry(TypedDict):

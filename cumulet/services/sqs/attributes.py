@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from hashlib import md5
 from typing import Any
 
@@ -18,7 +19,9 @@ Kept = dict[str, tuple[str, Any]]  # name -> (type, str or bytes)
 _MOST = 10
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 _TYPES = ("String", "Number", "Binary")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,4}))?")
+_DIGITS = 38
+_LEAST, _GREATEST = Decimal("1E-128"), Decimal("1E+126")
 _TYPE_LENGTH = 256
 
 
@@ -53,11 +56,20 @@ def _checked(name: str, value: Mapping[str, Any]) -> tuple[str, str | bytes]:
             f"The message attribute '{name}' must contain non-empty message attribute value for message attribute type "
             f"'{logical}'."
         )
-    if logical == "Number" and not _NUMBER.fullmatch(str(found)):
+    if logical == "Number" and not _is_number(str(found)):
         raise InvalidParameterValue(f"Can't cast the value of message (user) attribute '{name}' to a number.")
     if isinstance(found, str):
         check_text(found, "message attribute value")
     return type_, found
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number of 38 digits at most, from 10^-128 to 10^126; zeros at its ends do not count."""
+    parts = _NUMBER.fullmatch(text)
+    if parts is None:
+        return False
+    digits = parts[1].replace(".", "").strip("0")
+    return not digits or (len(digits) <= _DIGITS and _LEAST <= abs(Decimal(text)) <= _GREATEST)
 
 
 def _check_name(name: str) -> None:

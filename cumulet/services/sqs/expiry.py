@@ -24,6 +24,7 @@ from cumulet.services.sqs.model import (
     number_of,
     queue_key,
     queue_prefixes,
+    seconds,
     seen_prefix,
 )
 
@@ -84,7 +85,11 @@ def expire_one(ctx: Context, key: Key) -> None:
         return
     o = Open(ctx, queue)
     message = rows.load(o, seq)
-    if message is None or message.sent_ms + queue.retention_s * 1000 > o.due_ms:
+    if message is None:
+        return
+    end_ms = message.sent_ms + queue.retention_s * 1000
+    if end_ms > o.due_ms:  # the retention period has grown since
+        ctx.tx.wake(seconds(end_ms), "sqs.expire_one", key)
         return
     rows.settle(o, rows.SETTLED_AT_ONCE)
     if _remove_visible(o, seq, message.group, message.delayed):

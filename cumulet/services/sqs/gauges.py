@@ -6,7 +6,7 @@ Source: SQS developer guide, "Available CloudWatch metrics for Amazon SQS" (read
 from __future__ import annotations
 
 from cumulet.kernel.context import Context
-from cumulet.services.sqs import rows
+from cumulet.services.sqs import groups, rows
 from cumulet.services.sqs.model import ROOT, Open, Queue, decode_message, in_use, queue_key
 
 _ACTIVE_S = 6 * 3600
@@ -43,6 +43,9 @@ def _metered(ctx: Context, queue: Queue, last: float) -> bool:
         ("ApproximateAgeOfOldestMessage", oldest_age_s(o), "Seconds"),
     ):
         ctx.meter("AWS/SQS", name, float(value), unit, QueueName=queue.name)
+    if queue.fifo:
+        name = "ApproximateNumberOfGroupsWithInflightMessages"
+        ctx.meter("AWS/SQS", name, float(groups.in_flight(o)), "Count", QueueName=queue.name)
     return True
 
 

@@ -89,6 +89,12 @@ def waiting(o: Open, name: str, limit: int) -> list[tuple[int, bytes]]:
     return [(number_of(k), raw) for k, raw in o.tx.scan_bytes(base, base + b"\xff", limit=limit)]
 
 
+def in_flight(o: Open, limit: int = 10_000) -> int:
+    """How many groups have messages in flight, of the first `limit` groups with messages."""
+    base = o.shelf.group
+    return sum(Group(raw).flying > 0 for _, raw in o.tx.scan_bytes(base, base + b"\xff", limit=limit))
+
+
 def ready(o: Open, limit: int) -> list[tuple[int, int, str]]:
     """(rank, first message, group) of the groups to receive from, in order."""
     base = o.shelf.ready

@@ -51,7 +51,7 @@ def send_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
     Source: SQS API_SendMessageBatch; developer guide, "Amazon SQS message quotas" (read 2026-11).
     """
     o = open_at(ctx, req["QueueUrl"])
-    entries = _batch(req["Entries"], "SendMessageBatchRequestEntry")
+    entries = _batch(req.get("Entries", ()), "SendMessageBatchRequestEntry")
     total = sum(map(_length, entries))
     if total > MAX_BYTES:
         raise BatchRequestTooLong(
@@ -103,8 +103,10 @@ def receive_message(ctx: Context, req: Mapping[str, Any]) -> _Json | Wait:
             receiving.remember_attempt(o, attempt, taken)
     if not taken:
         deadline = ctx.arrived + wait_s
-        if ctx.now < deadline and not changed:
-            return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)))
+        if ctx.now < deadline:
+            if changed:
+                rows.close(o)
+            return Wait(on=o.arrival, until=min(deadline, seconds(o.counts.due)), keep=changed)
         if wait_s == 0 and not queue.fifo and o.counts.flying >= IN_FLIGHT and o.counts.ready:
             raise OverLimit("The maximum number of in flight messages is reached.")
         o.count("NumberOfEmptyReceives", 1.0)
@@ -141,7 +143,7 @@ def delete_message_batch(ctx: Context, req: Mapping[str, Any]) -> _Json:
     Source: SQS API_DeleteMessageBatch (read 2026-11).
     """
     o = open_at(ctx, req["QueueUrl"])
-    answer = _each(_batch(req["Entries"], "DeleteMessageBatchRequestEntry"), lambda entry: _delete(o, entry))
+    answer = _each(_batch(req.get("Entries", ()), "DeleteMessageBatchRequestEntry"), lambda entry: _delete(o, entry))
     rows.close(o)
     return answer
 
@@ -177,7 +179,7 @@ def change_message_visibility_batch(ctx: Context, req: Mapping[str, Any]) -> _Js
         receipts.change(o, entry["ReceiptHandle"], entry.get("VisibilityTimeout", 0))
         return {}
 
-    answer = _each(_batch(req["Entries"], "ChangeMessageVisibilityBatchRequestEntry"), change)
+    answer = _each(_batch(req.get("Entries", ()), "ChangeMessageVisibilityBatchRequestEntry"), change)
     rows.close(o)
     return answer
 

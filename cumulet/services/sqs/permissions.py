@@ -13,34 +13,36 @@ import msgspec
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
-from cumulet.services.sqs.errors import OverLimit, invalid, missing
+from cumulet.services.sqs import policies
+from cumulet.services.sqs.errors import invalid, missing
 from cumulet.services.sqs.lookup import queue_at
 from cumulet.services.sqs.model import Queue
 
 _Json = dict[str, Any]
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_MOST_ACTIONS = 7
-_MOST_STATEMENTS = 20
-_MOST_PRINCIPALS = 50
 _ACTIONS = frozenset(
     {
         "*",
-        "AddPermission",
-        "CancelMessageMoveTask",
         "ChangeMessageVisibility",
-        "CreateQueue",
         "DeleteMessage",
-        "DeleteQueue",
         "GetQueueAttributes",
         "GetQueueUrl",
         "ListDeadLetterSourceQueues",
+        "PurgeQueue",
+        "ReceiveMessage",
+        "SendMessage",
+    }
+)
+_OWNERS = frozenset(
+    {
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "CreateQueue",
+        "DeleteQueue",
         "ListMessageMoveTasks",
         "ListQueueTags",
         "ListQueues",
-        "PurgeQueue",
-        "ReceiveMessage",
         "RemovePermission",
-        "SendMessage",
         "SetQueueAttributes",
         "StartMessageMoveTask",
         "TagQueue",
@@ -52,7 +54,8 @@ _ACTIONS = frozenset(
 def add_permission(ctx: Context, req: Mapping[str, Any]) -> _Json:
     """Add a statement to the queue's policy that allows Actions to AWSAccountIds.
 
-    Limits: 7 actions, 50 principals, 20 statements; a label of 80 letters, digits, `-` and `_`, used once.
+    Limits: 7 actions, none of which is the owner's alone, 50 principals, 20 statements, 8,192 bytes; a label of 80 letters, digits,
+    `-` and `_`, used once.
     Raises: QueueDoesNotExist, MissingParameter, InvalidParameterValue, OverLimit.
     Source: SQS API_AddPermission; developer guide, "Amazon SQS policy quotas" (read 2026-11).
     """
@@ -65,24 +68,23 @@ def add_permission(ctx: Context, req: Mapping[str, Any]) -> _Json:
     for name in ("AWSAccountIds", "Actions"):
         if not req[name]:
             raise missing(name)
-    if len(actions) > _MOST_ACTIONS:
-        raise OverLimit(f"{len(actions)} Actions were found, maximum allowed is {_MOST_ACTIONS}.")
+    policies.limit(len(actions), "Actions", policies.MOST_ACTIONS)
     for action in actions:
+        if action in _OWNERS:
+            raise invalid(f"SQS:{action}", "ActionName", "Only the queue owner is allowed to invoke this action.")
         if action not in _ACTIONS:
             raise invalid(
                 f"SQS:{action}", "ActionName", "Please refer to the appropriate WSDL for a list of valid actions."
             )
     for account in accounts:
-        if not re.fullmatch(r"\d{12}", account):
-            raise invalid(f"[{account}]", "PrincipalId", "Unable to verify.")
-    if len(accounts) > _MOST_PRINCIPALS:
-        raise OverLimit(f"{len(accounts)} Principals were found, maximum allowed is {_MOST_PRINCIPALS}.")
+        if not re.fullmatch(r"[0-9]{12}", account):
+            raise invalid(f"[{account}]", "PrincipalId", "Unable to verify principal.")
+    policies.limit(len(accounts), "Principals", policies.MOST_PRINCIPALS)
     policy = _policy(queue)
     statements = policy["Statement"]
     if any(statement.get("Sid") == label for statement in statements):
         raise invalid(label, "Label", "Already exists.")
-    if len(statements) >= _MOST_STATEMENTS:
-        raise OverLimit(f"{len(statements) + 1} Statements were found, maximum allowed is {_MOST_STATEMENTS}.")
+    policies.limit(len(statements) + 1, "Statements", policies.MOST_STATEMENTS)
     principals = [f"arn:aws:iam::{account}:root" for account in accounts]
     names = [f"SQS:{action}" for action in actions]
     statement = {
@@ -115,11 +117,11 @@ def _policy(queue: Queue) -> _Json:
     if not queue.policy:
         return {"Version": "2008-10-17", "Id": f"{queue.arn}/SQSDefaultPolicy", "Statement": []}
     policy: _Json = msgspec.json.decode(queue.policy)
-    if isinstance(policy["Statement"], dict):
-        policy["Statement"] = [policy["Statement"]]
-    return policy
+    return {**policy, "Statement": policies.listed(policy["Statement"])}
 
 
 def _keep(ctx: Context, queue: Queue, policy: _Json) -> None:
     text = msgspec.json.encode(policy).decode() if policy["Statement"] else ""
+    if text:
+        policies.check(text)
     ctx.tx.put(queue.key, replace(queue, policy=text, modified=float(int(ctx.now))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,6 +97,8 @@ def _is_fifo(name: str, given: dict[str, str]) -> bool:
     asked = given.get("FifoQueue")
     if asked not in (None, "true", "false"):
         raise bad_attribute("FifoQueue")
+    if asked == "false":  # as on AWS: what makes no FIFO queue is unknown
+        raise unknown_attribute("FifoQueue")
     if asked == "true":
         if not (name.endswith(_FIFO) and len(name) <= _NAME_MAX and _NAME.fullmatch(name.removesuffix(_FIFO))):
             raise InvalidParameterValue(
@@ -176,7 +179,7 @@ def list_queues(ctx: Context, req: Mapping[str, Any]) -> _Json:
     """
     prefix = req.get("QueueNamePrefix", "")
     base = (ROOT, "queue", ctx.account, ctx.region)
-    after = req.get("NextToken", "")
+    after = _after(req)
     start = (*base, max(prefix, after))
     urls: list[str] = []
     limit = _page(req)
@@ -199,7 +202,7 @@ def list_dead_letter_source_queues(ctx: Context, req: Mapping[str, Any]) -> _Jso
     """
     target = queue_at(ctx, req["QueueUrl"])
     base = (ROOT, "source", target.arn)
-    after = req.get("NextToken", "")
+    after = _after(req)
     urls: list[str] = []
     for key in ctx.tx.scan_keys(base, start=(*base, after)):
         name = str(key[-1])
@@ -221,8 +224,20 @@ def _page(req: Mapping[str, Any]) -> int:
 def _paged(req: Mapping[str, Any], member: str, urls: list[str]) -> _Json:
     answer: _Json = {member: urls}
     if "MaxResults" in req:
-        answer["NextToken"] = urls[-1].rsplit("/", 1)[1]
+        answer["NextToken"] = urlsafe_b64encode(urls[-1].rsplit("/", 1)[1].encode()).decode()
     return answer
+
+
+def _after(req: Mapping[str, Any]) -> str:
+    """The name of the last queue of the page before; "": there was none. Raises: InvalidParameterValue."""
+    token: str = req.get("NextToken", "")
+    try:
+        name = b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        name = " "
+    if name and not _NAME.fullmatch(name.removesuffix(_FIFO)):
+        raise InvalidParameterValue("Invalid NextToken value.")
+    return name
 
 
 def get_queue_attributes(ctx: Context, req: Mapping[str, Any]) -> _Json:

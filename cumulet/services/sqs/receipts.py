@@ -131,7 +131,7 @@ def change(o: Open, handle: str, visibility_s: int) -> None:
     if found.at_ms is None or found.at_ms <= o.due_ms or found.flight.takes != receipt.takes:
         if o.queue.fifo and found.flight.takes != receipt.takes:
             raise invalid(handle, "ReceiptHandle", "The receipt handle has expired.")
-        raise MessageNotInflight("")
+        raise MessageNotInflight("The specified message isn't in flight.")
     if o.now_ms + visibility_s * 1000 > found.flight.taken_ms + MAX_VISIBILITY_S * 1000:
         reason = f"Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_S} seconds]"
         raise invalid(visibility_s, "VisibilityTimeout", reason)

@@ -21,6 +21,8 @@ from cumulet.services.sqs.taking import Take, Taken
 _Json = dict[str, Any]
 _AT_ONCE = 100
 RUNNING, COMPLETED, CANCELLED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
+LONGEST_S = 36 * 3600
+TOO_LONG = "TaskTimedOut"
 NO_QUEUE, NO_SOURCE = "AWS.SimpleQueueService.NonExistentQueue", "CouldNotDetermineMessageSource"
 
 
@@ -61,6 +63,9 @@ def move(ctx: Context, key: Key) -> None:
     source = queue_of(ctx, task.source_arn)
     if source is None:
         ctx.tx.put(task.key, replace(task, status=FAILED, failure=NO_QUEUE))
+        return
+    if ctx.now - task.started >= LONGEST_S:
+        ctx.tx.put(task.key, replace(task, status=FAILED, failure=TOO_LONG))
         return
     wanted = min(task.per_second or _AT_ONCE, task.to_move - task.moved)
     o = Open(ctx, source)

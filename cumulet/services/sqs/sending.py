@@ -63,7 +63,8 @@ class Draft:
             raise InvalidParameterValue(
                 f"One or more parameters are invalid. Reason: Message must be shorter than {queue.max_bytes} bytes."
             )
-        self.trace_header = _trace_header(req["MessageSystemAttributes"]) if "MessageSystemAttributes" in req else ""
+        system = req.get("MessageSystemAttributes")
+        self.trace_header = _trace_header(system) if system else ""
         self.group: str = req.get("MessageGroupId", "")
         if "MessageGroupId" in req:
             check_token("MessageGroupId", self.group)
@@ -138,14 +139,15 @@ def send(o: Open, draft: Draft, finisher: str = "") -> _Json:
     if queue.kms_key:
         body, size = sealing.seal(o, body, kept_attributes)
         kept_attributes, digest = None, ""
-    o.sent.append(draft.size)
     sequence = ""
     if queue.fifo:
         first = _seen(o, draft)
         if first is not None:
+            o.count("NumberOfDeduplicatedSentMessages", 1.0)
             answer["MessageId"], answer["SequenceNumber"] = first.id, first.sequence
             return answer
         answer["SequenceNumber"] = sequence = sequence_number(o)
+    o.sent.append(draft.size)
     answer["MessageId"] = message_id = ctx.ids.uuid()
     if size <= 4096:
         kept, where = body, 0

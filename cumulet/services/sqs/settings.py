@@ -13,6 +13,7 @@ import msgspec
 
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.sqs import policies
 from cumulet.services.sqs.errors import (
     InvalidAttributeValue,
     InvalidParameterValue,
@@ -23,7 +24,7 @@ from cumulet.services.sqs.errors import (
 from cumulet.services.sqs.lookup import queue_of
 from cumulet.services.sqs.model import MAX_BYTES, Queue
 
-_WHOLE = re.compile(r"\d{1,9}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _RANGES = {
     "VisibilityTimeout": ("visibility_s", 0, 43_200),
     "DelaySeconds": ("delay_s", 0, 900),
@@ -94,9 +95,7 @@ def _choice(name: str, field: str, choices: tuple[str, ...]) -> Callable[[Contex
 
 def _policy(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
     if value:
-        document = _json(value)
-        if not isinstance(document, dict) or "Statement" not in document:
-            raise bad_attribute("Policy")
+        policies.check(value)
     found["policy"] = value
 
 
@@ -142,7 +141,8 @@ def _redrive(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
         raise wrong("Dead letter target owned by the source queue itself is not allowed.")
     if not allows(target, queue.arn):
         raise wrong("Queue redrive permission does not allow source queue to use it as a dead-letter queue.")
-    found.update(redrive=value, dead_letter_arn=arn, max_receives=int(count))
+    kept = msgspec.json.encode({"deadLetterTargetArn": arn, "maxReceiveCount": int(count)}).decode()
+    found.update(redrive=kept, dead_letter_arn=arn, max_receives=int(count))
 
 
 def allows(target: Queue, source_arn: str) -> bool:

@@ -135,9 +135,14 @@ class Take:
             if not found:
                 return
             name = found[0][2]
-            for seq, raw in groups.waiting(o, name, self._left):
-                if not self._from_group(seq, raw):
-                    break
+            while self._left:
+                asked = self._left
+                some = groups.waiting(o, name, asked)
+                for seq, raw in some:
+                    if not self._from_group(seq, raw):
+                        break
+                if len(some) < asked:
+                    break  # that was all; otherwise, where some moved or expired, there may be more
             groups.flush(o, name)
 
     def _fairly(self) -> None:

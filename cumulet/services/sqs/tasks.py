@@ -23,12 +23,14 @@ from cumulet.services.sqs.redrive import CANCELLED, RUNNING, Task, forget, tasks
 _Json = dict[str, Any]
 _FASTEST = 500
 _SHOWN = 10
+_ACTIVE = 100
 
 
 def start_message_move_task(ctx: Context, req: Mapping[str, Any]) -> _Json:
     """Begin to move a dead-letter queue's messages to DestinationArn, or each to the queue it came from.
 
-    Moved messages are new ones: another id, sent now. Limits: one task at a time for a queue, 500 messages per second.
+    Moved messages are new ones: another id, sent now. Limits: one task at a time for a queue, 100 for an account, 500 messages per
+    second; a task runs 36 hours at most.
     Raises: ResourceNotFoundException, UnsupportedOperation, InvalidParameterValue.
     Source: SQS API_StartMessageMoveTask; developer guide, "Learn how to configure a dead-letter queue redrive" (read 2026-11).
     """
@@ -49,6 +51,8 @@ def start_message_move_task(ctx: Context, req: Mapping[str, Any]) -> _Json:
         raise UnsupportedOperation(
             "There is already a task running. Only one active task is allowed for a source queue arn at a given time."
         )
+    if _active(ctx, source) >= _ACTIVE:
+        raise UnsupportedOperation(f"There are already {_ACTIVE} active tasks in this account.")
     o = Open(ctx, source)
     rows.settle(o, rows.SETTLED_AT_ONCE)
     task = Task(
@@ -67,6 +71,14 @@ def start_message_move_task(ctx: Context, req: Mapping[str, Any]) -> _Json:
     ctx.tx.wake(ctx.now, "sqs.move", (arn, task.number))
     rows.close(o)
     return {"TaskHandle": task.handle}
+
+
+def _active(ctx: Context, source: Queue) -> int:
+    """The tasks that run in a queue's account and region."""
+    place = source.arn.removesuffix(source.name)
+    return sum(
+        task.status == RUNNING and task.source_arn.startswith(place) for _, task in ctx.tx.scan((ROOT, "task"), Task)
+    )
 
 
 def _source(ctx: Context, arn: str) -> Queue:
