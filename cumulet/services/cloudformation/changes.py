@@ -64,7 +64,9 @@ def changes_of(ctx: Context, stack: Stack, revision: Revision) -> list[Json]:
 def _policy_action(ctx: Context, record: StackResource) -> str:
     if record.now.deletion_policy.startswith("Retain"):
         return "Retain"
-    return "Snapshot" if takes_snapshot(type_of(types_of(ctx), record.now.type), record.now.deletion_policy) else "Delete"
+    return (
+        "Snapshot" if takes_snapshot(type_of(types_of(ctx), record.now.type), record.now.deletion_policy) else "Delete"
+    )
 
 
 def check_same_types(ctx: Context, stack: Stack, revision: Revision) -> None:

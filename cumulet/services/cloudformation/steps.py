@@ -135,7 +135,8 @@ def _delete(ctx: Context, stack: Stack, record: StackResource) -> Effect | None:
         return None
     act = kind.delete
     policy = record.now.replace_policy if "#" in record.item else record.now.deletion_policy
-    if kind.snapshot is not None and takes_snapshot(kind, policy) and record.born != stack.operation:
+    unborn = "ROLLBACK" in stack.status and ("#" in record.item or record.born == stack.operation)
+    if kind.snapshot is not None and takes_snapshot(kind, policy) and not unborn:
         act = kind.snapshot
     return _run(ctx, stack, record, "delete", act, record.now.properties)
 

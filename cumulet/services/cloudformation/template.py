@@ -190,7 +190,10 @@ def check_types(plan: Plan, types: Types, text: str) -> None:
                     raise ValidationError(
                         f"Property {name} of {planned.type} is not supported by Cumulet (resource {planned.logical_id}){where}"
                     )
-        for key, policy in (("DeletionPolicy", planned.deletion_policy), ("UpdateReplacePolicy", planned.replace_policy)):
+        for key, policy in (
+            ("DeletionPolicy", planned.deletion_policy),
+            ("UpdateReplacePolicy", planned.replace_policy),
+        ):
             if policy == "Snapshot" and resource.snapshot is None:
                 raise ValidationError(
                     f"Template error: {planned.type} does not support Snapshot deletion policy"
