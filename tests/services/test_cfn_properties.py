@@ -177,3 +177,34 @@ def test_only_a_type_with_snapshots_takes_the_snapshot_policy(aws):
     body = json.dumps({"Resources": {"Q": {**QUEUE, "DeletionPolicy": "Snapshot"}}})
     with pytest.raises(aws("cloudformation").exceptions.ClientError, match="does not support Snapshot deletion policy"):
         aws("cloudformation").create_stack(StackName="s", TemplateBody=body)
+
+
+def test_a_function_forgets_the_logging_that_its_template_dropped(aws, deploy):
+    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "LogGroup": "/a/b"}
+    _, outputs, _ = deploy({"F": function(LoggingConfig=logging)}, {"Name": {"Ref": "F"}})
+    name = outputs["Name"]
+
+    def shown():
+        return aws("lambda").get_function_configuration(FunctionName=name)["LoggingConfig"]
+
+    assert shown() == {**logging, "SystemLogLevel": "INFO"}
+    deploy({"F": function(LoggingConfig={"LogFormat": "JSON"})}, update=True)
+    assert (shown()["ApplicationLogLevel"], shown()["LogGroup"]) == ("INFO", f"/aws/lambda/{name}")
+    deploy({"F": function()}, update=True)
+    assert shown() == {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}
+
+
+def test_an_archive_keeps_all_events_when_its_template_drops_the_pattern(aws, deploy):
+    bus = of("AWS::Events::EventBus", Name="b")
+    source = {"Fn::GetAtt": ["B", "Arn"]}
+    deploy(
+        {"B": bus, "A": of("AWS::Events::Archive", ArchiveName="a", SourceArn=source, EventPattern={"source": ["x"]})}
+    )
+    status, _, reasons = deploy(
+        {"B": bus, "A": of("AWS::Events::Archive", ArchiveName="a", SourceArn=source)}, update=True
+    )
+    assert status == "UPDATE_COMPLETE", reasons
+    events = aws("events")
+    assert "EventPattern" not in events.describe_archive(ArchiveName="a")
+    events.put_events(Entries=[{"EventBusName": "b", "Source": "other", "DetailType": "d", "Detail": "{}"}])
+    assert events.describe_archive(ArchiveName="a")["EventCount"] == 1

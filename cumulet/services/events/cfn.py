@@ -200,7 +200,7 @@ def _create_archive(call: Call, p: Properties, scope: Scope) -> Created:
 
 
 def _update_archive(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
-    answer = call("UpdateArchive", **{"RetentionDays": 0, "Description": "", **_archive_request(p)})
+    answer = call("UpdateArchive", **{"RetentionDays": 0, "Description": "", "EventPattern": "", **_archive_request(p)})
     return Created(p["ArchiveName"], {"Arn": answer["ArchiveArn"]})
 
 

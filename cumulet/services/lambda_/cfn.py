@@ -77,13 +77,22 @@ def _create_function(call: Call, p: Properties, scope: Scope) -> Created:
 _DEFAULTS: dict[str, Any] = {
     "Description": "", "Timeout": 3, "MemorySize": 128, "Environment": {"Variables": {}}, "Layers": [],
     "DeadLetterConfig": {"TargetArn": ""}, "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "SnapStart": {"ApplyOn": "None"},
 }  # fmt: skip
+
+
+def _logging(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All of a LoggingConfig, because the API keeps what it is not given."""
+    levels = {"ApplicationLogLevel": "INFO"} if given.get("LogFormat") == "JSON" else {}
+    return {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}", **levels, **given}
 
 
 def _update_function(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
     name = p["FunctionName"]
     changed = {key: p[key] for key in _SETTINGS if key in p and p[key] != old.get(key) and key not in _NOT_UPDATED}
     changed |= {key: default for key, default in _DEFAULTS.items() if key in old and key not in p}
+    if p.get("LoggingConfig") != old.get("LoggingConfig"):
+        changed["LoggingConfig"] = _logging(name, p.get("LoggingConfig", {}))
     if changed:
         call("UpdateFunctionConfiguration", FunctionName=name, **_plain(changed, changed))
     if p["Code"] != old.get("Code") or p.get("Architectures") != old.get("Architectures"):
