@@ -51,6 +51,15 @@ class DeleteRetentionPolicyResult(TypedDict):
     pass
 
 
+class DeleteSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+
+
+class DeleteSubscriptionFilterResult(TypedDict):
+    pass
+
+
 class DescribeLogGroupsRequest(TypedDict):
     accountIdentifiers: NotRequired[list[str]]
     logGroupNamePrefix: NotRequired[str]
@@ -108,6 +117,31 @@ class LogStream(TypedDict):
     uploadSequenceToken: NotRequired[str]
     arn: NotRequired[str]
     storedBytes: NotRequired[int]
+
+
+class DescribeSubscriptionFiltersRequest(TypedDict):
+    logGroupName: str
+    filterNamePrefix: NotRequired[str]
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+
+
+class DescribeSubscriptionFiltersResult(TypedDict):
+    subscriptionFilters: NotRequired[list[SubscriptionFilter]]
+    nextToken: NotRequired[str]
+
+
+class SubscriptionFilter(TypedDict):
+    filterName: NotRequired[str]
+    logGroupName: NotRequired[str]
+    filterPattern: NotRequired[str]
+    destinationArn: NotRequired[str]
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    creationTime: NotRequired[int]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
 
 
 class FilterLogEventsRequest(TypedDict):
@@ -233,6 +267,22 @@ class PutRetentionPolicyRequest(TypedDict):
 
 
 class PutRetentionPolicyResult(TypedDict):
+    pass
+
+
+class PutSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+    filterPattern: str
+    destinationArn: str
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
+
+
+class PutSubscriptionFilterResult(TypedDict):
     pass
 
 

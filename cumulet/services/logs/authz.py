@@ -57,7 +57,7 @@ def _append(ctx: Context, req: Json) -> Iterable[Need]:
 
 _GROUP = ("CreateLogGroup", "DeleteLogGroup", "CreateLogStream", "DeleteRetentionPolicy", "DescribeLogStreams", "FilterLogEvents",
           "ListTagsLogGroup", "PutLogGroupDeletionProtection", "PutRetentionPolicy", "TagLogGroup", "UntagLogGroup",
-          "DescribeLogGroups")  # fmt: skip
+          "DescribeLogGroups", "PutSubscriptionFilter", "DescribeSubscriptionFilters", "DeleteSubscriptionFilter")  # fmt: skip
 
 AUTHZ = Authz(
     "logs",

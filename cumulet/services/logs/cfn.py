@@ -1,6 +1,6 @@
 """CloudWatch Logs' CloudFormation types.
 
-Source: CloudFormation template reference, AWS::Logs::LogGroup, AWS::Logs::LogStream (read 2026-11).
+Source: CloudFormation template reference, AWS::Logs::LogGroup, AWS::Logs::LogStream, AWS::Logs::SubscriptionFilter (read 2026-11).
 """
 
 from __future__ import annotations
@@ -99,4 +99,39 @@ LOG_STREAM = Resource(
     name_max=512,
 )
 
-RESOURCES = (LOG_GROUP, LOG_STREAM)
+_FILTER = {
+    "ApplyOnTransformedLogs": "applyOnTransformedLogs",
+    "DestinationArn": "destinationArn",
+    "Distribution": "distribution",
+    "EmitSystemFields": "emitSystemFields",
+    "FieldSelectionCriteria": "fieldSelectionCriteria",
+    "FilterName": "filterName",
+    "FilterPattern": "filterPattern",
+    "LogGroupName": "logGroupName",
+    "RoleArn": "roleArn",
+}
+
+
+def _put_filter(call: Call, p: Properties, scope: Scope) -> Created:
+    call("PutSubscriptionFilter", **{member: p[name] for name, member in _FILTER.items() if name in p})
+    return Created(p["FilterName"])
+
+
+def _delete_filter(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteSubscriptionFilter", logGroupName=p["LogGroupName"], filterName=scope.physical_id)
+
+
+SUBSCRIPTION_FILTER = Resource(
+    type="AWS::Logs::SubscriptionFilter",
+    service="logs",
+    properties=frozenset(_FILTER),
+    required=frozenset({"DestinationArn", "FilterPattern", "LogGroupName"}),
+    create=_put_filter,
+    update=lambda call, p, old, scope: _put_filter(call, p, scope),
+    delete=_delete_filter,
+    replace_on=frozenset({"FilterName", "LogGroupName"}),
+    name="FilterName",
+    name_max=512,
+)
+
+RESOURCES = (LOG_GROUP, LOG_STREAM, SUBSCRIPTION_FILTER)

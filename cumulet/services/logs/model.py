@@ -15,6 +15,16 @@ ROOT = "logs"
 DAY_MS = 86_400_000
 
 
+class SubscriptionFilter(Record):
+    """Sends a group's events that match `pattern` to a function."""
+
+    name: str
+    pattern: str
+    destination: str
+    distribution: str
+    created_ms: int
+
+
 class Group(Record):
     """A log group. `id` is new with each creation; `policy` counts the changes of its retention."""
 
@@ -28,6 +38,7 @@ class Group(Record):
     log_class: str = "STANDARD"
     tags: dict[str, str] | None = None
     protected: bool = False
+    subscriptions: dict[str, SubscriptionFilter] | None = None
 
     @property
     def key(self) -> Key:
