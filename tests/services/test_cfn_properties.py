@@ -208,3 +208,19 @@ def test_an_archive_keeps_all_events_when_its_template_drops_the_pattern(aws, de
     assert "EventPattern" not in events.describe_archive(ArchiveName="a")
     events.put_events(Entries=[{"EventBusName": "b", "Source": "other", "DetailType": "d", "Detail": "{}"}])
     assert events.describe_archive(ArchiveName="a")["EventCount"] == 1
+
+
+def test_an_application_of_the_repository_is_refused_by_name(aws):
+    location = {
+        "ApplicationId": "arn:aws:serverlessrepo:us-east-1:077246666028:applications/hello",
+        "SemanticVersion": "1",
+    }
+    template = {
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Resources": {"App": of("AWS::Serverless::Application", Location=location)},
+    }
+    client = aws("cloudformation")
+    with pytest.raises(client.exceptions.ClientError, match=r"Serverless Application Repository .* \(resource App\)"):
+        client.create_stack(
+            StackName="s", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+        )
