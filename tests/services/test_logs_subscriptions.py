@@ -101,6 +101,15 @@ def test_a_function_gets_the_events_that_match(aws, cloud, clock, logs, reader):
     assert [point["Sum"] for point in found["Datapoints"]] == [2]
 
 
+def test_a_pattern_of_fields_gives_them(aws, cloud, clock, logs, reader):
+    subscribe(logs, pattern="[ip, user, status = 4*]")
+    write(logs, clock, "1.2.3.4 bob 404", "1.2.3.4 bob 200")
+    (message,) = got(aws, cloud)
+    assert [event["extractedFields"] for event in message["logEvents"]] == [
+        {"ip": "1.2.3.4", "user": "bob", "status": "404"}
+    ]
+
+
 def test_a_functions_own_lines_go_to_another_function(aws, cloud, logs, reader):
     aws("logs").create_log_group(logGroupName="/aws/lambda/writer")
     logs.put_subscription_filter(

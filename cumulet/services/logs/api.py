@@ -43,6 +43,15 @@ class DeleteLogStreamResult(TypedDict):
     pass
 
 
+class DeleteMetricFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+
+
+class DeleteMetricFilterResult(TypedDict):
+    pass
+
+
 class DeleteRetentionPolicyRequest(TypedDict):
     logGroupName: str
 
@@ -117,6 +126,40 @@ class LogStream(TypedDict):
     uploadSequenceToken: NotRequired[str]
     arn: NotRequired[str]
     storedBytes: NotRequired[int]
+
+
+class DescribeMetricFiltersRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    filterNamePrefix: NotRequired[str]
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+    metricName: NotRequired[str]
+    metricNamespace: NotRequired[str]
+
+
+class DescribeMetricFiltersResult(TypedDict):
+    metricFilters: NotRequired[list[MetricFilter]]
+    nextToken: NotRequired[str]
+
+
+class MetricFilter(TypedDict):
+    filterName: NotRequired[str]
+    filterPattern: NotRequired[str]
+    metricTransformations: NotRequired[list[MetricTransformation]]
+    creationTime: NotRequired[int]
+    logGroupName: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFieldDimensions: NotRequired[list[str]]
+
+
+class MetricTransformation(TypedDict):
+    metricName: str
+    metricNamespace: str
+    metricValue: str
+    defaultValue: NotRequired[float]
+    dimensions: NotRequired[dict[str, str]]
+    unit: NotRequired[str]
 
 
 class DescribeSubscriptionFiltersRequest(TypedDict):
@@ -261,6 +304,20 @@ class PutLogGroupDeletionProtectionResult(TypedDict):
     pass
 
 
+class PutMetricFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+    filterPattern: str
+    metricTransformations: list[MetricTransformation]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFieldDimensions: NotRequired[list[str]]
+
+
+class PutMetricFilterResult(TypedDict):
+    pass
+
+
 class PutRetentionPolicyRequest(TypedDict):
     logGroupName: str
     retentionInDays: int
@@ -302,6 +359,21 @@ class TagResourceRequest(TypedDict):
 
 class TagResourceResult(TypedDict):
     pass
+
+
+class TestMetricFilterRequest(TypedDict):
+    filterPattern: str
+    logEventMessages: list[str]
+
+
+class TestMetricFilterResult(TypedDict):
+    matches: NotRequired[list[MetricFilterMatchRecord]]
+
+
+class MetricFilterMatchRecord(TypedDict):
+    eventNumber: NotRequired[int]
+    eventMessage: NotRequired[str]
+    extractedValues: NotRequired[dict[str, str]]
 
 
 class UntagLogGroupRequest(TypedDict):

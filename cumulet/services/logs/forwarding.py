@@ -21,6 +21,7 @@ from cumulet.aws.errors import AwsError
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record, replace
+from cumulet.services.logs.extracting import extracted
 from cumulet.services.logs.model import ROOT, Group, Stream, SubscriptionFilter, group_key, place_of
 from cumulet.services.logs.patterns import Matches, compiled
 
@@ -51,11 +52,15 @@ def forward(ctx: Context, group: Group, stream: Stream, events: list[tuple[int, 
     """Give each subscription filter of the group those of a batch's events that match it."""
     for filter_ in (group.subscriptions or {}).values():
         matches = matcher(ctx, filter_.pattern)
-        chosen = [
+        chosen: list[dict[str, Any]] = [
             {"id": f"{place_of(at_ms, order, index):056d}", "timestamp": at_ms, "message": message}
             for index, (at_ms, message) in enumerate(events)
             if matches(message)
         ]
+        if filter_.pattern.lstrip().startswith("["):
+            for event in chosen:
+                fields = extracted(filter_.pattern, event["message"])
+                event["extractedFields"] = {name.removeprefix("$"): field for name, field in fields.items()}
         if chosen:
             _send(ctx, group, stream.name, filter_, chosen)
 

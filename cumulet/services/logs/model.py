@@ -8,6 +8,8 @@ to begin. Streams are kept by name, their events by an id: what a deleted stream
 
 from __future__ import annotations
 
+from typing import Any
+
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record
 
@@ -25,6 +27,15 @@ class SubscriptionFilter(Record):
     created_ms: int
 
 
+class MetricFilter(Record):
+    """Makes a metric of a group's events that match `pattern`; `transformation` is the API's."""
+
+    name: str
+    pattern: str
+    transformation: dict[str, Any]
+    created_ms: int
+
+
 class Group(Record):
     """A log group. `id` is new with each creation; `policy` counts the changes of its retention."""
 
@@ -39,6 +50,7 @@ class Group(Record):
     tags: dict[str, str] | None = None
     protected: bool = False
     subscriptions: dict[str, SubscriptionFilter] | None = None
+    metrics: dict[str, MetricFilter] | None = None
 
     @property
     def key(self) -> Key:

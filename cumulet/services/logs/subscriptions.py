@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cumulet.services.logs import api
 
 _MOST = 2
-_REGEXES, _REGEXES_OF_GROUP = 2, 5
-_REGEX = re.compile(r"%[^%]*%")
+REGEXES, _REGEXES_OF_GROUP = 2, 5
+REGEX = re.compile(r"%[^%]*%")
 _PAGE = 50
 _REFUSED = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFields")
 
@@ -46,16 +46,18 @@ def put_subscription_filter(ctx: Context, req: api.PutSubscriptionFilterRequest)
         created_ms=int(ctx.now * 1000) if found is None else found.created_ms,
     )  # fmt: skip
     after = {**before, made.name: made}
-    _check_limits(made, after)
+    _check_limits(group, made, after)
     _check_destination(ctx, group, req)
     ctx.tx.put(group.key, replace(group, subscriptions=after))
     return {}
 
 
-def _check_limits(made: SubscriptionFilter, after: dict[str, SubscriptionFilter]) -> None:
-    if len(_REGEX.findall(made.pattern)) > _REGEXES:
-        raise InvalidParameterException(f"A filter pattern can have at most {_REGEXES} regular expressions.")
-    regexes = sum(len(_REGEX.findall(each.pattern)) for each in after.values())
+def _check_limits(group: Group, made: SubscriptionFilter, after: dict[str, SubscriptionFilter]) -> None:
+    if len(REGEX.findall(made.pattern)) > REGEXES:
+        raise InvalidParameterException(f"A filter pattern can have at most {REGEXES} regular expressions.")
+    patterns = [each.pattern for each in after.values()]
+    patterns += [each.pattern for each in (group.metrics or {}).values()]
+    regexes = sum(len(REGEX.findall(each)) for each in patterns)
     if len(after) > _MOST or regexes > _REGEXES_OF_GROUP:
         raise LimitExceededException("Resource limit exceeded.")
 
