@@ -314,7 +314,7 @@ _URL_DEFAULTS: dict[str, Any] = {"Cors": {}, "InvokeMode": "BUFFERED"}
 
 
 def _url(call: Call, operation: str, p: Properties, old: Properties) -> Created:
-    request = {key: p[key] for key in ("AuthType", "Cors", "InvokeMode") if key in p}
+    request: dict[str, Any] = {key: p[key] for key in ("AuthType", "Cors", "InvokeMode") if key in p}
     request |= {key: default for key, default in _URL_DEFAULTS.items() if key in old and key not in p}
     made = call(operation, **_where(p), **request)
     return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "FunctionUrl": made["FunctionUrl"]})
