@@ -224,3 +224,12 @@ def test_an_application_of_the_repository_is_refused_by_name(aws):
         client.create_stack(
             StackName="s", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
         )
+
+
+def test_a_function_on_the_newest_runtime_says_so_or_is_refused(deploy):
+    assert deploy({"F": function(RuntimeManagementConfig={"UpdateRuntimeOn": "Auto"})})[0] == "CREATE_COMPLETE"
+    status, _, reasons = deploy(
+        {"F": function(RuntimeManagementConfig={"UpdateRuntimeOn": "FunctionUpdate"})}, update=True
+    )
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("RuntimeManagementConfig=FunctionUpdate is not implemented" in reason for reason in reasons)

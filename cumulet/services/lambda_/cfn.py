@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
 from cumulet.services.lambda_.cfn_events import EVENT_INVOKE_CONFIG, PROVISIONED_MEMBERS, provision, provisioned
 from cumulet.services.lambda_.cfn_inline import packed
@@ -64,7 +65,17 @@ def _function(name: str, configuration: dict[str, Any]) -> Created:
     return Created(name, {"Arn": configuration["FunctionArn"]})
 
 
+def _refuse(p: Properties) -> None:
+    """Raises: NotImplementedOnCumulet for another runtime version than the newest, which is what there is."""
+    wanted = p.get("RuntimeManagementConfig", {}).get("UpdateRuntimeOn", "Auto")
+    if wanted != "Auto":
+        raise NotImplementedOnCumulet(
+            f"Lambda's setting RuntimeManagementConfig={wanted} is not implemented by Cumulet."
+        )
+
+
 def _create_function(call: Call, p: Properties, scope: Scope) -> Created:
+    _refuse(p)
     made = call(
         "CreateFunction", FunctionName=p["FunctionName"], Code=_code(p), Tags=_tags(p, scope), **_plain(p, _SETTINGS)
     )
@@ -88,6 +99,7 @@ def _logging(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _update_function(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
+    _refuse(p)
     name = p["FunctionName"]
     changed = {key: p[key] for key in _SETTINGS if key in p and p[key] != old.get(key) and key not in _NOT_UPDATED}
     changed |= {key: default for key, default in _DEFAULTS.items() if key in old and key not in p}
@@ -125,8 +137,13 @@ def _delete_function(call: Call, p: Properties, scope: Scope) -> None:
 FUNCTION = Resource(
     type="AWS::Lambda::Function",
     service="lambda",
-    properties=frozenset({*_SETTINGS, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags"}),
-    members={"Environment": frozenset({"Variables"})},
+    properties=frozenset(
+        {*_SETTINGS, "Code", "FunctionName", "ReservedConcurrentExecutions", "RuntimeManagementConfig", "Tags"}
+    ),
+    members={
+        "Environment": frozenset({"Variables"}),
+        "RuntimeManagementConfig": frozenset({"RuntimeVersionArn", "UpdateRuntimeOn"}),
+    },
     required=frozenset({"Code", "Role"}),
     create=_create_function,
     update=_update_function,
