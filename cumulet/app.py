@@ -39,7 +39,7 @@ from cumulet.runtimes import (
 from cumulet.runtimes.packages import Package, Packages, UnusablePackage
 from cumulet.runtimes.sam import SamTransformer
 from cumulet.wire import Models
-from cumulet.wire.coerce import coerce
+from cumulet.wire.coerce import coerce, strangers
 from cumulet.wire.inside import answer, form
 
 SERVICES = (
@@ -122,6 +122,7 @@ class Cloud:
             Registry(SERVICES, load, self.models.names),
             check=self._check,
             coerce=partial(coerce, self.models),
+            strangers=partial(strangers, self.models),
             form=partial(form, self.models),
             answer=partial(answer, self.models),
             performers={

@@ -88,6 +88,7 @@ class Parked:
 class Pipeline:
     """Runs operations. `check(service, operation, request)` validates what services ask of each other;
     `coerce(service, operation, request)` converts a template's scalars to what the operation's model says;
+    `strangers(service, operation, request)` lists (path, name) of each member that the model does not know;
     `form(service, operation, text, path)` reads a request out of a form, and `answer(service, operation, outcome,
     request_id, style)` makes the HTTP response of an outcome, for services that speak to others in place of a client;
     `metrics` is the operation that takes what the platform counts."""
@@ -100,6 +101,7 @@ class Pipeline:
         *,
         check: Callable[[str, str, Any], None] = lambda service, operation, request: None,
         coerce: Callable[[str, str, Any], Any] = lambda service, operation, request: request,
+        strangers: Callable[[str, str, Any], list[tuple[str, str]]] = lambda service, operation, request: [],
         form: Callable[..., Any] | None = None,
         answer: Callable[..., HttpResponse] | None = None,
         performers: Mapping[str, Performer] | None = None,
@@ -117,6 +119,7 @@ class Pipeline:
         self.volatile: dict[str, Any] = {}  # what a crash may forget: compiled tables, counts of what is running
         self._check = check
         self.coerce = coerce
+        self.strangers = strangers
         self.form = form or _no_wire
         self.answer = answer or _no_wire
         self.timers = Timers(self, services.timer)

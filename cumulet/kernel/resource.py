@@ -15,9 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cumulet.aws.errors import AwsError
 from cumulet.kernel.outcome import Effect
 
 Properties = dict[str, Any]
+
+
+class PropertiesInvalid(AwsError):
+    """A resource's properties are not what its type takes; becomes the resource's status reason."""
 
 
 class Call(Protocol):
@@ -60,12 +65,16 @@ class Resource:
     service     botocore's service name that plain operation names in `call` go to: "sqs"
     properties  the names of the top-level properties that are honoured; others are refused by name before anything is
                 created (resource status reason "Property X of AWS::... is not supported by Cumulet")
+    members     names that a property's object, or each object of its list, may have: {"Tags": {"Key", "Value"}} stands for
+                all types; deeper ones as "GlobalSecondaryIndexes.Projection". Needed only where the Resource takes an
+                object apart: what it passes on as it is, is checked by the operation's model
     required    top-level properties that must be there
     create      (call, properties, scope) -> Created; where the operation answers with an Effect, return
                 `effect.then(lambda ctx, result: Created(...))` (same for update; delete may return the Effect itself)
     update      (call, new properties, old properties, scope) -> Created; None: every change replaces
     delete      (call, properties, scope); the engine takes "not found" answers (status 404 or a code that ends in
                 NotFound, NoSuch..., NonExistent...) as done
+    snapshot    as `delete`, after a last snapshot (DeletionPolicy Snapshot, then also the type's default); None: there is none
     replace_on  properties whose change replaces the resource (create new, switch, delete old at clean-up)
     replaces    (new properties, old properties) -> whether this change replaces it, where that depends on more than the name
     name        the property that names it, filled with `generated_name` when the template gives none
@@ -86,6 +95,7 @@ class Resource:
     create: Callable[[Call, Properties, Scope], Created | Effect]
     delete: Callable[[Call, Properties, Scope], Effect | None]
     update: Callable[[Call, Properties, Properties, Scope], Created | Effect] | None = None
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     replace_on: frozenset[str] = frozenset()
     replaces: Callable[[Properties, Properties], bool] | None = None
@@ -97,3 +107,25 @@ class Resource:
     gone: Callable[[Call, str, Scope], bool] | None = None
     attributes: Callable[[Call, str, Scope], Mapping[str, Any]] | None = None
     code: tuple[str, ...] = ()
+    snapshot: Callable[[Call, Properties, Scope], Effect | None] | None = None
+
+    def check_members(self, properties: Properties) -> None:
+        """Raises: PropertiesInvalid for members of objects that the type does not have."""
+        tags = properties.get("Tags")
+        if isinstance(tags, list):
+            _only(tags, [], frozenset(("Key", "Value")), "#/Tags")
+        for path, names in self.members.items():
+            _only(properties, path.split("."), names, "#")
+
+
+def _only(value: Any, path: list[str], names: frozenset[str], where: str) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _only(item, path, names, f"{where}/{index}")
+    elif isinstance(value, Mapping):
+        if path:
+            _only(value.get(path[0]), path[1:], names, f"{where}/{path[0]}")
+            return
+        unknown = sorted(set(value) - names)
+        if unknown:
+            raise PropertiesInvalid("\n".join(f"{where}: extraneous key [{name}] is not permitted" for name in unknown))

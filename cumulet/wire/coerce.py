@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as NotBase64
+from collections.abc import Iterator
 from typing import Any
 
 from cumulet.wire import times
@@ -30,6 +31,32 @@ def coerce(models: Models, service: str, operation: str, request: Any) -> Any:
     if payload is not None and isinstance(request, dict) and isinstance(request.get(payload), str):
         out[payload] = request[payload]
     return out
+
+
+def strangers(models: Models, service: str, operation: str, request: Any) -> list[tuple[str, str]]:
+    """(path, name) of each member that the operation's model does not know. Raises: KeyError for an unknown operation."""
+    model = models.service(service)
+    ref = model.operation(operation).input
+    return [] if ref is None else list(_strangers(model, ref["shape"], request, ""))
+
+
+def _strangers(model: ServiceModel, name: str, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    shape = model.shapes[name]
+    if shape.get("document"):
+        return
+    if shape["type"] == "structure" and isinstance(value, dict):
+        members = shape.get("members", {})
+        for key, item in value.items():
+            if key in members:
+                yield from _strangers(model, members[key]["shape"], item, f"{path}/{key}")
+            else:
+                yield path, str(key)
+    elif shape["type"] == "list" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strangers(model, shape["member"]["shape"], item, f"{path}/{index}")
+    elif shape["type"] == "map" and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strangers(model, shape["value"]["shape"], item, f"{path}/{key}")
 
 
 def _coerce(model: ServiceModel, name: str, value: Any, blobs: bool) -> Any:

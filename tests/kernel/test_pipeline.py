@@ -374,7 +374,9 @@ def test_a_timer_that_breaks_is_tried_again_after_one_two_and_four_seconds(caplo
                 for _ in range(10):
                     await c.advance(1)
                     value = (await c.call("sample", "Get", {"Key": "tries"}))["Value"]
-                    assert value == (b"%d" % (len(tried) - 1) if len(tried) % 4 == 0 else b"3" if len(tried) > 4 else None)
+                    assert value == (
+                        b"%d" % (len(tried) - 1) if len(tried) % 4 == 0 else b"3" if len(tried) > 4 else None
+                    )
 
     start = 0
     with caplog.at_level("CRITICAL", logger="cumulet"):

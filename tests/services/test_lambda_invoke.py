@@ -5,6 +5,7 @@ import io
 import json
 import threading
 import urllib.request
+import uuid
 import zipfile
 
 import pytest
@@ -427,3 +428,38 @@ def test_url_configurations_are_kept(client, create):
     assert refused(client.get_function_url_config, FunctionName="f")[0] == "ResourceNotFoundException"
     assert fetch(plain)[0] == 403
     assert fetch(live["FunctionUrl"])[0] == 200
+
+
+def test_each_function_that_a_message_reaches_has_a_request_id_of_its_own(aws, cloud):
+    """On AWS an invocation's id is Lambda's own, a UUID, whatever caused it; a client's Invoke gets it as its request's id."""
+    client, s3, sns = aws("lambda"), aws("s3"), aws("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    for name in ("one", "two"):
+        made = client.create_function(
+            FunctionName=name, Runtime="python3.12", Handler="index.handler", Role=ROLE,
+            Code={"ZipFile": packed("def handler(event, context): print('ID', context.aws_request_id)")},
+        )  # fmt: skip
+        sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=made["FunctionArn"])
+    s3.create_bucket(Bucket="bucket")
+    target = {"LambdaFunctionArn": made["FunctionArn"], "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="bucket", NotificationConfiguration={"LambdaFunctionConfigurations": [target]}
+    )
+    sns.publish(TopicArn=topic, Message="m")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"")
+    invoked = client.invoke(FunctionName="one")["ResponseMetadata"]["RequestId"]
+    cloud.quiet()
+    found = {
+        name: [
+            event["message"].split()[1]
+            for event in aws("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern='"ID "')[
+                "events"
+            ]
+            if event["message"].startswith("ID ")
+        ]
+        for name in ("one", "two")
+    }
+    ids = found["one"] + found["two"]
+    assert (len(ids), len(set(ids))) == (4, 4)
+    assert invoked in found["one"]
+    assert all(str(uuid.UUID(each)) == each for each in ids)

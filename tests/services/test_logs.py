@@ -93,9 +93,8 @@ def test_settings_that_would_not_be_honoured_are_refused_by_name(client):
     assert code == "NotImplemented"
     assert "kmsKeyId" in message
     client.create_log_group(logGroupName="g")
-    code, message = refused(client.put_metric_filter, logGroupName="g", filterName="f", filterPattern="", metricTransformations=[
-        {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}])  # fmt: skip
-    assert "PutMetricFilter" in message
+    code, message = refused(client.start_query, logGroupName="g", startTime=0, endTime=1, queryString="fields @message")
+    assert "StartQuery" in message
 
 
 def test_a_protected_group_cannot_be_deleted(client):

@@ -126,3 +126,32 @@ def test_an_instance_that_cannot_start_fails_the_stack_with_postgresqls_words(aw
     assert status == "ROLLBACK_COMPLETE"
     assert any("shared memory" in text for text in reasons), reasons
     assert aws("rds").describe_db_instances()["DBInstances"] == []
+
+
+SNAPSHOT = "s-snapshot-db-"
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [({}, 1), ({"DeletionPolicy": "Snapshot"}, 1), ({"DeletionPolicy": "Delete"}, 0)]
+)
+def test_a_database_leaves_a_last_snapshot_unless_its_policy_says_delete(aws, deploy, clock, policy, kept):
+    body = json.loads(template({}))
+    del body["Resources"]["Db"]["DeletionPolicy"]
+    body["Resources"]["Db"].update(policy)
+    status, _, reasons = deploy(json.dumps(body))
+    assert status == "CREATE_COMPLETE", reasons
+    aws("cloudformation").delete_stack(StackName="s")
+    clock.advance(60)
+    assert aws("rds").describe_db_instances()["DBInstances"] == []
+    names = [one["DBSnapshotIdentifier"] for one in aws("rds").describe_db_snapshots()["DBSnapshots"]]
+    assert [name.startswith(SNAPSHOT) for name in names] == [True] * kept
+
+
+def test_another_port_does_not_replace_a_database(aws, deploy):
+    deploy(template({}))
+    (before,) = aws("rds").describe_db_instances()["DBInstances"]
+    status, _, reasons = deploy(template({}, Port=before["Endpoint"]["Port"] + 1), update=True)
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("DBPortNumber" in reason for reason in reasons), reasons
+    (after,) = aws("rds").describe_db_instances()["DBInstances"]
+    assert after["DbiResourceId"] == before["DbiResourceId"]

@@ -26,7 +26,7 @@ def check_access_log(log: Mapping[str, Any]) -> None:
         raise not_honoured("accessLogSettings to a Firehose stream")
     if destination and not _LOG_GROUP.fullmatch(destination):
         raise BadRequestException(f"Invalid ARN specified in the request: {destination}")
-    if form and ("\n" in form or not _REQUIRED.search(form)):
+    if form and ("\n" in form.rstrip("\r\n") or not _REQUIRED.search(form)):
         raise BadRequestException("Access log format must be a single line and must include at least $context.requestId or "
                                   "$context.extendedRequestId")  # fmt: skip
 
@@ -39,7 +39,7 @@ def write(ctx: Context, exchange: Exchange, response: HttpResponse) -> None:
         return
     region, account, name = match.groups()
     values = values_of(ctx, exchange, response)
-    line = _VARIABLE.sub(lambda found: _text(values, found.group(1)[1:]), log["format"])
+    line = _VARIABLE.sub(lambda found: _text(values, found.group(1)[1:]), log["format"].rstrip("\r\n"))
     stage = exchange.deployed.stage
     request = {"logGroupName": name, "logStreamName": f"{stage.api_id}/{stage.name}", "events": [(exchange.at, line)]}
     ctx.call("logs", "cumulet:Append", request, principal="", region=region, account=account)

@@ -13,7 +13,7 @@ from cumulet.services.cloudformation import intrinsics
 from cumulet.services.cloudformation.environment import StackEnvironment, Unknown, plan_for, types_of
 from cumulet.services.cloudformation.errors import ValidationError
 from cumulet.services.cloudformation.model import Revision, Stack, StackResource, resources_of, revision_of
-from cumulet.services.cloudformation.template import Plan, Planned, type_of
+from cumulet.services.cloudformation.template import Plan, Planned, takes_snapshot, type_of
 
 Json = dict[str, Any]
 _UNKNOWN: Any = object()
@@ -56,9 +56,17 @@ def changes_of(ctx: Context, stack: Stack, revision: Revision) -> list[Json]:
             found.append({
                 "Action": "Remove", "LogicalResourceId": logical_id, "PhysicalResourceId": record.now.physical_id,
                 "ResourceType": record.now.type, "Scope": [], "Details": [],
-                "PolicyAction": "Retain" if record.now.deletion_policy != "Delete" else "Delete",
+                "PolicyAction": _policy_action(ctx, record),
             })  # fmt: skip
     return found
+
+
+def _policy_action(ctx: Context, record: StackResource) -> str:
+    if record.now.deletion_policy.startswith("Retain"):
+        return "Retain"
+    return (
+        "Snapshot" if takes_snapshot(type_of(types_of(ctx), record.now.type), record.now.deletion_policy) else "Delete"
+    )
 
 
 def check_same_types(ctx: Context, stack: Stack, revision: Revision) -> None:

@@ -17,7 +17,7 @@ from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Effect
 from cumulet.kernel.record import replace
-from cumulet.kernel.resource import Created, Properties, Resource, Scope
+from cumulet.kernel.resource import Created, Properties, PropertiesInvalid, Resource, Scope
 from cumulet.services.cloudformation import engine, intrinsics, outputs, parameters
 from cumulet.services.cloudformation.environment import (
     StackEnvironment,
@@ -34,7 +34,7 @@ from cumulet.services.cloudformation.model import (
     revision_of,
     stack_at,
 )
-from cumulet.services.cloudformation.template import type_of
+from cumulet.services.cloudformation.template import takes_snapshot, type_of
 
 log = logging.getLogger("cumulet")
 
@@ -134,7 +134,12 @@ def _delete(ctx: Context, stack: Stack, record: StackResource) -> Effect | None:
     if kind is None:
         _fail(ctx, stack, record, f"{record.now.type} is no longer supported by this Cumulet")
         return None
-    return _run(ctx, stack, record, "delete", kind.delete, record.now.properties)
+    act = kind.delete
+    policy = record.now.replace_policy if "#" in record.item else record.now.deletion_policy
+    unborn = "ROLLBACK" in stack.status and ("#" in record.item or record.born == stack.operation)
+    if kind.snapshot is not None and takes_snapshot(kind, policy) and not unborn:
+        act = kind.snapshot
+    return _run(ctx, stack, record, "delete", act, record.now.properties)
 
 
 def _kind(ctx: Context, record: StackResource) -> Resource:
@@ -154,6 +159,8 @@ def _run(
     undo = ctx.tx.savepoint()
     try:
         full = _named(kind, expand(ctx, properties), stack, record.item, record.now)
+        if verb != "delete":
+            kind.check_members(full)
         outcome = act(_Caller(ctx, stack, kind.service), full, scope_of(ctx, stack, record))
     except Exception as error:
         ctx.tx.rollback(undo)
@@ -201,7 +208,9 @@ def _done(ctx: Context, stack: Stack, record: StackResource, verb: str, outcome:
 
 
 def _broke(ctx: Context, stack: Stack, record: StackResource, verb: str, error: Exception) -> None:
-    if isinstance(error, AwsError):
+    if isinstance(error, PropertiesInvalid):
+        reason = f"Properties validation failed for resource {record.logical_id} with message:\n{error.message}"
+    elif isinstance(error, AwsError):
         if verb == "delete" and _is_gone(error):
             _deleted(ctx, stack, record)
             return
@@ -348,4 +357,9 @@ class _Caller:
         if not colon:
             service, name = self._service, operation
         request = self._ctx.pipeline.coerce(service, name, request)
+        unknown = self._ctx.pipeline.strangers(service, name, request)
+        if unknown:
+            raise PropertiesInvalid(
+                "\n".join(f"#{path}: extraneous key [{key}] is not permitted" for path, key in unknown)
+            )
         return self._ctx.call(service, name, request, principal=self._principal)

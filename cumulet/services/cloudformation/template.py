@@ -40,7 +40,7 @@ class Planned:
     type: str
     properties: Json
     needs: frozenset[str]
-    deletion_policy: str
+    deletion_policy: str  # empty: the type's own, Snapshot where it can be taken, else Delete
     replace_policy: str
     metadata: Any = None
 
@@ -128,10 +128,6 @@ def check_resources(data: Json, text: str) -> None:
                 raise ValidationError(
                     f"Template error: Unrecognized {key} {policy} for resource {logical_id}{at_line(text, (*path, key))}"
                 )
-            if policy == "Snapshot":
-                raise ValidationError(
-                    f"Template error: {body['Type']} does not support Snapshot deletion policy{at_line(text, (*path, key))}"
-                )
 
 
 def check_references(data: Json, text: str, extra: Iterable[str] = ()) -> None:
@@ -194,6 +190,15 @@ def check_types(plan: Plan, types: Types, text: str) -> None:
                     raise ValidationError(
                         f"Property {name} of {planned.type} is not supported by Cumulet (resource {planned.logical_id}){where}"
                     )
+        for key, policy in (
+            ("DeletionPolicy", planned.deletion_policy),
+            ("UpdateReplacePolicy", planned.replace_policy),
+        ):
+            if policy == "Snapshot" and resource.snapshot is None:
+                raise ValidationError(
+                    f"Template error: {planned.type} does not support Snapshot deletion policy"
+                    f"{at_line(text, ('Resources', planned.logical_id, key))}"
+                )
         missing = sorted(resource.required - set(planned.properties))
         if missing:
             where = at_line(text, ("Resources", planned.logical_id))
@@ -209,6 +214,11 @@ def type_of(types: Types, name: str) -> Resource | None:
     if name.startswith("Custom::"):
         name = "AWS::CloudFormation::CustomResource"
     return types(name)
+
+
+def takes_snapshot(kind: Resource | None, policy: str) -> bool:
+    """Whether a resource is deleted after a last snapshot: the default where its type can have one."""
+    return kind is not None and kind.snapshot is not None and policy in ("", "Snapshot")
 
 
 def depends_on(body: Json) -> list[str]:
@@ -232,7 +242,7 @@ def plan_of(data: Json, env: Environment, text: str) -> Plan:
                 if name not in active:
                     raise _inactive(name, "Resources", text, path)
                 needs.add(name)
-        policy = text_policy(body.get("DeletionPolicy", "Delete"), env)
+        policy = text_policy(body.get("DeletionPolicy", ""), env)
         planned[logical_id] = Planned(
             logical_id,
             body["Type"],

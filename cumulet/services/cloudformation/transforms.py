@@ -40,10 +40,17 @@ def needs_auto_expand(data: Mapping[str, Any]) -> bool:
 
 
 def check(data: Json) -> None:
-    """Raises: NotImplementedOnCumulet for a macro that is not here."""
+    """Raises: NotImplementedOnCumulet for a macro, or a repository of applications, that is not here."""
     for name in [*declared(data), *(str(call.get("Name")) for call in _inline(data))]:
         if name not in (SERVERLESS, EXTENSIONS, INCLUDE):
             raise NotImplementedOnCumulet(f"The transform {name} is not supported by Cumulet.")
+    for logical_id, body in data.get("Resources", {}).items():
+        if isinstance(body, dict) and body.get("Type") == "AWS::Serverless::Application":
+            location = (body.get("Properties") or {}).get("Location")
+            if isinstance(location, dict) and "ApplicationId" in location:
+                raise NotImplementedOnCumulet(
+                    f"Applications from the Serverless Application Repository are not supported by Cumulet (resource {logical_id})."
+                )
 
 
 def _inline(value: Any) -> Iterator[Json]:

@@ -232,10 +232,31 @@ _PROPERTIES = frozenset(
         "TimeToLiveSpecification",
     )
 )
+_UNITS = frozenset(("ReadCapacityUnits", "WriteCapacityUnits"))
+_MOST = frozenset(("MaxReadRequestUnits", "MaxWriteRequestUnits"))
+_LOCAL = frozenset(("IndexName", "KeySchema", "Projection"))
+_GLOBAL = frozenset(
+    ("ContributorInsightsSpecification", "OnDemandThroughput", "ProvisionedThroughput", "WarmThroughput")
+)
+_MEMBERS = {
+    "ContributorInsightsSpecification": frozenset(("Enabled", "Mode")),
+    "GlobalSecondaryIndexes": _LOCAL | _GLOBAL,
+    "GlobalSecondaryIndexes.OnDemandThroughput": _MOST,
+    "GlobalSecondaryIndexes.ProvisionedThroughput": _UNITS,
+    "LocalSecondaryIndexes": _LOCAL,
+    "OnDemandThroughput": _MOST,
+    "PointInTimeRecoverySpecification": frozenset(("PointInTimeRecoveryEnabled", "RecoveryPeriodInDays")),
+    "ProvisionedThroughput": _UNITS,
+    "ResourcePolicy": frozenset(("PolicyDocument",)),
+    "SSESpecification": frozenset(("KMSMasterKeyId", "SSEEnabled", "SSEType")),
+    "StreamSpecification": frozenset(("ResourcePolicy", "StreamViewType")),
+    "TimeToLiveSpecification": frozenset(("AttributeName", "Enabled")),
+}
 TABLE = Resource(
     type="AWS::DynamoDB::Table",
     service="dynamodb",
     properties=_PROPERTIES,
+    members=_MEMBERS,
     required=frozenset(("KeySchema",)),
     create=_create,
     update=_update,

@@ -58,19 +58,19 @@ def create_archive(ctx: Context, req: Json) -> Json:
 
 
 def update_archive(ctx: Context, req: Json) -> Json:
-    """Change an archive's description, pattern or retention; what was kept under the old pattern stays.
+    """Change an archive's description, pattern or retention; what was kept under the old pattern stays. An empty pattern: all.
 
     Raises: ResourceNotFoundException, InvalidEventPatternException, LimitExceededException, NotImplementedOnCumulet.
     Source: EventBridge API_UpdateArchive (read 2026-11).
     """
     _refuse(req)
     archive = _found(ctx, req["ArchiveName"])
-    if "EventPattern" in req:
+    if req.get("EventPattern"):
         check_pattern(req["EventPattern"])
     archive = replace(
         archive,
         description=req.get("Description", archive.description),
-        pattern=req.get("EventPattern", archive.pattern),
+        pattern=req.get("EventPattern", archive.pattern) or None,
         retention_days=req.get("RetentionDays", archive.retention_days),
     )
     ctx.tx.put(archive.key, archive)

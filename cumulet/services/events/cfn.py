@@ -99,7 +99,7 @@ def _put_rule(call: Call, p: Properties, **more: Any) -> Created:
     for begin in range(0, len(targets), _AT_ONCE):
         call("PutTargets", Rule=p["Name"], Targets=targets[begin : begin + _AT_ONCE], **_given(p, "EventBusName"))
     bus = str(p.get("EventBusName", DEFAULT)).rpartition("/")[2]
-    return Created(p["Name"] if bus == DEFAULT else f"{bus}|{p['Name']}", {"Arn": arn})
+    return Created(p["Name"] if bus == DEFAULT else f"{bus}|{p['Name']}", {"Arn": arn, "RuleName": p["Name"]})
 
 
 def _create_rule(call: Call, p: Properties, scope: Scope) -> Created:
@@ -200,7 +200,7 @@ def _create_archive(call: Call, p: Properties, scope: Scope) -> Created:
 
 
 def _update_archive(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
-    answer = call("UpdateArchive", **{"RetentionDays": 0, "Description": "", **_archive_request(p)})
+    answer = call("UpdateArchive", **{"RetentionDays": 0, "Description": "", "EventPattern": "", **_archive_request(p)})
     return Created(p["ArchiveName"], {"Arn": answer["ArchiveArn"]})
 
 
@@ -235,9 +235,14 @@ _CONNECTION = (
 )
 
 
+def _arns(arn: str) -> Json:
+    """For policies the ARN goes without the id at its end, which changes when the resource is made again."""
+    return {"Arn": arn, "ArnForPolicy": arn.rpartition("/")[0]}
+
+
 def _put_connection(operation: str, call: Call, p: Properties) -> Created:
     answer = call(operation, Name=p["Name"], **_given(p, *_CONNECTION))
-    return Created(p["Name"], {"Arn": answer["ConnectionArn"]})
+    return Created(p["Name"], _arns(answer["ConnectionArn"]))
 
 
 def _delete_connection(call: Call, p: Properties, scope: Scope) -> None:
@@ -261,7 +266,7 @@ _DESTINATION = ("ConnectionArn", "Description", "HttpMethod", "InvocationEndpoin
 
 def _put_destination(operation: str, call: Call, p: Properties) -> Created:
     answer = call(operation, Name=p["Name"], **_given(p, *_DESTINATION))
-    return Created(p["Name"], {"Arn": answer["ApiDestinationArn"]})
+    return Created(p["Name"], _arns(answer["ApiDestinationArn"]))
 
 
 def _delete_destination(call: Call, p: Properties, scope: Scope) -> None:

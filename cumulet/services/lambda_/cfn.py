@@ -5,12 +5,11 @@ Source: CloudFormation template reference, AWS::Lambda::* (read 2026-11).
 
 from __future__ import annotations
 
-import io
-import zipfile
 from typing import Any
 
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
-from cumulet.services.lambda_.cfn_events import EVENT_INVOKE_CONFIG, provision, provisioned
+from cumulet.services.lambda_.cfn_events import EVENT_INVOKE_CONFIG, PROVISIONED_MEMBERS, provision, provisioned
+from cumulet.services.lambda_.cfn_inline import packed
 from cumulet.services.lambda_.errors import ResourceConflictException
 from cumulet.services.lambda_.sources.cfn import EVENT_SOURCE_MAPPING
 
@@ -35,19 +34,13 @@ _SETTINGS = [
     "VpcConfig",
 ]
 _NOT_UPDATED = {"Architectures", "PackageType"}
-_INLINE_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def _code(properties: Properties) -> dict[str, Any]:
     """The Code member of the API; a template's ZipFile is the text of the one file, not a zip."""
     code = dict(properties["Code"])
     if "ZipFile" in code:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            info = zipfile.ZipInfo("index.py", _INLINE_DATE)
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, code["ZipFile"])
-        code["ZipFile"] = packed.getvalue()
+        code["ZipFile"] = packed(str(code["ZipFile"]))
     return code
 
 
@@ -93,13 +86,22 @@ def _manage(call: Call, p: Properties) -> None:
 _DEFAULTS: dict[str, Any] = {
     "Description": "", "Timeout": 3, "MemorySize": 128, "Environment": {"Variables": {}}, "Layers": [],
     "DeadLetterConfig": {"TargetArn": ""}, "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "SnapStart": {"ApplyOn": "None"},
 }  # fmt: skip
+
+
+def _logging(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All of a LoggingConfig, because the API keeps what it is not given."""
+    levels = {"ApplicationLogLevel": "INFO"} if given.get("LogFormat") == "JSON" else {}
+    return {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}", **levels, **given}
 
 
 def _update_function(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
     name = p["FunctionName"]
     changed = {key: p[key] for key in _SETTINGS if key in p and p[key] != old.get(key) and key not in _NOT_UPDATED}
     changed |= {key: default for key, default in _DEFAULTS.items() if key in old and key not in p}
+    if p.get("LoggingConfig") != old.get("LoggingConfig"):
+        changed["LoggingConfig"] = _logging(name, p.get("LoggingConfig", {}))
     if changed:
         call("UpdateFunctionConfiguration", FunctionName=name, **_plain(changed, changed))
     if p["Code"] != old.get("Code") or p.get("Architectures") != old.get("Architectures"):
@@ -144,6 +146,10 @@ FUNCTION = Resource(
             "Tags",
         }
     ),
+    members={
+        "Environment": frozenset({"Variables"}),
+        "RuntimeManagementConfig": frozenset({"RuntimeVersionArn", "UpdateRuntimeOn"}),
+    },
     required=frozenset({"Code", "Role"}),
     create=_create_function,
     update=_update_function,
@@ -187,6 +193,7 @@ VERSION = Resource(
     type="AWS::Lambda::Version",
     service="lambda",
     properties=frozenset({"CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig"}),
+    members=PROVISIONED_MEMBERS,
     required=frozenset({"FunctionName"}),
     create=_create_version,
     ready=provisioned,
@@ -213,6 +220,11 @@ ALIAS = Resource(
     properties=frozenset(
         {"Description", "FunctionName", "FunctionVersion", "Name", "ProvisionedConcurrencyConfig", "RoutingConfig"}
     ),
+    members={
+        **PROVISIONED_MEMBERS,
+        "RoutingConfig": frozenset({"AdditionalVersionWeights"}),
+        "RoutingConfig.AdditionalVersionWeights": frozenset({"FunctionVersion", "FunctionWeight"}),
+    },
     required=frozenset({"FunctionName", "FunctionVersion", "Name"}),
     create=lambda call, p, scope: _alias(call, "CreateAlias", p, {}),
     update=lambda call, p, old, scope: _alias(call, "UpdateAlias", p, old),
@@ -296,7 +308,8 @@ def _create_layer_permission(call: Call, p: Properties, scope: Scope) -> Created
         StatementId=scope.generated_name,
         **request,
     )
-    return Created(f"{p['LayerVersionArn']}#{scope.generated_name}")
+    made = f"{p['LayerVersionArn']}#{scope.generated_name}"
+    return Created(made, {"Id": made})
 
 
 def _delete_layer_permission(call: Call, p: Properties, scope: Scope) -> None:
@@ -320,8 +333,12 @@ def _where(p: Properties) -> dict[str, Any]:
     return {"FunctionName": p["TargetFunctionArn"], **({"Qualifier": p["Qualifier"]} if "Qualifier" in p else {})}
 
 
-def _url(call: Call, operation: str, p: Properties) -> Created:
-    request = {key: p[key] for key in ("AuthType", "Cors", "InvokeMode") if key in p}
+_URL_DEFAULTS: dict[str, Any] = {"Cors": {}, "InvokeMode": "BUFFERED"}
+
+
+def _url(call: Call, operation: str, p: Properties, old: Properties) -> Created:
+    request: dict[str, Any] = {key: p[key] for key in ("AuthType", "Cors", "InvokeMode") if key in p}
+    request |= {key: default for key, default in _URL_DEFAULTS.items() if key in old and key not in p}
     made = call(operation, **_where(p), **request)
     return Created(made["FunctionArn"], {"FunctionArn": made["FunctionArn"], "FunctionUrl": made["FunctionUrl"]})
 
@@ -331,8 +348,8 @@ URL = Resource(
     service="lambda",
     properties=frozenset({"AuthType", "Cors", "InvokeMode", "Qualifier", "TargetFunctionArn"}),
     required=frozenset({"AuthType", "TargetFunctionArn"}),
-    create=lambda call, p, scope: _url(call, "CreateFunctionUrlConfig", p),
-    update=lambda call, p, old, scope: _url(call, "UpdateFunctionUrlConfig", p),
+    create=lambda call, p, scope: _url(call, "CreateFunctionUrlConfig", p, {}),
+    update=lambda call, p, old, scope: _url(call, "UpdateFunctionUrlConfig", p, old),
     delete=lambda call, p, scope: _ignore(call("DeleteFunctionUrlConfig", **_where(p))),
     replace_on=frozenset({"Qualifier", "TargetFunctionArn"}),
 )

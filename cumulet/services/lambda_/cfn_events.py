@@ -51,6 +51,9 @@ EVENT_INVOKE_CONFIG = Resource(
 )
 
 
+PROVISIONED_MEMBERS = {"ProvisionedConcurrencyConfig": frozenset({"ProvisionedConcurrentExecutions"})}
+
+
 def provision(call: Call, p: Properties, old: Properties, arn: str) -> None:
     """See to the ProvisionedConcurrencyConfig of a version or an alias."""
     function, _, qualifier = arn.rpartition(":")

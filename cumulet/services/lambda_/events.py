@@ -35,7 +35,7 @@ from cumulet.services.lambda_.eventsettings import settings_of
 from cumulet.services.lambda_.lanes import Lane, Slot
 from cumulet.services.lambda_.model import ROOT, Function, QueuedEvent, Version, queue_key
 from cumulet.services.lambda_.names import Ref
-from cumulet.services.lambda_.running import Run, begin, chosen, invocation_of
+from cumulet.services.lambda_.running import Run, begin, chosen, invocation_of, request_id_of
 
 _BACK_OFF_MAX_S = 300.0
 _RETRY_AFTER_S = 60.0
@@ -51,11 +51,8 @@ log = logging.getLogger("cumulet")
 def enqueue(ctx: Context, where: Ref, payload: bytes) -> str:
     """Keep an event and have it run as soon as this is on disk; returns its request id."""
     slot = (where.account, where.region, where.name)
-    request_id = ctx.request_id
+    request_id = request_id_of(ctx)
     key = queue_key(*slot, ctx.now, request_id)
-    if ctx.tx.get(key, QueuedEvent) is not None:  # several events of one request
-        request_id = ctx.ids.uuid()
-        key = queue_key(*slot, ctx.now, request_id)
     blob = ctx.tx.put_blob(payload) if len(payload) > BLOB_OVER_BYTES else ""
     event = QueuedEvent(
         qualifier=where.qualifier, payload=b"" if blob else payload, blob=blob, accepted=ctx.now, trace=ctx.trace

@@ -14,7 +14,7 @@ from cumulet.runtimes.model import InvocationResult
 from cumulet.services.lambda_ import events
 from cumulet.services.lambda_.errors import InvalidRequestContentException, RequestTooLargeException
 from cumulet.services.lambda_.names import ref
-from cumulet.services.lambda_.running import Run, answered, begin, chosen, invocation_of
+from cumulet.services.lambda_.running import Run, answered, begin, chosen, invocation_of, request_id_of
 
 _SYNC_LIMIT_BYTES = 6_291_456
 _ASYNC_LIMIT_BYTES = 1_048_576
@@ -47,7 +47,7 @@ def invoke(ctx: Context, req: Json) -> Json | Effect:
         return {"StatusCode": 202}
     tail = req.get("LogType") == "Tail"
     context = _client_context(req["ClientContext"]) if "ClientContext" in req else None
-    invocation = invocation_of(ctx, where, payload, ctx.request_id, context)
+    invocation = invocation_of(ctx, where, payload, request_id_of(ctx), context)
 
     def settle(after: Context, run: Run, outcome: InvocationResult | EffectFailed) -> Json:
         result = answered(outcome)

@@ -58,6 +58,11 @@ def chosen(ctx: Context, where: Ref) -> Version:
     return where.version(ctx)
 
 
+def request_id_of(ctx: Context) -> str:
+    """The id of a new invocation: the request's where a client invokes the function itself, else one of its own."""
+    return ctx.request_id if ctx.span.kind == "request" else ctx.ids.uuid()
+
+
 def invocation_of(
     ctx: Context,
     where: Ref,

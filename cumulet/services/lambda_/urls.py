@@ -100,6 +100,6 @@ def _shown(ctx: Context, url: Url) -> Json:
         "LastModifiedTime": timestamp(url.modified),
         "InvokeMode": url.invoke_mode,
     }
-    if url.cors is not None:
+    if url.cors:
         shown["Cors"] = dict(url.cors)
     return shown

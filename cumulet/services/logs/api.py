@@ -43,11 +43,29 @@ class DeleteLogStreamResult(TypedDict):
     pass
 
 
+class DeleteMetricFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+
+
+class DeleteMetricFilterResult(TypedDict):
+    pass
+
+
 class DeleteRetentionPolicyRequest(TypedDict):
     logGroupName: str
 
 
 class DeleteRetentionPolicyResult(TypedDict):
+    pass
+
+
+class DeleteSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+
+
+class DeleteSubscriptionFilterResult(TypedDict):
     pass
 
 
@@ -108,6 +126,65 @@ class LogStream(TypedDict):
     uploadSequenceToken: NotRequired[str]
     arn: NotRequired[str]
     storedBytes: NotRequired[int]
+
+
+class DescribeMetricFiltersRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    filterNamePrefix: NotRequired[str]
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+    metricName: NotRequired[str]
+    metricNamespace: NotRequired[str]
+
+
+class DescribeMetricFiltersResult(TypedDict):
+    metricFilters: NotRequired[list[MetricFilter]]
+    nextToken: NotRequired[str]
+
+
+class MetricFilter(TypedDict):
+    filterName: NotRequired[str]
+    filterPattern: NotRequired[str]
+    metricTransformations: NotRequired[list[MetricTransformation]]
+    creationTime: NotRequired[int]
+    logGroupName: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFieldDimensions: NotRequired[list[str]]
+
+
+class MetricTransformation(TypedDict):
+    metricName: str
+    metricNamespace: str
+    metricValue: str
+    defaultValue: NotRequired[float]
+    dimensions: NotRequired[dict[str, str]]
+    unit: NotRequired[str]
+
+
+class DescribeSubscriptionFiltersRequest(TypedDict):
+    logGroupName: str
+    filterNamePrefix: NotRequired[str]
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+
+
+class DescribeSubscriptionFiltersResult(TypedDict):
+    subscriptionFilters: NotRequired[list[SubscriptionFilter]]
+    nextToken: NotRequired[str]
+
+
+class SubscriptionFilter(TypedDict):
+    filterName: NotRequired[str]
+    logGroupName: NotRequired[str]
+    filterPattern: NotRequired[str]
+    destinationArn: NotRequired[str]
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    creationTime: NotRequired[int]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
 
 
 class FilterLogEventsRequest(TypedDict):
@@ -227,12 +304,42 @@ class PutLogGroupDeletionProtectionResult(TypedDict):
     pass
 
 
+class PutMetricFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+    filterPattern: str
+    metricTransformations: list[MetricTransformation]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFieldDimensions: NotRequired[list[str]]
+
+
+class PutMetricFilterResult(TypedDict):
+    pass
+
+
 class PutRetentionPolicyRequest(TypedDict):
     logGroupName: str
     retentionInDays: int
 
 
 class PutRetentionPolicyResult(TypedDict):
+    pass
+
+
+class PutSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+    filterPattern: str
+    destinationArn: str
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
+
+
+class PutSubscriptionFilterResult(TypedDict):
     pass
 
 
@@ -252,6 +359,21 @@ class TagResourceRequest(TypedDict):
 
 class TagResourceResult(TypedDict):
     pass
+
+
+class TestMetricFilterRequest(TypedDict):
+    filterPattern: str
+    logEventMessages: list[str]
+
+
+class TestMetricFilterResult(TypedDict):
+    matches: NotRequired[list[MetricFilterMatchRecord]]
+
+
+class MetricFilterMatchRecord(TypedDict):
+    eventNumber: NotRequired[int]
+    eventMessage: NotRequired[str]
+    extractedValues: NotRequired[dict[str, str]]
 
 
 class UntagLogGroupRequest(TypedDict):

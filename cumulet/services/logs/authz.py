@@ -57,7 +57,8 @@ def _append(ctx: Context, req: Json) -> Iterable[Need]:
 
 _GROUP = ("CreateLogGroup", "DeleteLogGroup", "CreateLogStream", "DeleteRetentionPolicy", "DescribeLogStreams", "FilterLogEvents",
           "ListTagsLogGroup", "PutLogGroupDeletionProtection", "PutRetentionPolicy", "TagLogGroup", "UntagLogGroup",
-          "DescribeLogGroups")  # fmt: skip
+          "DescribeLogGroups", "PutSubscriptionFilter", "DescribeSubscriptionFilters", "DeleteSubscriptionFilter",
+          "PutMetricFilter", "DescribeMetricFilters", "DeleteMetricFilter")  # fmt: skip
 
 AUTHZ = Authz(
     "logs",
@@ -65,6 +66,7 @@ AUTHZ = Authz(
         **{name: _on_group(name) for name in _GROUP},
         **{name: _on_stream(name) for name in ("DeleteLogStream", "GetLogEvents", "PutLogEvents")},
         **{name: _by_arn(name) for name in ("ListTagsForResource", "TagResource", "UntagResource")},
+        "TestMetricFilter": lambda ctx, req: (Need("logs:TestMetricFilter", "*"),),
         "cumulet:Append": _append,
     },
 )

@@ -1,6 +1,7 @@
 """CloudWatch Logs' CloudFormation types.
 
-Source: CloudFormation template reference, AWS::Logs::LogGroup, AWS::Logs::LogStream (read 2026-11).
+Source: CloudFormation template reference, AWS::Logs::LogGroup, AWS::Logs::LogStream, AWS::Logs::SubscriptionFilter,
+AWS::Logs::MetricFilter (read 2026-11).
 """
 
 from __future__ import annotations
@@ -99,4 +100,94 @@ LOG_STREAM = Resource(
     name_max=512,
 )
 
-RESOURCES = (LOG_GROUP, LOG_STREAM)
+_FILTER = {
+    "ApplyOnTransformedLogs": "applyOnTransformedLogs",
+    "DestinationArn": "destinationArn",
+    "Distribution": "distribution",
+    "EmitSystemFields": "emitSystemFields",
+    "FieldSelectionCriteria": "fieldSelectionCriteria",
+    "FilterName": "filterName",
+    "FilterPattern": "filterPattern",
+    "LogGroupName": "logGroupName",
+    "RoleArn": "roleArn",
+}
+
+
+def _put_filter(call: Call, p: Properties, scope: Scope) -> Created:
+    call("PutSubscriptionFilter", **{member: p[name] for name, member in _FILTER.items() if name in p})
+    return Created(p["FilterName"])
+
+
+def _delete_filter(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteSubscriptionFilter", logGroupName=p["LogGroupName"], filterName=scope.physical_id)
+
+
+SUBSCRIPTION_FILTER = Resource(
+    type="AWS::Logs::SubscriptionFilter",
+    service="logs",
+    properties=frozenset(_FILTER),
+    required=frozenset({"DestinationArn", "FilterPattern", "LogGroupName"}),
+    create=_put_filter,
+    update=lambda call, p, old, scope: _put_filter(call, p, scope),
+    delete=_delete_filter,
+    replace_on=frozenset({"FilterName", "LogGroupName"}),
+    name="FilterName",
+    name_max=512,
+)
+
+_TRANSFORMATION = {
+    "DefaultValue": "defaultValue",
+    "MetricName": "metricName",
+    "MetricNamespace": "metricNamespace",
+    "MetricValue": "metricValue",
+    "Unit": "unit",
+}
+_METRIC_FILTER = {
+    "ApplyOnTransformedLogs": "applyOnTransformedLogs",
+    "EmitSystemFieldDimensions": "emitSystemFieldDimensions",
+    "FieldSelectionCriteria": "fieldSelectionCriteria",
+    "FilterName": "filterName",
+    "FilterPattern": "filterPattern",
+    "LogGroupName": "logGroupName",
+}
+
+
+def _transformation(p: Properties) -> dict[str, Any]:
+    made = {member: p[name] for name, member in _TRANSFORMATION.items() if name in p}
+    if "Dimensions" in p:
+        made["dimensions"] = {each["Key"]: each["Value"] for each in p["Dimensions"]}
+    return made
+
+
+def _put_metric_filter(call: Call, p: Properties, scope: Scope) -> Created:
+    request = {member: p[name] for name, member in _METRIC_FILTER.items() if name in p}
+    call(
+        "PutMetricFilter",
+        metricTransformations=[_transformation(each) for each in p["MetricTransformations"]],
+        **request,
+    )
+    return Created(p["FilterName"])
+
+
+def _delete_metric_filter(call: Call, p: Properties, scope: Scope) -> None:
+    call("DeleteMetricFilter", logGroupName=p["LogGroupName"], filterName=scope.physical_id)
+
+
+METRIC_FILTER = Resource(
+    type="AWS::Logs::MetricFilter",
+    service="logs",
+    properties=frozenset({*_METRIC_FILTER, "MetricTransformations"}),
+    members={
+        "MetricTransformations": frozenset({*_TRANSFORMATION, "Dimensions"}),
+        "MetricTransformations.Dimensions": frozenset({"Key", "Value"}),
+    },
+    required=frozenset({"FilterPattern", "LogGroupName", "MetricTransformations"}),
+    create=_put_metric_filter,
+    update=lambda call, p, old, scope: _put_metric_filter(call, p, scope),
+    delete=_delete_metric_filter,
+    replace_on=frozenset({"FilterName", "LogGroupName"}),
+    name="FilterName",
+    name_max=512,
+)
+
+RESOURCES = (LOG_GROUP, LOG_STREAM, SUBSCRIPTION_FILTER, METRIC_FILTER)

@@ -27,7 +27,7 @@ def compiled_fields(text: str) -> Callable[[str], bool]:
     after = [] if ellipsis is None else [test for test in tests[ellipsis + 1 :] if test is not None]
 
     def matches(message: str) -> bool:
-        found = [next(group for group in match.groups() if group is not None) for match in _FIELD.finditer(message)]
+        found = _cut(message)
         if ellipsis is None and len(found) != len(before):
             return False
         if len(found) < len(before) + len(after):
@@ -38,6 +38,29 @@ def compiled_fields(text: str) -> Callable[[str], bool]:
         )
 
     return matches
+
+
+def _cut(message: str) -> list[str]:
+    return [next(group for group in match.groups() if group is not None) for match in _FIELD.finditer(message)]
+
+
+def field_names(text: str) -> list[str]:
+    """The names in a space-delimited pattern, given without its brackets; `...` stands for any number of fields."""
+    names = []
+    for part in (part.strip() for part in _split(text)):
+        named = _NAME.match(part.lstrip("( "))
+        names.append("..." if part == "..." else named[0] if named else "")
+    return names
+
+
+def fields_of(message: str, names: list[str], every: bool = False) -> dict[str, str]:
+    """`$name`, or `$number` where there is no name, to each field of a message; with `every` to "", whatever the message."""
+    found = [""] * len(names) if every else _cut(message)
+    gap = names.index("...") if "..." in names else len(names)
+    after = names[gap + 1 :]
+    between = max(0, len(found) - gap - len(after)) if gap < len(names) else 0
+    full = [*names[:gap], *[""] * between, *after]
+    return {f"${name or place}": field for place, (name, field) in enumerate(zip(full, found, strict=False), 1)}
 
 
 def _split(text: str) -> list[str]:

@@ -140,7 +140,7 @@ def _shown(group: Group) -> api.LogGroup:
     shown: api.LogGroup = {
         "logGroupName": group.name,
         "creationTime": group.created_ms,
-        "metricFilterCount": 0,
+        "metricFilterCount": len(group.metrics or ()),
         "arn": f"{group.arn}:*",
         "logGroupArn": group.arn,
         "logGroupClass": group.log_class,

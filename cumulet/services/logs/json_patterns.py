@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder().decode
 
 def compiled_json(text: str) -> Callable[[str], bool]:
     """The test of a JSON pattern, given without its braces. Raises: InvalidParameterException."""
-    test = Parser(text, _selector).parse()
+    test = Parser(text, selector).parse()
 
     def matches(message: str) -> bool:
         try:
@@ -31,7 +31,8 @@ def compiled_json(text: str) -> Callable[[str], bool]:
     return matches
 
 
-def _selector(word: str) -> Find:
+def selector(word: str) -> Find:
+    """What finds the values of `$.a.b[0]` in a document. Raises: InvalidParameterException."""
     if not word.startswith("$"):
         raise invalid()
     steps: list[str | int | None] = []

@@ -8,11 +8,32 @@ to begin. Streams are kept by name, their events by an id: what a deleted stream
 
 from __future__ import annotations
 
+from typing import Any
+
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record
 
 ROOT = "logs"
 DAY_MS = 86_400_000
+
+
+class SubscriptionFilter(Record):
+    """Sends a group's events that match `pattern` to a function."""
+
+    name: str
+    pattern: str
+    destination: str
+    distribution: str
+    created_ms: int
+
+
+class MetricFilter(Record):
+    """Makes a metric of a group's events that match `pattern`; `transformation` is the API's."""
+
+    name: str
+    pattern: str
+    transformation: dict[str, Any]
+    created_ms: int
 
 
 class Group(Record):
@@ -28,6 +49,8 @@ class Group(Record):
     log_class: str = "STANDARD"
     tags: dict[str, str] | None = None
     protected: bool = False
+    subscriptions: dict[str, SubscriptionFilter] | None = None
+    metrics: dict[str, MetricFilter] | None = None
 
     @property
     def key(self) -> Key:

@@ -8,6 +8,8 @@ from typing import Any
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
+from cumulet.services.logs.forwarding import forward
+from cumulet.services.logs.measuring import measure
 from cumulet.services.logs.model import DAY_MS, Batch, Group, Stream, group_key, stream_key
 
 _SHORTEST_SPAN_MS = 1024
@@ -65,7 +67,12 @@ def store(ctx: Context, group: Group, stream: Stream, events: list[tuple[int, st
         ctx.tx.put(stream.key, stream)
     if group.retention_days is not None and stream.watched != group.policy:
         watch(ctx, group, stream, (last + group.retention_days * DAY_MS) / 1000)
-    ctx.tx.put((*stream.batches, first, _order(ctx)), Batch(ingested_ms=int(ctx.now * 1000), events=events))
+    order = _order(ctx)
+    ctx.tx.put((*stream.batches, first, order), Batch(ingested_ms=int(ctx.now * 1000), events=events))
+    if group.subscriptions:
+        forward(ctx, group, stream, events, order)
+    if group.metrics:
+        measure(ctx, group, events)
     metrics = [message for _, message in events if _EMBEDDED in message]
     if metrics:
         _publish(ctx, metrics)

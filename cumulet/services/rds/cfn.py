@@ -5,6 +5,7 @@ Source: CloudFormation template reference, AWS::RDS::DBInstance, AWS::RDS::DBPar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ _MEMBERS = frozenset(  # properties with the name of the API's member
 _CREATE_ONLY = frozenset(
     {
         "AvailabilityZone", "DBInstanceIdentifier", "DBName", "DBSnapshotIdentifier", "DBSubnetGroupName", "Engine",
-        "MasterUsername", "Port", "StorageEncrypted",
+        "MasterUsername", "StorageEncrypted",
     }
 )  # fmt: skip
 _NOT_FROM_SNAPSHOT = frozenset(
@@ -48,6 +49,10 @@ def _retag(call: Call, p: Properties, scope: Scope, arn: str) -> None:
         call("RemoveTagsFromResource", ResourceName=arn, TagKeys=gone)
     if wanted:
         call("AddTagsToResource", ResourceName=arn, Tags=wanted)
+
+
+def _arn(kind: str, name: str, scope: Scope) -> str:
+    return f"arn:aws:rds:{scope.region}:{scope.account}:{kind}:{name}"
 
 
 # AWS::RDS::DBInstance
@@ -83,6 +88,8 @@ def _created(result: Mapping[str, Any]) -> Created:
 def _update_instance(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
     new, before = _request(p), _request(old)
     changed = {name: value for name, value in new.items() if value != before.get(name) and name not in _CREATE_ONLY}
+    if "Port" in changed:
+        changed["DBPortNumber"] = changed.pop("Port")
     described = _instance(call, str(scope.physical_id))
     if changed:
         call("ModifyDBInstance", DBInstanceIdentifier=scope.physical_id, ApplyImmediately=True, **changed)
@@ -113,6 +120,17 @@ def _delete_instance(call: Call, p: Properties, scope: Scope) -> None:
         call("DeleteDBInstance", DBInstanceIdentifier=scope.physical_id, SkipFinalSnapshot=True)
 
 
+def _snapshot_instance(call: Call, p: Properties, scope: Scope) -> None:
+    """Delete after a final snapshot; an instance that is not there for one goes without it."""
+    status = _instance(call, str(scope.physical_id))["DBInstanceStatus"]
+    if status in ("available", "stopped"):
+        parts = (scope.stack_name, "snapshot", scope.logical_id, scope.generated_name.rpartition("-")[2])
+        name = re.sub("-+", "-", "-".join(parts).lower())
+        call("DeleteDBInstance", DBInstanceIdentifier=scope.physical_id, FinalDBSnapshotIdentifier=name)
+    else:
+        _delete_instance(call, p, scope)
+
+
 def _instance_gone(call: Call, name: str, scope: Scope) -> bool:
     _instance(call, name)  # it is gone when this says "not found"
     return False
@@ -125,6 +143,7 @@ INSTANCE = Resource(
     create=_create_instance,
     update=_update_instance,
     delete=_delete_instance,
+    snapshot=_snapshot_instance,
     replace_on=_CREATE_ONLY,
     name="DBInstanceIdentifier",
     name_max=63,
@@ -162,7 +181,11 @@ def _create_group(call: Call, p: Properties, scope: Scope) -> Created:
     request = {"DBParameterGroupFamily": p["Family"], "Description": p["Description"], "Tags": _tags(p, scope)}
     call("CreateDBParameterGroup", DBParameterGroupName=name, **request)
     _set(call, name, p.get("Parameters", {}))
-    return Created(name, {"DBParameterGroupName": name})
+    return _group(name, scope)
+
+
+def _group(name: str, scope: Scope) -> Created:
+    return Created(name, {"DBParameterGroupArn": _arn("pg", name, scope), "DBParameterGroupName": name})
 
 
 def _update_group(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
@@ -173,8 +196,8 @@ def _update_group(call: Call, p: Properties, old: Properties, scope: Scope) -> C
         some = dropped[first : first + _AT_ONCE]
         call("ResetDBParameterGroup", DBParameterGroupName=name, Parameters=some)
     _set(call, name, {key: value for key, value in new.items() if value != before.get(key)})
-    _retag(call, p, scope, f"arn:aws:rds:{scope.region}:{scope.account}:pg:{name}")
-    return Created(name, {"DBParameterGroupName": name})
+    _retag(call, p, scope, _arn("pg", name, scope))
+    return _group(name, scope)
 
 
 def _delete_group(call: Call, p: Properties, scope: Scope) -> None:
@@ -202,15 +225,19 @@ PARAMETER_GROUP = Resource(
 def _create_subnets(call: Call, p: Properties, scope: Scope) -> Created:
     request = {name: p[name] for name in ("DBSubnetGroupName", "DBSubnetGroupDescription", "SubnetIds")}
     result = call("CreateDBSubnetGroup", **request, Tags=_tags(p, scope))
-    return Created(result["DBSubnetGroup"]["DBSubnetGroupName"])
+    return _subnets(result["DBSubnetGroup"]["DBSubnetGroupName"], scope)
+
+
+def _subnets(name: str, scope: Scope) -> Created:
+    return Created(name, {"DBSubnetGroupArn": _arn("subgrp", name, scope)})
 
 
 def _update_subnets(call: Call, p: Properties, old: Properties, scope: Scope) -> Created:
     name = str(scope.physical_id)
     request = {member: p[member] for member in ("DBSubnetGroupDescription", "SubnetIds")}
     call("ModifyDBSubnetGroup", DBSubnetGroupName=name, **request)
-    _retag(call, p, scope, f"arn:aws:rds:{scope.region}:{scope.account}:subgrp:{name}")
-    return Created(name)
+    _retag(call, p, scope, _arn("subgrp", name, scope))
+    return _subnets(name, scope)
 
 
 def _delete_subnets(call: Call, p: Properties, scope: Scope) -> None:

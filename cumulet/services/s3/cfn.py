@@ -193,6 +193,23 @@ BUCKET = Resource(
             "WebsiteConfiguration",
         ]
     ),
+    members={
+        "AccelerateConfiguration": frozenset({"AccelerationStatus"}),
+        "BucketEncryption": frozenset({"ServerSideEncryptionConfiguration"}),
+        **{
+            f"NotificationConfiguration.{kind}Configurations{inner}": names
+            for kind in ("Lambda", "Queue", "Topic")
+            for inner, names in (
+                ("", frozenset({"Event", "Filter", "Function" if kind == "Lambda" else kind})),
+                (".Filter", frozenset({"S3Key"})),
+                (".Filter.S3Key", frozenset({"Rules"})),
+                (".Filter.S3Key.Rules", frozenset({"Name", "Value"})),
+            )
+        },
+        "OwnershipControls": frozenset({"Rules"}),
+        "PublicAccessBlockConfiguration": frozenset(_SWITCHES),
+        "VersioningConfiguration": frozenset({"Status"}),
+    },
     create=_create_bucket,
     update=_update_bucket,
     delete=_delete_bucket,

@@ -33,6 +33,7 @@ _WITHOUT = {  # what an attribute is set to when a template no longer has it
     "MaximumMessageSize": "262144",
     "ContentBasedDeduplication": "false",
 }
+_LOGGING = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 _PROTOCOLS = {"http/s": "HTTP", "lambda": "Lambda", "sqs": "SQS"}
 
 
@@ -57,7 +58,7 @@ def _attributes(p: Properties) -> dict[str, str]:
         protocol = _PROTOCOLS.get(str(logging["Protocol"]))
         if protocol is None:
             raise unsupported(f"DeliveryStatusLogging for protocol {logging['Protocol']}")
-        for name in ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn"):
+        for name in _LOGGING:
             if name in logging:
                 found[protocol + name] = _text(logging[name])
     return found
@@ -145,6 +146,10 @@ TOPIC = Resource(
             "TopicName",
         }
     ),
+    members={
+        "DeliveryStatusLogging": frozenset({"Protocol", *_LOGGING}),
+        "Subscription": frozenset({"Endpoint", "Protocol"}),
+    },
     create=_create_topic,
     update=_update_topic,
     delete=_delete_topic,
