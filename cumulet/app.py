@@ -152,7 +152,7 @@ class Cloud:
             self.pipeline.authority = Authority(self.pipeline.services)
 
     async def start(self) -> None:
-        """Raises: PortInUse, RuntimeStartError."""
+        """Raises: CannotListen, RuntimeStartError."""
         port = await self.server.start(self.config.host, self.config.port)
         self.reached_at(f"http://{self.config.host}:{port}")
         await self.open()

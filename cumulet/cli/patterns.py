@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cumulet.cli.client import endpoint_of
+from cumulet.cli.client import Client, endpoint_of
 
 
 def folder() -> Path:
@@ -60,9 +60,10 @@ def show(name: str) -> None:
 @click.option("--endpoint-url", help="Server to deploy to, if not the one on the data directory.")
 def run(names: tuple[str, ...], data: str | None, endpoint_url: str | None) -> None:
     """Deploy patterns to the running cloud and drive them, printing what happens."""
+    paths = [find(name) for name in names]
     endpoint = endpoint_of(data, endpoint_url)
-    for name in names:
-        path = find(name)
+    Client(endpoint).get("/_cumulet/health")
+    for path in paths:
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": endpoint,
