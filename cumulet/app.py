@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -105,6 +105,8 @@ class Cloud:
     """A whole cloud in one event loop."""
 
     def __init__(self, config: Config) -> None:
+        if config.data is not None:  # functions run in folders of their own, where a relative path means another place
+            config = replace(config, data=config.data.absolute())
         self.config = config
         self.store = Store(config.data, Faults(config.crash_at))
         self.models = Models()

@@ -45,6 +45,10 @@ def cumulet(*arguments, status=0, **options):
     return done.stdout + done.stderr
 
 
+def without_an_endpoint():
+    return {name: value for name, value in os.environ.items() if name not in ("AWS_ENDPOINT_URL", "CUMULET_DATA")}
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """A server on the real clock for all tests that need no other."""
@@ -90,6 +94,18 @@ def test_up_detached_status_reset_and_down(tmp_path):
         said = cumulet("down", "--data", data)
     assert "Stopped" in said
     assert "No server runs" in cumulet("down", "--data", data)
+
+
+def test_functions_run_on_a_data_directory_that_is_named_relatively(app):
+    """As `cumulet up` does that is given none: what is in ./.cumulet is found from inside the functions too."""
+    try:
+        said = cumulet("up", "--detach", "--port", 0, cwd=app, env=without_an_endpoint())
+        assert f"log in {app}/.cumulet/server.log" in said
+        said = cumulet("deploy", "--stack", "near", cwd=app, env=without_an_endpoint())
+        url = next(word for word in said.split() if word.startswith("http://"))
+        assert get(f"{url}/hello") == "one"
+    finally:
+        cumulet("down", cwd=app, env=without_an_endpoint())
 
 
 def test_a_command_without_a_server_says_how_to_start_one(tmp_path):

@@ -37,7 +37,7 @@ class CallFailed(click.ClickException):
 
 def data_dir(given: str | None) -> Path:
     """--data, else $CUMULET_DATA, else ./.cumulet."""
-    return Path(given or os.environ.get("CUMULET_DATA") or ".cumulet")
+    return Path(given or os.environ.get("CUMULET_DATA") or ".cumulet").absolute()
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
