@@ -297,6 +297,8 @@ def test_dead_letter_queues_are_listed_shown_and_given_back(tmp_path, server_pro
     journey = cumulet("trace", trace, *here)
     assert journey.count(f"invoke {names['Worker']}") == 6, "three attempts, the replay, and three more in one tree"
     assert journey.index("lambda.Invoke") < journey.index("sqs.SendMessage")
+    assert "attempt 2 (+60 s)" in journey, "by the cloud's clock, which was moved"
+    assert "attempt 3 (+180 s)" in journey
 
     sqs = boto3.client("sqs", **session)
     sqs.send_message(QueueUrl=names["Tasks"], MessageBody="a task")

@@ -117,9 +117,12 @@ def trace(
 
 
 def tree(spans: list[dict[str, Any]]) -> list[str]:
-    """A trace's spans as an indented tree: offset from the start, duration, name, status."""
+    """A trace's spans as an indented tree: offset from the start, duration, name, status.
+
+    Where the cloud's clock was moved meanwhile, a step also says how much later it was by that clock.
+    """
     known = {span["span_id"] for span in spans}
-    start = min(span["started"] for span in spans)
+    start, began = min(span["started"] for span in spans), min(span["at"] for span in spans)
     children: dict[str | None, list[dict[str, Any]]] = {}
     for span in spans:
         children.setdefault(span["parent_id"] if span["parent_id"] in known else None, []).append(span)
@@ -130,6 +133,9 @@ def tree(spans: list[dict[str, Any]]) -> list[str]:
             offset = (span["started"] - start) * 1e3
             mark = "" if span["status"] == "ok" else f"  {span['status']}"
             detail = f" {span['detail']}" if span["detail"] else ""
+            later = span["at"] - began
+            if span["kind"] == "timer" and later - offset / 1e3 >= 1:
+                detail += f" (+{later:.0f} s)"
             lines.append(f"{offset:8.2f} ms  {span['duration_ms']:8.2f} ms  {'  ' * depth}{span['name']}{detail}{mark}")
             walk(span["span_id"], depth + 1)
 

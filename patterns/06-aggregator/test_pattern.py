@@ -1,8 +1,12 @@
 """The Aggregator deployed, driven, and its external service broken. Checklist: A1, B6.1, B6.2, C11, C13."""
 
+import concurrent.futures
+import http.client
 import json
 import time
 import urllib.request
+
+import pytest
 
 
 def traced(service, customer, root):
@@ -110,3 +114,21 @@ def test_the_three_are_asked_in_parallel(pattern, cloud):
             if max(span["started"] for span in parts) < min(s["started"] + s["duration_ms"] / 1e3 for s in parts):
                 break
             assert time.monotonic() < deadline, "the three never overlapped"
+
+
+def test_it_answers_after_sigkill_as_before(pattern, server_process):
+    """B6.1: the server dies with a request under way: its client sees a broken connection, the next has a whole answer."""
+    server = server_process().start()
+    with pattern.carrier() as carrier:
+        service = pattern.deploy(server.endpoint, carrier.url)
+        whole = pattern.ask(service, "ada")
+        carrier.answers.clear()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            under_way = pool.submit(pattern.ask, service, "ada")
+            assert carrier.asked.wait(60)
+            server.kill()
+            carrier.answers.set()
+            with pytest.raises((OSError, http.client.HTTPException)):
+                under_way.result(60)
+        server.start()
+        assert pattern.ask(service, "ada") == whole
