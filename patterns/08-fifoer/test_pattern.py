@@ -124,11 +124,13 @@ def test_a_broken_chain_is_taken_up_again(pattern, server_process):
 def test_what_cannot_be_booked_ends_in_a_fifo_dead_letter_queue_and_is_redriven(pattern, cloud, clock, form):
     """B8.7: FIFO dead-letter queue and redrive; what follows in the group waits for it, other groups go on."""
     service = pattern.deploy(cloud.endpoint, "fifoer", form)
-    sqs = service.client("sqs")
+    sqs, functions, name = service.client("sqs"), service.client("lambda"), service.outputs["Consumer"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)  # all are there when it begins
     pattern.send(service, "ada", 0)
     pattern.send(service, "ada", 1, amount=5000)
     pattern.send(service, "ada", 2)
     pattern.send(service, "bob", 7)
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     clock.advance(60)
     assert pattern.booked(service) == {"ada": [0], "bob": [7]}
     clock.advance(900)
