@@ -125,3 +125,28 @@ def test_a_stack_without_a_name_gets_its_folders_as_a_stack_may_be_named(tmp_pat
     template = tmp_path / folder / "template.yaml"
     template.write_text("Resources:\n  Q:\n    Type: AWS::SQS::Queue\n")
     assert f"{stack}: created" in cumulet("deploy", template, "--endpoint-url", server.endpoint, status=0)
+
+
+@pytest.mark.parametrize("seconds", ["-5", "nan", "inf", "soon"])
+def test_the_clock_is_advanced_by_seconds(server, seconds):
+    assert "cumulet clock --help" in cumulet("clock", "advance", seconds, "--endpoint-url", server.endpoint, status=2)
+
+
+def test_the_clock_is_not_advanced_for_ever(server_process):
+    here = ("--endpoint-url", server_process("--clock", "virtual").start().endpoint)
+    before = cumulet("clock", *here, status=0)
+    assert "a hundred years" in cumulet("clock", "advance", "1e18", *here)
+    assert cumulet("clock", *here, status=0) == before
+
+
+@pytest.mark.parametrize("command", [("logs", "-n", "-3"), ("trace", "-n", "0"), ("cost", "--hours", "-1")])
+def test_a_count_that_is_none_is_refused(server, command):
+    assert "is not in the range" in cumulet(*command, "--endpoint-url", server.endpoint, status=2)
+
+
+def test_a_pattern_is_copied_into_new_folders_alone(tmp_path):
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file", Path("/proc/nowhere/mine")):
+        said = cumulet("patterns", "new", "4", target)
+        assert str(target) in said
+        assert "Choose a new folder" in said

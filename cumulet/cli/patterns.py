@@ -82,10 +82,13 @@ def run(names: tuple[str, ...], data: str | None, endpoint_url: str | None) -> N
 def new(name: str, target: Path) -> None:
     """Copy a pattern's template and code into a new folder."""
     source = find(name)
-    if target.exists() and any(target.iterdir()):
-        raise click.ClickException(f"{target} is not empty. Choose a new folder.")
-    shutil.copytree(
-        source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__")
-    )
+    left_out = shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__")
+    try:
+        if target.exists() and any(target.iterdir()):
+            raise click.ClickException(f"{target} is not empty. Choose a new folder.")
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=left_out)
+    except (OSError, shutil.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"Cannot copy to {target}: {why}. Choose a new folder.") from error
     click.echo(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
     click.echo(f"Deploy it with: cumulet deploy {target / 'template.yaml'} --stack {target.name}")
