@@ -125,7 +125,9 @@ def test_what_cannot_be_booked_ends_in_a_fifo_dead_letter_queue_and_is_redriven(
     """B8.7: FIFO dead-letter queue and redrive; what follows in the group waits for it, other groups go on."""
     service = pattern.deploy(cloud.endpoint, "fifoer", form)
     sqs, functions, name = service.client("sqs"), service.client("lambda"), service.outputs["Consumer"]
-    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)  # all are there when it begins
+    functions.put_function_concurrency(
+        FunctionName=name, ReservedConcurrentExecutions=0
+    )  # all are there when it begins
     pattern.send(service, "ada", 0)
     pattern.send(service, "ada", 1, amount=5000)
     pattern.send(service, "ada", 2)
