@@ -23,10 +23,7 @@ def handler(event, context):
 def ask(function, request):
     try:
         answer = functions.invoke(FunctionName=function, InvocationType="RequestResponse", Payload=json.dumps(request))
-    except (
-        BotoCoreError,
-        ClientError,
-    ) as error:  # throttled, deleted, not reached: that service is away, the others are not
+    except (BotoCoreError, ClientError) as error:  # throttled, deleted: that one is away, the others are not
         return {"error": type(error).__name__, "message": str(error)}
     result = json.load(answer["Payload"])
     if "FunctionError" in answer:
