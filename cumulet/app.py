@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -105,6 +105,8 @@ class Cloud:
     """A whole cloud in one event loop."""
 
     def __init__(self, config: Config) -> None:
+        if config.data is not None:  # functions run in folders of their own, where a relative path means another place
+            config = replace(config, data=config.data.absolute())
         self.config = config
         self.store = Store(config.data, Faults(config.crash_at))
         self.models = Models()
@@ -153,7 +155,7 @@ class Cloud:
             self.pipeline.authority = Authority(self.pipeline.services)
 
     async def start(self) -> None:
-        """Raises: PortInUse, RuntimeStartError."""
+        """Raises: CannotListen, RuntimeStartError."""
         port = await self.server.start(self.config.host, self.config.port)
         self.reached_at(f"http://{self.config.host}:{port}")
         await self.open()

@@ -46,6 +46,10 @@ def cumulet(*arguments, status=0, **options):
     return done.stdout + done.stderr
 
 
+def without_an_endpoint():
+    return {name: value for name, value in os.environ.items() if name not in ("AWS_ENDPOINT_URL", "CUMULET_DATA")}
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """A server on the real clock for all tests that need no other."""
@@ -91,6 +95,18 @@ def test_up_detached_status_reset_and_down(tmp_path):
         said = cumulet("down", "--data", data)
     assert "Stopped" in said
     assert "No server runs" in cumulet("down", "--data", data)
+
+
+def test_functions_run_on_a_data_directory_that_is_named_relatively(app):
+    """As `cumulet up` does that is given none: what is in ./.cumulet is found from inside the functions too."""
+    try:
+        said = cumulet("up", "--detach", "--port", 0, cwd=app, env=without_an_endpoint())
+        assert f"log in {app}/.cumulet/server.log" in said
+        said = cumulet("deploy", "--stack", "near", cwd=app, env=without_an_endpoint())
+        url = next(word for word in said.split() if word.startswith("http://"))
+        assert get(f"{url}/hello") == "one"
+    finally:
+        cumulet("down", cwd=app, env=without_an_endpoint())
 
 
 def test_a_command_without_a_server_says_how_to_start_one(tmp_path):
@@ -282,6 +298,8 @@ def test_dead_letter_queues_are_listed_shown_and_given_back(tmp_path, server_pro
     journey = cumulet("trace", trace, *here)
     assert journey.count(f"invoke {names['Worker']}") == 6, "three attempts, the replay, and three more in one tree"
     assert journey.index("lambda.Invoke") < journey.index("sqs.SendMessage")
+    assert "attempt 2 (+60 s)" in journey, "by the cloud's clock, which was moved"
+    assert "attempt 3 (+180 s)" in journey
 
     sqs = boto3.client("sqs", **session)
     sqs.send_message(QueueUrl=names["Tasks"], MessageBody="a task")

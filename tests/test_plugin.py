@@ -17,6 +17,7 @@ def test_the_readmes_example_runs(aws, clock):
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_every_test_begins_empty(aws, turn):
+    """C12: an isolated cloud for each test."""
     s3 = aws("s3")
     assert s3.list_buckets()["Buckets"] == []
     s3.create_bucket(Bucket="left-behind")

@@ -37,7 +37,7 @@ class CallFailed(click.ClickException):
 
 def data_dir(given: str | None) -> Path:
     """--data, else $CUMULET_DATA, else ./.cumulet."""
-    return Path(given or os.environ.get("CUMULET_DATA") or ".cumulet")
+    return Path(given or os.environ.get("CUMULET_DATA") or ".cumulet").absolute()
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
@@ -68,9 +68,11 @@ class Client:
 
     def __init__(self, endpoint: str, region: str = "us-east-1", timeout_s: float = 120.0) -> None:
         parts = urlsplit(endpoint)
+        if parts.scheme != "http" or not parts.hostname:
+            raise click.ClickException(f"{endpoint!r} is no server's address. Write it as http://127.0.0.1:4566")
         self.endpoint = endpoint.rstrip("/")
         self.region = region
-        self._host, self._port, self._timeout_s = parts.hostname or "127.0.0.1", parts.port or 80, timeout_s
+        self._host, self._port, self._timeout_s = parts.hostname, parts.port or 80, timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
     def http(
@@ -91,8 +93,17 @@ class Client:
                 self._connection = None
                 if attempt == 2 or isinstance(error, ConnectionRefusedError):
                     raise click.ClickException(
-                        f"No Cumulet answers at {self.endpoint} ({error}). Start one with: cumulet up --detach"
+                        f"No Cumulet answers at {self.endpoint} ({error}). Start one with: cumulet up --detach, "
+                        "or say where one is with --data or --endpoint-url."
                     ) from error
+            except TimeoutError as error:
+                raise click.ClickException(
+                    f"{self.endpoint} did not answer within {self._timeout_s:.0f} s. Is it a Cumulet? cumulet status says what runs."
+                ) from error
+            except OSError as error:  # a host that is not known or not reached
+                raise click.ClickException(
+                    f"Cannot reach {self.endpoint} ({error}). Name another server with --endpoint-url."
+                ) from error
         raise AssertionError("unreachable")
 
     def get(self, path: str) -> Any:

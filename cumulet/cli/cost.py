@@ -27,7 +27,9 @@ class Line:
 
 
 @click.command()
-@click.option("--hours", default=24.0, show_default=True, help="How far to look back.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True, help="How far to look back."
+)
 @click.option("--stack", help="The resources of this stack alone.")
 @target_options
 def cost(hours: float, stack: str | None, data: str | None, endpoint_url: str | None, region: str) -> None:
@@ -128,6 +130,6 @@ def _resources(client: Client, stack: str) -> set[str]:
     try:
         found = client.call("cloudformation", "DescribeStackResources", StackName=stack)["StackResources"]
     except CallFailed as error:
-        raise click.ClickException(f"{error.message} List stacks with: aws cloudformation list-stacks") from error
+        raise click.ClickException(f"{error.message}. List stacks with: aws cloudformation list-stacks") from error
     physical = [resource["PhysicalResourceId"] for resource in found if "PhysicalResourceId" in resource]
     return {name.rpartition("/")[2].rpartition(":")[2] for name in physical}

@@ -49,6 +49,10 @@ class Template:
             raise click.ClickException(
                 f"Cannot read {path}: {error.strerror}. Give the template's path: cumulet deploy template.yaml"
             ) from error
+        except UnicodeDecodeError as error:
+            raise click.ClickException(
+                f"{path} is no text in UTF-8 ({error.reason}). Give the template's path."
+            ) from error
         except AwsError as error:
             raise click.ClickException(f"{path}: {error.message}") from error
         self._line_of = line_of
@@ -67,6 +71,18 @@ class Template:
             if any(re.search(rf"\b{re.escape(name)}\b", line) for name in re.findall(r"\[(\w+)", message)):
                 return f"{self.path}:{number}"
         return str(self.path)
+
+
+def _of_the_file(message: str) -> str:
+    """An error's message without the line of the form that was sent, which is not the file's."""
+    return re.sub(r" \(line \d+(, column \d+)?\)", "", message)
+
+
+def _stack_name(template: Path) -> str:
+    """A name for the stack, of the template's folder; of `01-simple-web-service` it is simple-web-service."""
+    return (
+        re.sub(r"[^A-Za-z0-9]+", "-", template.resolve().parent.name).lstrip("-0123456789")[:128].rstrip("-") or "stack"
+    )
 
 
 def _local_code(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, bool]]:
@@ -157,7 +173,7 @@ class Deployment:
             status = self._follow(template)
         except CallFailed as error:
             raise click.ClickException(
-                f"{template.where(error.message)}: {error.message} ({error.code}). Nothing was changed."
+                f"{template.where(error.message)}: {_of_the_file(error.message)} ({error.code}). Nothing was changed."
             ) from error
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             raise click.ClickException(f"{self.stack}: {status}. Correct the first failure above and deploy again.")
@@ -250,7 +266,7 @@ class Deployment:
         self.client.call("cloudformation", "DeleteChangeSet", ChangeSetName=change_set)
         if fresh:
             self.client.call("cloudformation", "DeleteStack", StackName=self.stack)
-        reason = re.sub(r" \(line \d+\)", "", found.get("StatusReason", ""))  # of the form we sent, not of the file
+        reason = _of_the_file(found.get("StatusReason", ""))
         if "didn't contain changes" in reason or "No updates are to be performed" in reason:
             return False
         raise click.ClickException(
@@ -355,7 +371,7 @@ def deploy(
     region: str,
 ) -> None:
     """Deploy a SAM or CloudFormation template with its local code."""
-    name = stack or re.sub(r"[^A-Za-z0-9-]+", "-", template.resolve().parent.name).strip("-") or "stack"
+    name = stack or _stack_name(template)
     if not template.is_file():
         raise click.ClickException(
             f"{template} does not exist. Give the template's path: cumulet deploy path/template.yaml"

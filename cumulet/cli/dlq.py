@@ -67,7 +67,15 @@ def list_(data: str | None, endpoint_url: str | None, region: str) -> None:
 
 @dlq.command()
 @click.argument("queue")
-@click.option("-n", "--newest", "limit", default=10, show_default=True, help="How many messages, oldest first.")
+@click.option(
+    "-n",
+    "--newest",
+    "limit",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many messages, oldest first.",
+)
 @target_options
 def show(queue: str, limit: int, data: str | None, endpoint_url: str | None, region: str) -> None:
     """Show what waits in a queue, without receiving it: bodies, errors, traces."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from cumulet.cli.client import CallFailed, Client, endpoint_of
 
 _FOLLOW_EVERY_S = 0.5
+_ADVANCE_WITHIN_S = 3600.0  # all that comes due on the way is run
 _LATE_MS = 10_000  # how much older than the newest line a late one may be
 
 
@@ -28,7 +30,9 @@ def client_for(data: str | None, endpoint_url: str | None, region: str) -> Clien
 @click.command()
 @click.argument("name", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
-@click.option("-n", "--lines", default=100, show_default=True, help="How many of the newest lines.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(1), default=100, show_default=True, help="How many of the newest lines."
+)
 @target_options
 def logs(name: str | None, follow: bool, lines: int, data: str | None, endpoint_url: str | None, region: str) -> None:
     """Print log lines of a group, a function or a stack's functions (NAME is a part of the group's name)."""
@@ -85,7 +89,7 @@ def _events(
 
 @click.command()
 @click.argument("trace_id", required=False)
-@click.option("-n", "--newest", default=15, show_default=True, help="How many traces to list.")
+@click.option("-n", "--newest", type=click.IntRange(1), default=15, show_default=True, help="How many traces to list.")
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Housekeeping and single Describe, List and Get calls too."
 )
@@ -117,9 +121,12 @@ def trace(
 
 
 def tree(spans: list[dict[str, Any]]) -> list[str]:
-    """A trace's spans as an indented tree: offset from the start, duration, name, status."""
+    """A trace's spans as an indented tree: offset from the start, duration, name, status.
+
+    Where the cloud's clock was moved meanwhile, a step also says how much later it was by that clock.
+    """
     known = {span["span_id"] for span in spans}
-    start = min(span["started"] for span in spans)
+    start, began = min(span["started"] for span in spans), min(span["at"] for span in spans)
     children: dict[str | None, list[dict[str, Any]]] = {}
     for span in spans:
         children.setdefault(span["parent_id"] if span["parent_id"] in known else None, []).append(span)
@@ -130,6 +137,9 @@ def tree(spans: list[dict[str, Any]]) -> list[str]:
             offset = (span["started"] - start) * 1e3
             mark = "" if span["status"] == "ok" else f"  {span['status']}"
             detail = f" {span['detail']}" if span["detail"] else ""
+            later = span["at"] - began
+            if span["kind"] == "timer" and later - offset / 1e3 >= 1:
+                detail += f" (+{later:.0f} s)"
             lines.append(f"{offset:8.2f} ms  {span['duration_ms']:8.2f} ms  {'  ' * depth}{span['name']}{detail}{mark}")
             walk(span["span_id"], depth + 1)
 
@@ -137,18 +147,18 @@ def tree(spans: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a negative number is no option
 @click.argument("action", type=click.Choice(["now", "advance", "freeze", "jump", "real"]), default="now")
 @click.argument("seconds", type=float, required=False)
 @target_options
 def clock(action: str, seconds: float | None, data: str | None, endpoint_url: str | None, region: str) -> None:
     """Show or move the cloud's clock: `cumulet clock advance 3600`."""
-    client = client_for(data, endpoint_url, region)
+    client = Client(endpoint_of(data, endpoint_url), region, _ADVANCE_WITHIN_S)
     if action == "now":
         state = client.get("/_cumulet/clock")
     elif action == "advance":
-        if seconds is None:
-            raise click.UsageError("advance needs a number of seconds: cumulet clock advance 3600")
+        if seconds is None or not 0 <= seconds < math.inf:
+            raise click.UsageError("advance needs a number of seconds, 0 or more: cumulet clock advance 3600")
         state = client.post("/_cumulet/clock", {"advance": seconds})
     else:
         state = client.post("/_cumulet/clock", {action: True})

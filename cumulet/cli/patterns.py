@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cumulet.cli.client import endpoint_of
+from cumulet.cli.client import Client, endpoint_of
 
 
 def folder() -> Path:
@@ -60,9 +60,10 @@ def show(name: str) -> None:
 @click.option("--endpoint-url", help="Server to deploy to, if not the one on the data directory.")
 def run(names: tuple[str, ...], data: str | None, endpoint_url: str | None) -> None:
     """Deploy patterns to the running cloud and drive them, printing what happens."""
+    paths = [find(name) for name in names]
     endpoint = endpoint_of(data, endpoint_url)
-    for name in names:
-        path = find(name)
+    Client(endpoint).get("/_cumulet/health")
+    for path in paths:
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": endpoint,
@@ -81,10 +82,13 @@ def run(names: tuple[str, ...], data: str | None, endpoint_url: str | None) -> N
 def new(name: str, target: Path) -> None:
     """Copy a pattern's template and code into a new folder."""
     source = find(name)
-    if target.exists() and any(target.iterdir()):
-        raise click.ClickException(f"{target} is not empty. Choose a new folder.")
-    shutil.copytree(
-        source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__")
-    )
+    left_out = shutil.ignore_patterns("test_*.py", "drive.py", "__pycache__")
+    try:
+        if target.exists() and any(target.iterdir()):
+            raise click.ClickException(f"{target} is not empty. Choose a new folder.")
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=left_out)
+    except (OSError, shutil.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"Cannot copy to {target}: {why}. Choose a new folder.") from error
     click.echo(f"{target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
     click.echo(f"Deploy it with: cumulet deploy {target / 'template.yaml'} --stack {target.name}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -28,7 +27,7 @@ _STOP_WITHIN_S = 15.0
 
 
 @click.command()
-@click.option("--port", default=4566, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=4566, show_default=True, help="0: any that is free.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--data", help="Data directory (default: $CUMULET_DATA, ./.cumulet).")
 @click.option("--memory", is_flag=True, help="Keep nothing.")
@@ -84,7 +83,7 @@ def up(
 
 
 def _run(config: Config, folder: Path) -> None:
-    from cumulet.gateway.server import PortInUse
+    from cumulet.gateway.server import CannotListen
     from cumulet.kernel.database import StoreUnavailable
 
     try:
@@ -96,7 +95,7 @@ def _run(config: Config, folder: Path) -> None:
     with runner:
         try:
             runner.run(_serve(config, folder))
-        except (PortInUse, StoreUnavailable) as error:
+        except (CannotListen, StoreUnavailable) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -129,15 +128,21 @@ def _write_state(folder: Path, endpoint: str) -> Path:
     """Say who serves this folder, so that the other commands find it."""
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / STATE_FILE
-    state.write_text(json.dumps({"pid": os.getpid(), "endpoint": endpoint, "version": __version__}))
+    about = {"pid": os.getpid(), "begun": _begun(os.getpid()), "endpoint": endpoint, "version": __version__}
+    state.write_text(json.dumps(about))
     return state
 
 
 def _detach(folder: Path, arguments: list[str]) -> None:
     from cumulet.gateway.server import is_loopback
+    from cumulet.kernel.database import unusable
 
-    folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.open("ab").close()
+    except OSError as error:
+        raise click.ClickException(unusable(folder, error)) from error
     command = [
         sys.executable,
         "-m",
@@ -167,14 +172,32 @@ def _detach(folder: Path, arguments: list[str]) -> None:
     raise click.ClickException(f"The server did not answer within {_START_WITHIN_S:.0f} s; see {log}.")
 
 
-def _alive(pid: int) -> bool:
+def _begun(pid: int) -> str | None:
+    """When a process that lives began, in the system's own ticks; None where the system does not say. Raises: OSError when none lives.
+
+    A pid is given away again; pid and beginning together are one process.
+    """
+    os.kill(pid, 0)
     try:
-        os.kill(pid, 0)
-    except OSError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            raise
+        return None
+    if fields[0] == "Z":
+        raise ProcessLookupError(f"pid {pid} is a zombie")
+    return fields[19]
+
+
+def _alive(state: dict[str, Any]) -> bool:
+    """Whether the server that wrote this still runs, and not another process with its pid."""
+    try:
+        begun = _begun(state["pid"])
+        return begun == state.get("begun", begun)
+    except PermissionError:
+        return True
+    except (OSError, KeyError):
         return False
-    with contextlib.suppress(OSError):  # a zombie is not alive
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
 
 
 @click.command()
@@ -183,12 +206,12 @@ def down(data: str | None) -> None:
     """Stop the server of a data directory."""
     folder = data_dir(data)
     state = read_state(folder)
-    if state is None or not _alive(state["pid"]):
-        click.echo(f"No server runs on {folder}.")
+    if state is None or not _alive(state):
+        click.echo(f"No server runs on {folder}. If one runs on another directory, name it with --data.")
         return
     os.kill(state["pid"], signal.SIGTERM)
     deadline = time.monotonic() + _STOP_WITHIN_S
-    while _alive(state["pid"]):
+    while _alive(state):
         if time.monotonic() > deadline:
             raise click.ClickException(
                 f"pid {state['pid']} does not stop. End it with: kill -9 {state['pid']} (nothing acknowledged is lost)"

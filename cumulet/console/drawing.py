@@ -11,11 +11,12 @@ from html import escape
 from importlib.resources import files
 
 from cumulet.console.layout import HEIGHT, WIDTH, Layout, Point, arrange
-from cumulet.console.map import Map, edge_id, kind_of
+from cumulet.console.map import Held, Map, edge_id, kind_of
 from cumulet.console.observed import Edge
 from cumulet.console.resources import Resource
 
 _LABEL_CHARACTERS = 24
+_SORT_CHARACTERS = 27
 _ERROR_CHARACTERS = 22
 _APART = 3.5  # half the distance of the two arrows of a synchronous call
 _MARKS = {"small": (7, 6), "large": (15, 15)}  # arrow heads: length, width
@@ -40,7 +41,7 @@ def draw(found: Map, style: bool = True) -> bytes:
         parts.append(f'<text class="nothing" x="24" y="44">{_NOTHING}</text>')
     for number, edge in enumerate(found.edges):
         parts.append(_edge(edge, layout.routes[number], layout.labels[number], names, found.now))
-    parts += [_node(node, layout) for node in found.nodes]
+    parts += [_node(node, layout, found.held.get(node.id)) for node in found.nodes]
     parts.append("</svg>")
     return "".join(parts).encode()
 
@@ -69,16 +70,21 @@ def _heads() -> str:
     return f"<defs>{''.join(heads)}</defs>"
 
 
-def _node(node: Resource, layout: Layout) -> str:
+def _node(node: Resource, layout: Layout, held: Held | None) -> str:
     x, y = layout.boxes[node.id]
     classes = f"node {node.kind.replace(' ', '-')}{'' if node.member else ' outside'}"
+    sort, said = node.kind, f"{node.kind} {node.label}"
+    if held is not None and any(held):
+        counts = zip(held, ("waiting", "in flight", "delayed"), strict=True)
+        words = ", ".join(f"{count} {word}" for count, word in counts if count)
+        sort, said, classes = f"{sort}: {words}", f"{said}, {words}", f"{classes} full"
     return (
         f'<g class="{_text(classes)}" data-id="{_text(node.id)}" tabindex="0" role="button" '
-        f'aria-label="{_text(f"{node.kind} {node.label}")}" transform="translate({x:g} {y:g})">'
+        f'aria-label="{_text(said)}" transform="translate({x:g} {y:g})">'
         f"<title>{_text(f'{node.kind} {node.name}')}</title>"
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8"/><rect class="kind" width="6" height="{HEIGHT}" rx="3"/>'
         f'<text class="label" x="16" y="24">{_text(_short(node.label, _LABEL_CHARACTERS))}</text>'
-        f'<text class="sort" x="16" y="42">{_text(node.kind)}</text></g>'
+        f'<text class="sort" x="16" y="42">{_text(_short(sort, _SORT_CHARACTERS))}</text></g>'
     )
 
 

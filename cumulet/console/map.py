@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError
 from cumulet.console.observed import Edge, Observed
 from cumulet.console.resources import CLIENT, Resource, in_stack, resource
@@ -13,6 +15,14 @@ from cumulet.kernel.pipeline import Call, Pipeline
 Json = dict[str, Any]
 _NESTED = "AWS::CloudFormation::Stack"
 _GONE = ("DELETE_COMPLETE",)
+
+
+class Held(NamedTuple):
+    """How many messages a queue has."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class Map:
     missed: int
     nodes: tuple[Resource, ...]
     edges: tuple[Edge, ...]
+    held: Mapping[str, Held] = field(default_factory=dict)  # by a queue's id
 
     def as_dict(self) -> Json:
         return {
@@ -32,12 +43,17 @@ class Map:
             "now": self.now,
             "since": self.since,
             "missed": self.missed,
-            "nodes": [
-                {"id": node.id, "kind": node.kind, "name": node.name, "label": node.label, "member": node.member}
-                for node in self.nodes
-            ],
+            "nodes": [self._node(node) for node in self.nodes],
             "edges": [_edge(edge, self.now) for edge in self.edges],
         }
+
+    def _node(self, node: Resource) -> Json:
+        known: Json = {
+            "id": node.id, "kind": node.kind, "name": node.name, "label": node.label, "member": node.member,
+        }  # fmt: skip
+        if node.id in self.held:
+            known["messages"] = self.held[node.id]._asdict()
+        return known
 
 
 def _edge(edge: Edge, now: float) -> Json:
@@ -94,7 +110,24 @@ def read(pipeline: Pipeline, observed: Observed, stack: str, account: str, regio
     ends.sort(key=lambda id_: id_ != CLIENT)
     nodes = (*members.values(), *(resource(id_) for id_ in ends))
     assert observed.since is not None
-    return Map(stack, now, observed.since, observed.missed, nodes, tuple(edges))
+    held = _held(pipeline, (node.id for node in nodes if node.kind == "queue"))
+    return Map(stack, now, observed.since, observed.missed, nodes, tuple(edges), held)
+
+
+def _held(pipeline: Pipeline, queues: Iterable[str]) -> dict[str, Held]:
+    found = {}
+    for id_ in queues:
+        arn = Arn.parse(id_)
+        request = {
+            "QueueUrl": f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}",
+            "AttributeNames": [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")],
+        }
+        try:
+            answer = pipeline.ask(Call("sqs", "GetQueueAttributes", request, arn.account, arn.region, "-"))
+        except AwsError:  # deleted meanwhile
+            continue
+        found[id_] = Held(*(int(answer["Attributes"][name]) for name in request["AttributeNames"]))
+    return found
 
 
 def _members(pipeline: Pipeline, stack: str, account: str, region: str) -> dict[str, Resource]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Reply = Callable[[HttpResponse], None]
 
+_MOST_S = 3_155_760_000  # how far the clock is advanced at once
+
 
 def json_response(value: Any, status: int = 200, request_id: str | None = None) -> HttpResponse:
     headers = [("content-type", "application/json")]
@@ -113,8 +115,10 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
         return
     if "advance" in order:
         seconds = order["advance"]
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
-            reply(_refused(400, "advance takes a number of seconds, 0 or more."))
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= _MOST_S:
+            reply(
+                _refused(400, f"advance takes a number of seconds, 0 or more, and {_MOST_S} (a hundred years) at most.")
+            )
         elif not clock.virtual:
             remedy = 'Freeze it first ({"freeze": true}), or start with --clock virtual.'
             reply(_refused(409, f"The clock is real. {remedy}"))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ class Limits:
     sweep_s: float = 5.0  # how often this is looked at
 
 
-class PortInUse(Exception):
-    """Somebody listens there already; the message says who and what to do."""
+class CannotListen(Exception):
+    """Nobody can listen there, or somebody does already; the message says why and what to do."""
 
 
 class Server:
@@ -66,15 +67,17 @@ class Server:
         self._empty: asyncio.Event | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 4566) -> int:
-        """Listen; returns the port. Raises: PortInUse."""
+        """Listen; returns the port. Raises: CannotListen."""
         self.loop = asyncio.get_running_loop()
         try:
             self._listener = await self.loop.create_server(lambda: Connection(self), host, port, backlog=2048)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = f"Port {port} is in use by {_owner(port)}. Stop it, or start with --port {port + 1}."
-                raise PortInUse(message) from error
-            raise
+            else:
+                why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+                message = f"Cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
+            raise CannotListen(message) from error
         self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound

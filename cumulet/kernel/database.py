@@ -39,9 +39,11 @@ def make(folder: Path) -> None:
         for each in missing:
             sync_folder(each.parent)
     except OSError as error:
-        raise StoreUnavailable(
-            f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
-        ) from error
+        raise StoreUnavailable(unusable(folder, error)) from error
+
+
+def unusable(folder: Path, error: OSError) -> str:
+    return f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -60,7 +62,10 @@ def create(connection: sqlite3.Connection) -> None:
 def lock(folder: Path) -> int:
     """Take the directory for this process. Raises: StoreUnavailable with the pid that has it."""
     path = folder / "cumulet.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreUnavailable(unusable(folder, error)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

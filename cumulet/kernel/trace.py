@@ -66,7 +66,9 @@ class Span:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody looks for this step, if it led to no other: a timer that found nothing to do, a call that only looked."""
+        """Whether nobody looks for this step, if it led to no other: a timer that found nothing to do, what only looked or measured."""
+        if self.kind == "effect":
+            return self.status == "ok" and self.name.endswith(".measure")
         return self.status == "ok" if self.kind == "timer" else _LOOK.match(self.name) is not None
 
     def header(self) -> str:
@@ -160,7 +162,8 @@ class Tracer:
             span for span in reversed(self._spans) if span.parent_id is None or first.get(span.trace_id) is span
         )
         if not idle:
-            busy = {span.parent_id for span in self._spans} | {link for span in self._spans for link in span.links}
+            steps = (span for span in self._spans if span.kind != "effect" or not span.idle)
+            busy = {span.parent_id for span in steps} | {link for span in self._spans for link in span.links}
             roots = (span for span in roots if span.span_id in busy or span.trace_id in busy or not span.idle)
         return [span.as_dict() for span in islice(roots, limit)]
 

@@ -72,17 +72,23 @@ def burst(service: deployment.Deployment, count: int) -> int:
 
 def main(endpoint: str) -> None:
     service = deploy(endpoint)
-    began = time.perf_counter()
-    accepted = burst(service, CALLS)
-    print(f"  {accepted} calls accepted in {time.perf_counter() - began:.2f} s")
-    most, deadline = 0, time.monotonic() + 120
     with database(service) as connection:
-        while stored(connection) < accepted:
+        before, began = stored(connection), time.perf_counter()
+        accepted = burst(service, CALLS)
+        print(f"  {accepted} calls accepted in {time.perf_counter() - began:.2f} s")
+        if accepted < CALLS:
+            raise SystemExit(f"expected {CALLS}")
+        most, deadline = connections(connection), time.monotonic() + 120
+        while stored(connection) < before + accepted:
             most = max(most, connections(connection))
             if time.monotonic() > deadline:
-                raise SystemExit(f"only {stored(connection)} are stored")
+                raise SystemExit(
+                    f"only {stored(connection) - before} are stored; cumulet logs {service.stack} may say why"
+                )
             time.sleep(0.02)
-        print(f"  {stored(connection)} stored after {time.perf_counter() - began:.2f} s over {most} connection")
+        print(
+            f"  {stored(connection) - before} stored after {time.perf_counter() - began:.2f} s, connections at most: {most}"
+        )
     if most > 1:
         raise SystemExit("expected one connection")
 

@@ -6,6 +6,7 @@ python drive.py http://127.0.0.1:4566
 import json
 import sys
 import time
+import uuid
 from pathlib import Path
 
 from cumulet.testing import deployment
@@ -26,17 +27,18 @@ def parcels(service: deployment.Deployment) -> set[str]:
 
 def main(endpoint: str) -> None:
     service = deploy(endpoint)
-    for number in range(5):
-        order = {"order": f"o{number}", "address": "1 Cloud Street", "takes_s": 0.2}
+    orders = {f"{uuid.uuid4().hex[:6]}-{number}" for number in range(5)}
+    for name in sorted(orders):
+        order = {"order": name, "address": "1 Cloud Street", "takes_s": 0.2}
         began = time.perf_counter()
         answer = service.invoke("Orders", order)
         print(f"  Orders <- {order['order']}: {json.dumps(answer)} after {(time.perf_counter() - began) * 1e3:.0f} ms")
     deadline = time.monotonic() + 30
-    while len(parcels(service)) < 5:
+    while missing := orders - parcels(service):
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {parcels(service)} was shipped")
+            raise SystemExit(f"not shipped: {', '.join(sorted(missing))}; cumulet logs {service.stack} may say why")
         time.sleep(0.05)
-    print(f"  shipped: {', '.join(sorted(parcels(service)))}")
+    print(f"  shipped: {', '.join(sorted(orders))}")
 
 
 if __name__ == "__main__":

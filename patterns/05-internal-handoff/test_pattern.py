@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from cumulet.testing import deployment
+
 ADDRESS = {"address": "1 Cloud Street"}
 
 
@@ -125,3 +127,70 @@ def test_orders_that_were_accepted_are_shipped_after_sigkill(pattern, server_pro
     service.clock(advance=600)
     assert pattern.parcels(service) == {f"o{number}" for number in range(60)}
     assert failed(service) == []
+
+
+IDEMPOTENT = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Seen:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+      KeySchema: [{ AttributeName: id, KeyType: HASH }]
+      TimeToLiveSpecification: { AttributeName: expiration, Enabled: true }
+  Charge:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Handler: charge.handler
+      Runtime: python3.12
+      Environment: { Variables: { SEEN: !Ref Seen } }
+      Policies:
+        - DynamoDBCrudPolicy: { TableName: !Ref Seen }
+Outputs:
+  Charge: { Value: !Ref Charge }
+  Seen: { Value: !Ref Seen }
+"""
+CHARGE = """\
+import os
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer, IdempotencyConfig, idempotent,
+)
+
+store = DynamoDBPersistenceLayer(table_name=os.environ["SEEN"])
+
+
+@idempotent(persistence_store=store, config=IdempotencyConfig(event_key_jmespath="order", expires_after_seconds=3600))
+def handler(event, context):
+    print(f"charged {event['order']}")
+    if event.get("fails"):
+        raise RuntimeError("no luck")
+    return {"charged": event["order"], "by": context.aws_request_id}
+"""
+
+
+def test_a_function_with_powertools_idempotency_works_once_however_often_its_event_comes(cloud, clock, tmp_path):
+    """B5.3: the Powertools example, unmodified: duplicates get the first answer; a failed attempt is tried again; it expires."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/charge.py").write_text(CHARGE)
+    (tmp_path / "src/requirements.txt").write_text("aws-lambda-powertools==3.37.0\n")
+    (tmp_path / "template.yaml").write_text(IDEMPOTENT)
+    service = deployment.deploy(cloud.endpoint, tmp_path / "template.yaml", "charging")
+
+    def charged(order):
+        return sum(f"charged {order}" in line for line in lines(service, "Charge"))
+
+    first = service.invoke("Charge", {"order": "a"})
+    assert [service.invoke("Charge", {"order": "a"}) for _ in range(3)] == [first] * 3
+    for _ in range(5):
+        service.invoke("Charge", {"order": "b"}, "Event")
+    clock.quiet()
+    assert (charged("a"), charged("b")) == (1, 1)
+    service.invoke("Charge", {"order": "c", "fails": True}, "Event")
+    clock.advance(300)
+    assert charged("c") == 3, "what failed is not remembered as done"
+    clock.advance(3700)
+    assert service.invoke("Charge", {"order": "a"}) != first
+    assert charged("a") == 2

@@ -23,16 +23,23 @@ class Carrier(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
+        self.answers = threading.Event()  # who asks waits for it
+        self.answers.set()
+        self.asked = threading.Event()  # somebody has asked while nobody was answered
         self.url = f"http://127.0.0.1:{self.server_address[1]}/parcels"
 
 
 class _Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if not self.server.answers.is_set():  # type: ignore[attr-defined]
+            self.server.asked.set()  # type: ignore[attr-defined]
+        self.server.answers.wait()  # type: ignore[attr-defined]
         body = json.dumps({"parcels": ["on its way"]}).encode()
         self.send_response(self.server.status)  # type: ignore[attr-defined]
         self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # who asked may not have waited
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         """Quiet."""

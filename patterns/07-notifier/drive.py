@@ -1,6 +1,7 @@
 """Deploys the Notifier and two subscribers to a running cloud, publishes, and shows who heard what.
 
 python drive.py http://127.0.0.1:4566
+python drive.py listen 9000 500     a partner that confirms its subscription and answers every notice with 500
 """
 
 import contextlib
@@ -58,10 +59,9 @@ def letters(dunning: deployment.Deployment) -> list[str]:
 class Partner(http.server.ThreadingHTTPServer):
     """An HTTP endpoint that confirms its subscription and answers notifications with `status`."""
 
-    status = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Listen)
+    def __init__(self, port: int = 0, status: int = 200) -> None:
+        super().__init__(("127.0.0.1", port), _Listen)
+        self.status = status
         self.url = f"http://127.0.0.1:{self.server_address[1]}/notices"
         self.notices: list[str] = []
         self.attempts = 0
@@ -113,4 +113,7 @@ def main(endpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if sys.argv[1] == "listen":
+        Partner(int(sys.argv[2]), int(sys.argv[3])).serve_forever()
+    else:
+        main(sys.argv[1])

@@ -6,6 +6,7 @@ python drive.py http://127.0.0.1:4566
 import json
 import sys
 import time
+import uuid
 from pathlib import Path
 
 from cumulet.testing import deployment
@@ -33,17 +34,21 @@ def done(service: deployment.Deployment) -> dict[str, list[str]]:
 
 
 def main(endpoint: str) -> None:
-    service = deploy(endpoint)
-    for event in EVENTS:
+    service, run = deploy(endpoint), uuid.uuid4().hex[:6]
+    events = [{**event, "id": f"{run}-{event['id']}"} for event in EVENTS]
+    for event in events:
         service.invoke("Router", event, "Event")
         print(f"  Router <- {json.dumps(event)}")
     deadline = time.monotonic() + 30
-    while len(done(service)) < len(EVENTS):
+    while missing := {event["id"] for event in events} - done(service).keys():
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {done(service)} was done")
+            raise SystemExit(
+                f"not done: {', '.join(sorted(map(str, missing)))}; cumulet logs {service.stack} may say why"
+            )
         time.sleep(0.05)
     for number, tasks in sorted(done(service).items()):
-        print(f"  {number}: {', '.join(tasks)}")
+        if number.startswith(run):
+            print(f"  {number}: {', '.join(tasks)}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python drive.py http://127.0.0.1:4566
 import json
 import sys
 import time
+import uuid
 from pathlib import Path
 
 from cumulet.testing import deployment
@@ -30,13 +31,13 @@ def result(service: deployment.Deployment, job: str) -> dict[str, object] | None
 
 
 def main(endpoint: str) -> None:
-    service = deploy(endpoint)
-    service.invoke("Split", {"job": "squares", "numbers": list(range(1000)), "per_part": 40}, "Event")
+    service, job = deploy(endpoint), f"squares-{uuid.uuid4().hex[:6]}"
+    service.invoke("Split", {"job": job, "numbers": list(range(1000)), "per_part": 40}, "Event")
     print("  Split <- the squares of 0 to 999, 40 to a part")
     deadline = time.monotonic() + 60
-    while (found := result(service, "squares")) is None:
+    while (found := result(service, job)) is None:
         if time.monotonic() > deadline:
-            raise SystemExit("there is no result after a minute")
+            raise SystemExit(f"there is no result after a minute; cumulet logs {service.stack} may say why")
         time.sleep(0.05)
     print(f"  Combine -> {json.dumps(found)}")
     if found["total"] != sum(number * number for number in range(1000)):

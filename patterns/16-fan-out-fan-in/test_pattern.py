@@ -1,6 +1,8 @@
 """The Fan-Out/Fan-In deployed, driven, and its workers broken. Checklist: B16.1, B16.2, B16.3, B16.4, B16.5."""
 
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -45,9 +47,57 @@ def test_a_job_is_split_worked_on_in_parallel_and_combined(pattern, service, clo
 
 def test_the_caller_ends_before_its_workers(service, clock):
     """B16.2: the Event type disconnects the calling function: it answers while parts are still to be done."""
-    assert service.invoke("Split", {"job": "k", "numbers": NUMBERS, "per_part": 1}) == {"parts": 200}
+    root = "1-65000000-161616161616161616161616"
+    with service.traced("lambda", root):
+        assert service.invoke("Split", {"job": "k", "numbers": NUMBERS, "per_part": 1}) == {"parts": 200}
     clock.quiet()
     assert len(parts(service, "k")) == 200
+    names = {f"invoke {service.outputs[name]}": name for name in ("Split", "Worker")}
+    ends = {"Split": [], "Worker": []}
+    for span in service.trace(root):
+        if span["name"] in names:
+            ends[names[span["name"]]].append(span["started"] + span["duration_ms"] / 1e3)
+    assert (len(ends["Split"]), len(ends["Worker"])) == (1, 200)
+    assert ends["Split"][0] < max(ends["Worker"])
+
+
+CRASHING = """
+import os
+
+import boto3
+import worker
+
+
+def handler(event, context):
+    late = int(event["part"]) % 2
+    first = [{**worker.key("crashed-" + event["job"], event["part"])}, "attribute_not_exists(part)"]
+    if late:
+        worker.handler(event, context)
+    try:
+        boto3.client("dynamodb").put_item(TableName=worker.TABLE, Item=first[0], ConditionExpression=first[1])
+    except worker.ClientError:
+        return None if late else worker.handler(event, context)
+    os._exit(1)
+"""
+
+
+def test_workers_that_crash_are_run_again_and_the_set_is_exact(pattern, service, clock):
+    """B16.3: every worker dies once, one half before its work and one half after it; retries make the exact set, each part once."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("crashing.py", CRASHING)
+        archive.write(pattern.__file__.replace("drive.py", "src/worker.py"), "worker.py")
+    client, name = service.client("lambda"), service.outputs["Worker"]
+    client.update_function_code(FunctionName=name, ZipFile=package.getvalue())
+    client.update_function_configuration(FunctionName=name, Handler="crashing.handler")
+    service.invoke("Split", {"job": "c", "numbers": NUMBERS, "per_part": 10}, "Event")
+    clock.quiet()
+    assert parts(service, "crashed-c") == [f"{number:05d}" for number in range(20)], "each has crashed"
+    assert parts(service, "c") == [f"{number:05d}" for number in range(1, 20, 2)]
+    clock.advance(600)
+    assert parts(service, "c") == [f"{number:05d}" for number in range(20)]
+    assert pattern.result(service, "c") == {"job": "c", "parts": 20, "total": TOTAL}
+    assert waiting(service, "WorkerFailed") == []
 
 
 def test_results_are_in_the_jobs_folder(service, clock):

@@ -402,3 +402,31 @@ def test_a_buckets_notice_is_an_edge_from_the_bucket(aws, clock, read):
     s3.put_object(Bucket="uploads", Key="a", Body=b"a")
     clock.quiet()
     assert read().counts == {("client", "sync", "uploads"): (1, 0), ("uploads", "async", "notices"): (1, 0)}
+
+
+def test_a_queue_shows_how_much_it_holds(cloud, aws, clock, read):
+    """What waits, is in flight and is delayed is on the map, a queue that is asked from outside the stack too."""
+
+    def look():
+        (deep,) = [node for node in read().found["nodes"] if node["name"] == "deep"]
+        with urllib.request.urlopen(f"{cloud.endpoint}/_cumulet/map.svg", timeout=60) as answer:
+            return deep, answer.read().decode()
+
+    read()  # it counts from when it is first looked at
+    sqs = aws("sqs")
+    url = sqs.create_queue(QueueName="deep")["QueueUrl"]
+    sqs.create_queue(QueueName="other")
+    for delay in (0, 0, 0, 60):
+        sqs.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=delay)
+    sqs.receive_message(QueueUrl=url)
+    deep, picture = look()
+    assert deep["messages"] == {"waiting": 2, "in_flight": 1, "delayed": 1}
+    assert "queue: 2 waiting, 1 in fli" in picture
+    sqs.purge_queue(QueueUrl=url)
+    clock.advance(60)
+    deep, picture = look()
+    assert deep["messages"] == {"waiting": 0, "in_flight": 0, "delayed": 0}
+    assert "waiting" not in picture
+    sqs.delete_queue(QueueUrl=url)
+    clock.advance(60)
+    assert "messages" not in look()[0]

@@ -44,5 +44,12 @@ def test_what_only_looked_or_found_nothing_to_do_is_idle() -> None:
     run(tracer, "timer cloudwatch.evaluate", "timer")
     run(tracer, "timer lambda.poll", "timer", status="Broken")
     run(tracer, "sns.Publish", "call", run(tracer, "timer events.schedule", "timer"))
-    assert len(names(tracer)) == 7
-    assert names(tracer, idle=False) == ["timer events.schedule", "timer lambda.poll", "dynamodb.GetItem"]
+    run(tracer, "postgres.measure", "effect", run(tracer, "timer rds.measure", "timer"))
+    run(tracer, "postgres.measure", "effect", run(tracer, "timer rds.broken", "timer"), status="Broken")
+    assert len(names(tracer)) == 9
+    assert names(tracer, idle=False) == [
+        "timer rds.broken",
+        "timer events.schedule",
+        "timer lambda.poll",
+        "dynamodb.GetItem",
+    ]

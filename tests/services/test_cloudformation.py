@@ -431,3 +431,12 @@ def test_what_sam_finds_wrong_is_the_change_sets_reason(cf: Any, clock: Any) -> 
     assert (found["Status"], found["StatusReason"].startswith(reason)) == ("FAILED", True)
     cf.create_stack(StackName="direct", TemplateBody=template, Capabilities=["CAPABILITY_AUTO_EXPAND"])
     assert settled(cf, clock, "direct")["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_events_have_times_that_grow_though_the_clock_stands_still(cf: Any, clock: Any) -> None:
+    """SAM's CLI shows the events that are later than the last it saw, and waits for the stack's own among them."""
+    cf.create_stack(StackName="still", TemplateBody=body({"Group": GROUP, "Handle": HANDLE}))
+    clock.advance(0)
+    times = [event["Timestamp"] for event in cf.describe_stack_events(StackName="still")["StackEvents"]]
+    assert len(times) >= 4
+    assert times == sorted(set(times), reverse=True)

@@ -354,6 +354,7 @@ def test_an_alias_is_a_name_for_a_version(client):
 
 
 def test_an_alias_splits_invocations_by_weight(client):
+    """C10: a new version is tried out on a share of the invocations."""
     create(client, code="def handler(event, context):\n    return context.function_version\n", Publish=True)
     client.update_function_configuration(FunctionName="f", Timeout=9)
     client.publish_version(FunctionName="f")

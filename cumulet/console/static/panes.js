@@ -62,13 +62,23 @@ export function queuesView(place) {
       const target = JSON.parse(queue.RedrivePolicy || "{}").deadLetterTargetArn;
       if (target) dead.set(target, [...(dead.get(target) || []), queue.name]);
     }
+    const functions = await unless([], every("lambda", "ListFunctions", "Functions", {}, "Marker", "NextMarker"));
+    for (const one of functions) {
+      const target = (one.DeadLetterConfig || {}).TargetArn;
+      if (target) dead.set(target, [...(dead.get(target) || []), one.FunctionName]);
+    }
+    const mappings = await unless([], every("lambda", "ListEventSourceMappings", "EventSourceMappings", {}, "Marker", "NextMarker"));
+    for (const one of mappings) {
+      const target = ((one.DestinationConfig || {}).OnFailure || {}).Destination;
+      if (target) dead.set(target, [...(dead.get(target) || []), one.EventSourceArn.split(":").slice(5).join(":")]);
+    }
     const rows = queues.map((queue) => [
       el("button", { class: "link", "data-key": queue.QueueArn, onclick: () => { chosen = queue.QueueArn; return look(); } }, queue.name),
       number(queue.ApproximateNumberOfMessages), number(queue.ApproximateNumberOfMessagesNotVisible), number(queue.ApproximateNumberOfMessagesDelayed),
       dead.has(queue.QueueArn) ? `dead letters of ${dead.get(queue.QueueArn).join(", ")}` : "",
     ]);
     const heads = ["Queue", ["Waiting", { class: "number" }], ["In flight", { class: "number" }], ["Delayed", { class: "number" }], "Role"];
-    show(listed, rows.length ? table(heads, rows) : soft("There is no queue."), JSON.stringify(queues));
+    show(listed, rows.length ? table(heads, rows) : soft("There is no queue."), JSON.stringify([queues, [...dead]]));
     await look();
   };
 }

@@ -11,6 +11,7 @@ from cumulet.services.cloudformation.model import Event, Stack, StackResource, n
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 _MAX_REASON = 1024
+_TICK_S = 0.001
 
 
 def move(ctx: Context, stack: Stack, event: str, reason: str = "", **changes: Any) -> Stack:
@@ -25,8 +26,13 @@ def move(ctx: Context, stack: Stack, event: str, reason: str = "", **changes: An
 
 
 def note(ctx: Context, stack: Stack, event: Event) -> None:
-    """Add an event to the stack's history."""
-    ctx.tx.put(stack.under("event", ctx.tx.add(stack.under("events"))), event)
+    """Add an event to the stack's history. It is a millisecond later than the one before at least, though the clock may stand still:
+    SAM's CLI and others ask for events later than the last they saw."""
+    number = ctx.tx.add(stack.under("events"))
+    before = ctx.tx.get(stack.under("event", number - 1), Event)
+    if before is not None:
+        event = replace(event, at=max(event.at, before.at + _TICK_S))
+    ctx.tx.put(stack.under("event", number), event)
 
 
 def mark(

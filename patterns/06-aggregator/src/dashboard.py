@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 functions = boto3.client("lambda")
 PARTS = {"profile": os.environ["PROFILE"], "orders": os.environ["ORDERS"], "shipping": os.environ["SHIPPING"]}
@@ -20,7 +21,10 @@ def handler(event, context):
 
 
 def ask(function, request):
-    answer = functions.invoke(FunctionName=function, InvocationType="RequestResponse", Payload=json.dumps(request))
+    try:
+        answer = functions.invoke(FunctionName=function, InvocationType="RequestResponse", Payload=json.dumps(request))
+    except (BotoCoreError, ClientError) as error:  # throttled, deleted: that one is away, the others are not
+        return {"error": type(error).__name__, "message": str(error)}
     result = json.load(answer["Payload"])
     if "FunctionError" in answer:
         return {"error": result.get("errorType", answer["FunctionError"]), "message": result.get("errorMessage", "")}
