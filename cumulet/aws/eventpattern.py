@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
+
 Matcher = Callable[[Any], bool]
 Path = tuple[str, ...]
 Membership = dict[tuple[int, Path], int]
@@ -78,8 +80,8 @@ def compile_pattern(pattern: dict[str, Any] | str) -> Pattern:
     """The pattern as a function of an event (parsed JSON). Raises: InvalidPattern (a ValueError)."""
     if isinstance(pattern, str):
         try:
-            pattern = msgspec.json.decode(pattern.encode())
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+            pattern = read_json(pattern)
+        except NotJson as error:
             raise InvalidPattern(str(error)) from error
     if not isinstance(pattern, dict):
         raise InvalidPattern("Filter is not an object")

@@ -137,3 +137,33 @@ def test_a_deep_log_line_does_not_hold_up_the_others(aws, clock):
     logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=lines)
     found = logs.filter_log_events(logGroupName="g", filterPattern="{ $.a = 1 }")["events"]
     assert [event["message"] for event in found] == ['{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "request_", "expected"),
+    [
+        ("sqs", "create_queue", {"QueueName": "x", "Attributes": {"RedrivePolicy": "?"}}, "InvalidParameterValue"),
+        ("kms", "create_key", {"Policy": "?"}, "MalformedPolicyDocumentException"),
+        ("iam", "create_role", {"RoleName": "x", "AssumeRolePolicyDocument": "?"}, "MalformedPolicyDocument"),
+        ("iam", "create_policy", {"PolicyName": "x", "PolicyDocument": "?"}, "MalformedPolicyDocument"),
+        ("s3", "put_bucket_policy", {"Bucket": "rain", "Policy": "?"}, "MalformedPolicy"),
+        ("secretsmanager", "put_resource_policy", {"SecretId": "s", "ResourcePolicy": "?"}, "MalformedPolicyDocumentException"),
+        ("dynamodb", "put_resource_policy", {"ResourceArn": ARN.format("dynamodb", "table/rain"), "Policy": "?"}, "ValidationException"),
+        ("sns", "create_topic", {"Name": "x", "Attributes": {"DeliveryPolicy": "?"}}, "InvalidParameter"),
+    ],
+)  # fmt: skip
+def test_a_document_that_is_too_deep_is_refused(aws, service, operation, request_, expected):
+    if service == "s3":
+        aws("s3").create_bucket(Bucket="rain")
+    elif service == "secretsmanager":
+        aws("secretsmanager").create_secret(Name="s", SecretString="x")
+    elif service == "dynamodb":
+        aws("dynamodb").create_table(TableName="rain", BillingMode="PAY_PER_REQUEST",
+                                     AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+                                     KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}])  # fmt: skip
+    deep = objects(1500)
+
+    def filled(value):
+        return deep if value == "?" else {k: filled(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    assert code(getattr(aws(service), operation), **filled(request_)) == expected

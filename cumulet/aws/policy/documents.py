@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.aws.policy.conditions import Holds, UnknownOperator, condition
 from cumulet.aws.policy.facts import Facts, flattened
 from cumulet.aws.policy.patterns import Matches, pattern
@@ -144,8 +144,8 @@ class Documents:
 def parse(text: str) -> Document:
     """Raises: MalformedPolicy."""
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        raw = read_json(text)
+    except NotJson as error:
         raise MalformedPolicy(str(error)) from error
     return Document(raw)
 

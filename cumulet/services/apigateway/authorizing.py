@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.invokepolicy import decision
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, settled
@@ -131,8 +132,8 @@ def denied(ctx: Context, exchange: Exchange) -> str | None:
 
 def _decoded(payload: bytes) -> Any:
     try:
-        return msgspec.json.decode(payload)
-    except msgspec.DecodeError:
+        return read_json(payload)
+    except NotJson:
         return None
 
 

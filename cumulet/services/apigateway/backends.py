@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
 from cumulet.aws.http import FileBody
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result, Wait, settled
 from cumulet.services.apigateway.answers import refuse
@@ -96,8 +97,8 @@ def _function(ctx: Context, exchange: Exchange, request: Result, after: Answered
         if not result.get("FunctionError"):
             return after(c, Backend(int(result.get("StatusCode", 200)), "", payload))
         try:
-            message = str(json.loads(payload).get("errorMessage", ""))
-        except (ValueError, AttributeError):
+            message = str(read_json(payload).get("errorMessage", ""))
+        except (NotJson, AttributeError):
             message = payload.decode("utf-8", "replace")
         return after(c, Backend(200, message, payload, {"X-Amz-Function-Error": result["FunctionError"]}))
 

@@ -5,10 +5,10 @@ Source: developer guide, "Parameter mapping source reference for REST APIs" (rea
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigateway import jsonpath
 from cumulet.services.apigateway.exchange import Exchange, request_context
 from cumulet.services.apigateway.vtl_values import from_json, render
@@ -68,8 +68,8 @@ def _shared(exchange: Exchange, source: str) -> str | None:
 
 def _json_at(text: str, path: str) -> str | None:
     try:
-        document = json.loads(text) if text else None
-    except ValueError:
+        document = read_json(text) if text else None
+    except NotJson:
         return None
     found = document if path == "$" else jsonpath.find(document, path)
     return None if found is None else render(from_json(found))

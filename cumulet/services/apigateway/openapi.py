@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from cumulet.aws.jsontext import read_json
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigateway.authorizer import check_authorizer
@@ -57,7 +58,7 @@ def load(body: bytes) -> Result:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = json.loads(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=loader)
+        document = read_json(body) if body.lstrip()[:1] == b"{" else yaml.load(body, Loader=loader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadRequestException("Unable to parse API definition because of a malformed document") from error
     if not isinstance(document, dict) or not ("swagger" in document or "openapi" in document):

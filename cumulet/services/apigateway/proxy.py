@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.http import HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigateway.answers import common_headers, refuse
 from cumulet.services.apigateway.exchange import Exchange, request_context
 
@@ -74,8 +75,8 @@ def answer(exchange: Exchange, payload: bytes) -> HttpResponse:
 
 def _answer(exchange: Exchange, payload: bytes) -> HttpResponse:
     try:
-        output = msgspec.json.decode(payload or b"null")
-    except msgspec.DecodeError as error:
+        output = read_json(payload or b"null")
+    except NotJson as error:
         raise Malformed from error
     if not isinstance(output, dict):
         raise Malformed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Result
 from cumulet.kernel.record import replace
@@ -147,8 +147,8 @@ def _check_schema(model: Result) -> None:
     if model["contentType"] != "application/json" or not model.get("schema"):
         return
     try:
-        schema = json.loads(model["schema"])
-    except ValueError as error:
+        schema = read_json(model["schema"])
+    except NotJson as error:
         raise BadRequestException("Invalid model schema specified") from error
     if not isinstance(schema, dict):
         raise BadRequestException("Invalid model schema specified")

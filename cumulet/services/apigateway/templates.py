@@ -5,13 +5,13 @@ Source: developer guide, "Variables for data transformations for API Gateway" (r
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigateway import jsonpath
 from cumulet.services.apigateway.exchange import Exchange, request_context
 from cumulet.services.apigateway.vtl import Template
@@ -62,8 +62,8 @@ def _input(exchange: Exchange, body: str) -> Host:
     def document() -> Any:
         if not parsed:
             try:
-                parsed.append(from_json(json.loads(body)) if body.strip() else JsonMap())
-            except ValueError:
+                parsed.append(from_json(read_json(body)) if body.strip() else JsonMap())
+            except NotJson:
                 parsed.append(body)
         return parsed[0]
 
@@ -110,8 +110,8 @@ def _unicode(letter: str) -> str:
 
 def _parse(text: Any) -> Any:
     try:
-        return from_json(json.loads(str(text)))
-    except ValueError:
+        return from_json(read_json(str(text)))
+    except NotJson:
         return None
 
 

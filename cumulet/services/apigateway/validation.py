@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigateway.exchange import Exchange
 
 
@@ -48,8 +49,8 @@ def body_errors(exchange: Exchange) -> list[str]:
     if name in (None, "Empty"):
         return []
     try:
-        document = json.loads(exchange.http.read_body() or b"null")
-    except ValueError:
+        document = read_json(exchange.http.read_body() or b"null")
+    except NotJson:
         return ["Invalid JSON"]
     return [error.message for error in _schema(exchange, name).iter_errors(document)]
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.http import HttpResponse
 from cumulet.aws.invokepolicy import decision
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.authz import Need, surroundings
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, Result, settled
@@ -109,8 +108,8 @@ def _answer(authorizer: Result, result: Result) -> Result | None:
     if result.get("FunctionError"):
         return None
     try:
-        found = msgspec.json.decode(result.get("Payload") or b"null")
-    except msgspec.DecodeError:
+        found = read_json(result.get("Payload") or b"null")
+    except NotJson:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("context") or {}, dict):
         return None

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigatewayv2.expressions import query_of
 from cumulet.services.apigatewayv2.routing import Deployed, Target
 from cumulet.services.apigatewayv2.variables import clf_time, domain_of
@@ -232,8 +233,8 @@ def answer(exchange: Exchange, payload: bytes) -> HttpResponse:
     """The HTTP response that a function's payload stands for; 500 for one that is malformed."""
     own = ("Apigw-Requestid", exchange.request_id)
     try:
-        output = msgspec.json.decode(payload) if payload else None
-    except msgspec.DecodeError:
+        output = read_json(payload) if payload else None
+    except NotJson:
         return HttpResponse(500, [("Content-Type", "application/json"), own], _ERROR)
     if not isinstance(output, dict) or "statusCode" not in output:
         if exchange.target.version == "2.0":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.apigatewayv2.variables import context_of, looked_up
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class Values:
             return raw.decode("utf-8", "replace") if raw else None
         if which not in self._documents:
             try:
-                self._documents[which] = json.loads(raw[:BODY_READ_BYTES])
-            except ValueError:
+                self._documents[which] = read_json(raw[:BODY_READ_BYTES])
+            except NotJson:
                 self._documents[which] = None
         found = self._documents[which]
         for name, index, quoted in _STEP.findall(path):

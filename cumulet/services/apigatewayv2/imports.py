@@ -5,12 +5,12 @@ Source: developer guide, "OpenAPI extensions for API Gateway" and "Use OpenAPI d
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from cumulet.aws.jsontext import read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.ids import Ids
 from cumulet.kernel.outcome import Result
@@ -104,7 +104,7 @@ def _load(body: str) -> Result:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = json.loads(body) if body.lstrip()[:1] == "{" else yaml.load(body, Loader=loader)
+        document = read_json(body) if body.lstrip()[:1] == "{" else yaml.load(body, Loader=loader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadRequestException("Unable to parse API definition because of a malformed document") from error
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):

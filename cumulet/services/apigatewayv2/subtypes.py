@@ -5,10 +5,10 @@ Source: developer guide, "Integration subtype reference" and "Create AWS service
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.outcome import Result
 from cumulet.services.apigatewayv2.errors import BadRequestException, not_honoured
 from cumulet.services.apigatewayv2.expressions import Values, as_text, is_valid
@@ -112,8 +112,8 @@ def _resolved(values: Values, name: str, source: str) -> Any:
     found = values.of(source)
     if name in _DOCUMENTS and isinstance(found, str):
         try:
-            found = json.loads(found)
-        except ValueError:
+            found = read_json(found)
+        except NotJson:
             found = [found] if name.endswith("Names") and found else None
     if found is None:
         raise Unresolved(

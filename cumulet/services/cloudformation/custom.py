@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.record import Record, replace
@@ -126,8 +127,8 @@ def _problem(body: bytes) -> str:
     if len(body) > MAX_ANSWER_BYTES:
         return "Response object is too long."
     try:
-        parsed = json.loads(body)
-    except ValueError:
+        parsed = read_json(body)
+    except NotJson:
         return "Response is not valid JSON."
     if not isinstance(parsed, dict) or parsed.get("Status") not in ("SUCCESS", "FAILED"):
         return "Value of property Status must be SUCCESS or FAILED"

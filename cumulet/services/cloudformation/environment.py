@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.cloudformation import intrinsics
 from cumulet.services.cloudformation.errors import ValidationError
@@ -206,6 +207,6 @@ def _secret(ctx: Context, rest: str) -> str:
     if not key:
         return text
     try:
-        return intrinsics.text_of(json.loads(text)[key])
-    except (ValueError, KeyError, TypeError) as error:
+        return intrinsics.text_of(read_json(text)[key])
+    except (NotJson, KeyError, TypeError) as error:
         raise ValidationError(f"Could not find a value associated with JSONKey in SecretString: {key}") from error

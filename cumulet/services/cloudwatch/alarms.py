@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import Record, replace
 from cumulet.services.cloudwatch import changes, rules, settings, wakes
@@ -111,8 +111,8 @@ def set_alarm_state(ctx: Context, req: Json) -> Json:
     data = req.get("StateReasonData")
     if data is not None:
         try:
-            json.loads(data)
-        except (ValueError, RecursionError) as error:
+            read_json(data)
+        except NotJson as error:
             raise InvalidFormat("StateReasonData must be valid JSON.") from error
     alarm = changes.into(ctx, alarm, req["StateValue"], req["StateReason"], data)
     if alarm.rule is None and not alarm.due:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError, NotImplementedOnCumulet
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.cloudwatch import notices, rules
@@ -143,8 +144,8 @@ def _history_state(alarm: Alarm) -> Json:
     state: Json = {"stateValue": alarm.state, "stateReason": alarm.reason}
     if alarm.reason_data is not None:
         try:
-            state["stateReasonData"] = json.loads(alarm.reason_data)
-        except ValueError:
+            state["stateReasonData"] = read_json(alarm.reason_data)
+        except NotJson:
             state["stateReasonData"] = alarm.reason_data
     return state
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.cloudwatch.errors import InvalidParameterInput, InvalidParameterValue, ResourceNotFound
@@ -117,8 +117,8 @@ def _invalid(problems: list[tuple[str, str]]) -> InvalidParameterInput:
 def _problems(body: str) -> list[tuple[str, str]]:
     """(where, what) is wrong with a dashboard's body."""
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except NotJson:
         return [("/", "The dashboard body is not valid JSON.")]
     if not isinstance(document, dict):
         return [("/", "The dashboard body must be a JSON object.")]

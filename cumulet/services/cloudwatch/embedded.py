@@ -5,11 +5,11 @@ Source: CloudWatch user guide, "Specification: Embedded metric format" (read 202
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from cumulet.aws.errors import AwsError
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.cloudwatch.data import checked, is_namespace
 from cumulet.services.cloudwatch.model import dimensions_of
@@ -70,8 +70,8 @@ def _publish(ctx: Context, namespace: str, datum: Json) -> int:
 def _document(message: str) -> Json:
     start = message.find("{")
     try:
-        document = json.loads(message[start:]) if start >= 0 else {}
-    except (ValueError, RecursionError):
+        document = read_json(message[start:]) if start >= 0 else {}
+    except NotJson:
         return {}
     meta = document.get("_aws") if isinstance(document, dict) else None
     if not isinstance(meta, dict) or not _is_number(meta.get("Timestamp")) or not 0 <= meta["Timestamp"] < _LATEST_MS:

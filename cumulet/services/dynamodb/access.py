@@ -6,11 +6,11 @@ Source: developer guide, "Using resource-based policies for DynamoDB"; IAM user 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from cumulet.aws.errors import NotImplementedOnCumulet
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.aws.policy.documents import parse
 from cumulet.aws.policy.facts import Facts
 from cumulet.kernel.context import Context
@@ -73,8 +73,8 @@ def check_policy(policy: str) -> None:
     if len(policy.encode()) > _MAX_BYTES:
         raise ValidationException("Policy size exceeds the maximum allowed size of 20 KB")
     try:
-        document = json.loads(policy)
-    except ValueError as error:
+        document = read_json(policy)
+    except NotJson as error:
         raise ValidationException(f"Invalid policy document: not valid JSON ({error})") from error
     if not isinstance(document, dict) or not document.get("Statement"):
         raise ValidationException("Invalid policy document: it must be an object with a Statement")

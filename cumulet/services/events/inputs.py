@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.events.errors import ValidationException
 from cumulet.services.events.event import Event, iso
 
@@ -145,9 +146,9 @@ def _fill(piece: Piece, event: Event, paths: dict[str, Path | None], rule_arn: s
 
 def _minified(text: str) -> bytes:
     try:
-        msgspec.json.decode(text, type=msgspec.Raw)
+        read_json(text, type=msgspec.Raw)
         return bytes(msgspec.json.format(text.encode(), indent=-1))
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except (NotJson, RecursionError):
         return text.encode("utf-8", "replace")
 
 
@@ -185,7 +186,7 @@ def _check_transformer(number: str, transformer: Json) -> None:
 
 def _is_json(text: str) -> bool:
     try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        read_json(text)
+    except NotJson:
         return False
     return True

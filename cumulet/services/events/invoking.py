@@ -14,6 +14,7 @@ import msgspec
 from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError, GenericAwsError
 from cumulet.aws.http import HttpCall, HttpReply
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed
 from cumulet.services.events.connected import Connection, Destination, connection_key, destination_key
@@ -121,8 +122,8 @@ def _with_body(payload: bytes, parameters: Any) -> bytes:
     if not parameters:
         return payload
     try:
-        body = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
+        body = read_json(payload, type=dict[str, msgspec.Raw])
+    except NotJson:
         return payload
     return msgspec.json.encode({**body, **{each["Key"]: each.get("Value", "") for each in parameters}})
 

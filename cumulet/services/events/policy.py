@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.aws.policy.documents import Document
 from cumulet.aws.policy.facts import Facts
 from cumulet.services.events.errors import ValidationException
@@ -50,8 +49,8 @@ def statement_asked(bus: Bus, req: Json) -> Json:
 def statements_in(text: str) -> list[Json]:
     """Raises: ValidationException."""
     try:
-        policy = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        policy = read_json(text)
+    except NotJson as error:
         raise ValidationException("This policy contains invalid Json") from error
     statements = policy.get("Statement") if isinstance(policy, dict) else None
     if isinstance(statements, dict):

@@ -9,6 +9,7 @@ import msgspec
 from cumulet.aws.arn import Arn
 from cumulet.aws.errors import NotImplementedOnCumulet
 from cumulet.aws.eventpattern import InvalidPattern, compile_pattern
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.events.emitting import envelope_of
 from cumulet.services.events.errors import InvalidEventPatternException, ValidationException
@@ -90,10 +91,10 @@ def _put(ctx: Context, entry: Json) -> str:
         raise _Refused("InvalidArgument", "Parameter DetailType is not valid. Reason: it has more than 128 characters.")
     try:
         raw = msgspec.json.format(entry["Detail"].encode(), indent=-1)
-        detail = msgspec.json.decode(raw)
+        detail = read_json(raw)
         if raw.count(b"[") + raw.count(b"{") > _SHALLOW:  # whoever gets it has room to read it, too
-            msgspec.json.decode(b"[" * _SHALLOW + raw + b"]" * _SHALLOW)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            read_json(b"[" * _SHALLOW + raw + b"]" * _SHALLOW)
+    except (ValueError, RecursionError):
         raise _Refused("MalformedDetail", "Detail is malformed.") from None
     if not isinstance(detail, dict):
         raise _Refused("MalformedDetail", "Detail is malformed.")
@@ -131,8 +132,8 @@ def test_event_pattern(ctx: Context, req: Json) -> Json:
     except InvalidPattern as error:
         raise InvalidEventPatternException(str(error)) from error
     try:
-        event = msgspec.json.decode(req["Event"])
-    except (msgspec.DecodeError, RecursionError) as error:
+        event = read_json(req["Event"])
+    except NotJson as error:
         raise ValidationException("Parameter Event is not valid.") from error
     if not isinstance(event, dict):
         raise ValidationException("Parameter Event is not valid.")

@@ -8,6 +8,7 @@ import msgspec
 
 from cumulet.aws.arn import Arn
 from cumulet.aws.errors import AwsError
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.events.checks import kind_of
 from cumulet.services.events.inputs import path_of, value_at
@@ -86,8 +87,8 @@ def _log(ctx: Context, delivery: Delivery, arn: Arn) -> Json:
 def _parsed(payload: bytes) -> Any:
     """What a template gave; None where it is no JSON (values put into strings are not escaped)."""
     try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+        return read_json(payload)
+    except NotJson:
         return None
 
 

@@ -5,11 +5,11 @@ Source: IAM user guide, "Grammar of the IAM JSON policy language", "IAM and AWS 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import quote
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.iam.errors import MalformedPolicyDocument
 
 _SYNTAX = "Syntax errors in policy."
@@ -31,8 +31,8 @@ def encoded(document: str) -> str:
 def check_trust(document: str) -> None:
     """A role's trust policy. Raises: MalformedPolicyDocument."""
     try:
-        parsed = json.loads(document)
-    except ValueError as error:
+        parsed = read_json(document)
+    except NotJson as error:
         raise MalformedPolicyDocument("This policy contains invalid Json") from error
     if not isinstance(parsed, dict):
         raise MalformedPolicyDocument("This policy contains invalid Json")
@@ -56,8 +56,8 @@ def check_trust(document: str) -> None:
 def check_identity(document: str) -> None:
     """A policy of a role, user or group. Raises: MalformedPolicyDocument."""
     try:
-        parsed = json.loads(document)
-    except ValueError as error:
+        parsed = read_json(document)
+    except NotJson as error:
         raise MalformedPolicyDocument(_SYNTAX) from error
     if not isinstance(parsed, dict):
         raise MalformedPolicyDocument(_SYNTAX)

@@ -5,11 +5,11 @@ Source: KMS API_PutKeyPolicy; developer guide, "Default key policy", "Resource q
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.kms.errors import LimitExceededException, MalformedPolicyDocumentException
 from cumulet.services.kms.model import POLICY_BYTES
@@ -25,8 +25,8 @@ def checked(ctx: Context, req: Mapping[str, Any]) -> str:
     if len(text.encode()) > POLICY_BYTES:
         raise LimitExceededException(f"The key policy is larger than {POLICY_BYTES} bytes.")
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = read_json(text)
+    except NotJson:
         raise MalformedPolicyDocumentException("Policy contains invalid JSON.") from None
     statements = document.get("Statement") if isinstance(document, dict) else None
     statements = [statements] if isinstance(statements, dict) else statements

@@ -18,9 +18,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.errors import AwsError
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Effect, EffectFailed
@@ -321,8 +320,8 @@ def _give_up(
 def _error_text(payload: bytes) -> str:
     """The errorMessage of a function's error, at most 1 KB."""
     try:
-        found: Any = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found: Any = read_json(payload)
+    except NotJson:
         return payload[:_ERROR_BYTES].decode("utf-8", "replace")
     text = str(found.get("errorMessage", "")) if isinstance(found, dict) else ""
     return text.encode("utf-8", "replace")[:_ERROR_BYTES].decode("utf-8", "ignore")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cumulet.aws.errors import AccessDenied
+from cumulet.aws.jsontext import read_json
 from cumulet.kernel.context import Context
 from cumulet.services.s3.errors import EntityTooLarge, EntityTooSmall, InvalidPolicyDocument
 from cumulet.services.s3.objects import put_object
@@ -77,8 +78,8 @@ def _check_size(least: int, most: int, size: int) -> None:
 
 def _document(policy: str) -> dict[str, Any]:
     try:
-        found = json.loads(b64decode(policy, validate=True))
-    except (ValueError, RecursionError) as error:
+        found = read_json(b64decode(policy, validate=True))
+    except ValueError as error:
         raise InvalidPolicyDocument("Invalid Policy: Invalid JSON.") from error
     if not isinstance(found, dict):
         raise InvalidPolicyDocument("Invalid Policy: Invalid JSON.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AccessDenied
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.s3 import versions as _versions
@@ -94,8 +94,8 @@ def _policy_statements(policy: str, bucket: Bucket) -> list[Any]:
     if len(policy.encode()) > _POLICY_BYTES:
         raise MalformedPolicy("Policies must not exceed 20480 bytes")
     try:
-        document = json.loads(policy)
-    except ValueError as error:
+        document = read_json(policy)
+    except NotJson as error:
         raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'") from error
     if not isinstance(document, dict):
         raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.resource import Call, Created, Properties, Resource, Scope
 from cumulet.services.secretsmanager.errors import ValidationException
 
@@ -34,8 +35,8 @@ def _value(call: Call, p: Properties) -> dict[str, str]:
     if template is None:
         return {"SecretString": password}
     try:
-        filled = {**json.loads(template), key: password}
-    except (ValueError, TypeError):
+        filled = {**read_json(template), key: password}
+    except (NotJson, TypeError):
         raise ValidationException("SecretStringTemplate must be a JSON object.") from None
     return {"SecretString": json.dumps(filled)}
 

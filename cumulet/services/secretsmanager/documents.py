@@ -5,17 +5,17 @@ Source: Secrets Manager user guide, "Resource-based policies"; API_PutResourcePo
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.secretsmanager.errors import MalformedPolicyDocumentException
 
 
 def checked(text: str) -> bool:
     """Whether a policy allows everybody something without a condition. Raises: MalformedPolicyDocumentException."""
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = read_json(text)
+    except NotJson:
         raise MalformedPolicyDocumentException("This resource policy contains invalid Json.") from None
     statements = document.get("Statement") if isinstance(document, dict) else None
     statements = [statements] if isinstance(statements, dict) else statements

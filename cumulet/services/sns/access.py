@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.sns.errors import InvalidParameter
 from cumulet.services.sns.model import Topic
 
@@ -64,8 +65,8 @@ def checked(text: str) -> str:
     if len(text.encode()) > MAX_BYTES:
         raise InvalidParameter.of(f"Policy Error: The policy is larger than {MAX_BYTES} bytes")
     try:
-        policy = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        policy = read_json(text)
+    except NotJson as error:
         raise InvalidParameter.of(f"Policy Error: {error}") from error
     if not isinstance(policy, dict) or "Statement" not in policy:
         raise InvalidParameter.of("Policy Error: null")

@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.eventpattern import InvalidPattern, wildcard
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.sns.errors import InvalidParameter
 
 Json = dict[str, Any]
@@ -56,8 +55,8 @@ def parsed(text: str) -> Json:
     if len(text.encode()) > MAX_BYTES:
         raise refused("Filter policy is too large")
     try:
-        policy = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        policy = read_json(text)
+    except NotJson as error:
         raise refused(f"failed to parse JSON. {error}") from error
     if not isinstance(policy, dict):
         raise refused("Filter is not an object")
@@ -376,8 +375,8 @@ def attribute_values(attributes: Json) -> dict[str, Sequence[Value]]:
 
 def _listed(name: str, text: str) -> list[Value]:
     try:
-        listed = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        listed = read_json(text)
+    except NotJson as error:
         raise UnreadableAttribute(name) from error
     if not isinstance(listed, list) or any(isinstance(part, dict | list) for part in listed):
         raise UnreadableAttribute(name)

@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.sns import filters
 from cumulet.services.sns.errors import InvalidParameter, ParameterValueInvalid
 from cumulet.services.sns.model import SIZE_BYTES, Topic
@@ -75,8 +74,8 @@ class Message:
         """The message as a JSON object; None when it is none."""
         if self._body is _MISSING:
             try:
-                found = msgspec.json.decode(self.text)
-            except (msgspec.DecodeError, RecursionError):
+                found = read_json(self.text)
+            except NotJson:
                 found = None
             self._body = found if isinstance(found, dict) else None
         return self._body  # type: ignore[no-any-return]

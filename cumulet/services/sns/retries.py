@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from cumulet.aws.errors import NotImplementedOnCumulet
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.record import Record
 from cumulet.services.sns.errors import InvalidParameter
 
@@ -92,8 +93,8 @@ class Policy(Record):
 
 def _document(text: str) -> Json:
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        value = read_json(text)
+    except NotJson as error:
         raise _refused(f"{error}") from error
     if not isinstance(value, dict):
         raise _refused("The policy is not a JSON object")

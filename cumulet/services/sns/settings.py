@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.sns import access, filters, retries
 from cumulet.services.sns.endpoints import masked
@@ -200,8 +201,8 @@ def dead_letter_queue(subscription: Subscription) -> str:
 
 def _check_redrive(topic: Topic, subscription: Subscription, value: str) -> None:
     try:
-        policy = msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError) as error:
+        policy = read_json(value)
+    except NotJson as error:
         raise InvalidParameter.of("RedrivePolicy: failed to parse JSON.") from error
     if not isinstance(policy, dict):
         raise InvalidParameter.of("RedrivePolicy: must be a JSON object")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.sqs.errors import OverLimit, bad_attribute, invalid
 
 _Json = dict[str, Any]
@@ -24,8 +23,8 @@ _VERSIONS = ("2008-10-17", "2012-10-17")
 def check(text: str) -> None:
     """Raises: InvalidAttributeValue, InvalidParameterValue, OverLimit."""
     try:
-        policy = msgspec.json.decode(text.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        policy = read_json(text)
+    except NotJson:
         policy = None
     if (
         not isinstance(policy, dict)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.record import replace
 from cumulet.services.sqs import policies
@@ -101,8 +102,8 @@ def _policy(ctx: Context, queue: Queue, value: str, found: Changes) -> None:
 
 def _json(text: str) -> Any:
     try:
-        return msgspec.json.decode(text.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        return read_json(text)
+    except NotJson:
         return None
 
 
