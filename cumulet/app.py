@@ -164,6 +164,10 @@ class Cloud:
     async def open(self) -> None:
         """Start all but the front, for those who bring their own. Raises: RuntimeStartError."""
         await self.runtimes.start()
+        if self.engines.known():
+            account = self.config.account
+            wanted = self.pipeline.ask(Call("rds", "cumulet:Wanted", {}, account, "us-east-1", "-"))
+            self.engines.expect(wanted["DbiResourceIds"])
         await self.pipeline.start()
         gc.collect()
         gc.set_threshold(*_COLLECT)
@@ -207,6 +211,8 @@ class Cloud:
         span.name = f"invoke {spec.function_name}"
         span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
         try:
+            if self.engines.awaited:
+                await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
                 request_id=invocation.request_id,
@@ -234,6 +240,7 @@ class Cloud:
         """Keep environments of a version initialised; how the init phases went that this took."""
         span.name = f"provision {spec.function_name}"
         try:
+            await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
             return await self.runtimes.provision(ready, count, now)
         except (UnsupportedRuntime, UnusablePackage, RuntimesClosed, RuntimeStartError) as error:
