@@ -175,12 +175,12 @@ class Cloud:
 
     async def close(self) -> None:
         self.pipeline.timers.stop()  # what falls due from now on is for the next start
-        await self.runtimes.drain(_DRAIN_S)  # functions that end need our API until then
+        await self.runtimes.drain(_DRAIN_S)
+        self.engines.retire()
+        await self.runtimes.close()  # while our API is there: without it those that still run would fail
         await self.server.stop()
         await self.sam.close()
         await self.outbound.close()
-        await self.runtimes.close()
-        self.engines.retire()
         await self.pipeline.close()
         await self.engines.close()
         if self._temporary is not None:
