@@ -97,6 +97,7 @@ def identifier(value: str, member: str, longest: int) -> str:
         )
     return value.lower()
 
+
 # Source: RDS API_CreateDBInstance, Engine (read 2026-11).
 _ENGINES = re.compile(
     r"aurora-(mysql|postgresql)|mariadb|mysql|db2-(ae|se)|oracle-(ee|se2)(-cdb)?|sqlserver-(ee|se|ex|web|dev-ee)|"
