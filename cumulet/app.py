@@ -19,7 +19,7 @@ from cumulet.gateway.gateway import Gateway, Hooks, Identity
 from cumulet.gateway.server import Server
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.faults import Faults
-from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.outcome import EffectFailed, EffectInterrupted
 from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Manifest, Service
@@ -243,10 +243,10 @@ class Cloud:
             await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
             return await self.runtimes.provision(ready, count, now)
-        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed, RuntimeStartError) as error:
+        except (UnsupportedRuntime, UnusablePackage, RuntimeStartError) as error:
             raise EffectFailed(type(error).__name__, str(error)) from error
-        except asyncio.CancelledError:
-            raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
+        except (RuntimesClosed, asyncio.CancelledError):
+            raise EffectInterrupted("RuntimesClosed", "The server is stopping.") from None
 
     def _engine_ended(self, owner: tuple[str, ...], status: int) -> None:
         """An engine ended that nobody stopped: its service decides what becomes of it."""

@@ -208,3 +208,24 @@ def test_a_function_that_runs_longer_than_a_stop_waits_does_not_fail_of_it(serve
     )["good"]:
         assert found["bad"] is None, found["bad"]
     assert json.loads(found["good"][0]["Body"])["responsePayload"] == "ended"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_environments_that_were_being_initialised_are_ready_after_the_next_start(server_process, end):
+    """A3: neither a stop nor a crash is a failure of the function's init phase."""
+    server = server_process().start()
+    client = server.client("lambda")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", "import threading\nthreading.Event().wait(3)\ndef handler(event, context):\n    pass\n")
+    client.create_function(
+        FunctionName="slow", Runtime="python3.12", Handler="app.handler", Role="arn:aws:iam::000000000000:role/r",
+        Code={"ZipFile": buffer.getvalue()}, Publish=True,
+    )  # fmt: skip
+    which = {"FunctionName": "slow", "Qualifier": "1"}
+    client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=1)
+    getattr(server, end)()
+    server.start()
+    while (status := client.get_provisioned_concurrency_config(**which)["Status"]) == "IN_PROGRESS":
+        pass
+    assert status == "READY"
