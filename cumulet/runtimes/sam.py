@@ -60,6 +60,8 @@ class SamTransformer:
     async def _ask(self, request: bytes) -> dict[str, Any]:
         if self._idle is not None:
             self._idle.cancel()
+        if self._closing:
+            raise EffectInterrupted("TransformFailed", "The server is stopping.")
         try:
             worker = await self._warm()
             assert worker.stdin is not None and worker.stdout is not None

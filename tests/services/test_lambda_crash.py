@@ -217,7 +217,9 @@ def test_environments_that_were_being_initialised_are_ready_after_the_next_start
     client = server.client("lambda")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", "import threading\nthreading.Event().wait(3)\ndef handler(event, context):\n    pass\n")
+        archive.writestr(
+            "app.py", "import threading\nthreading.Event().wait(3)\ndef handler(event, context):\n    pass\n"
+        )
     client.create_function(
         FunctionName="slow", Runtime="python3.12", Handler="app.handler", Role="arn:aws:iam::000000000000:role/r",
         Code={"ZipFile": buffer.getvalue()}, Publish=True,
