@@ -19,7 +19,7 @@ from cumulet.gateway.gateway import Gateway, Hooks, Identity
 from cumulet.gateway.server import Server
 from cumulet.kernel.clock import Clock
 from cumulet.kernel.faults import Faults
-from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.outcome import EffectFailed, EffectInterrupted
 from cumulet.kernel.pipeline import Call, Pipeline
 from cumulet.kernel.registry import Registry
 from cumulet.kernel.service import Manifest, Service
@@ -167,6 +167,10 @@ class Cloud:
     async def open(self) -> None:
         """Start all but the front, for those who bring their own. Raises: RuntimeStartError."""
         await self.runtimes.start()
+        if self.engines.known():
+            account = self.config.account
+            wanted = self.pipeline.ask(Call("rds", "cumulet:Wanted", {}, account, "us-east-1", "-"))
+            self.engines.expect(wanted["DbiResourceIds"])
         await self.pipeline.start()
         gc.collect()
         gc.set_threshold(*_COLLECT)
@@ -174,12 +178,12 @@ class Cloud:
 
     async def close(self) -> None:
         self.pipeline.timers.stop()  # what falls due from now on is for the next start
-        await self.runtimes.drain(_DRAIN_S)  # functions that end need our API until then
+        await self.runtimes.drain(_DRAIN_S)
+        self.engines.retire()
+        await self.runtimes.close()  # while our API is there: without it those that still run would fail
         await self.server.stop()
         await self.sam.close()
         await self.outbound.close()
-        await self.runtimes.close()
-        self.engines.retire()
         await self.pipeline.close()
         await self.engines.close()
         if self._temporary is not None:
@@ -210,6 +214,8 @@ class Cloud:
         span.name = f"invoke {spec.function_name}"
         span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
         try:
+            if self.engines.awaited:
+                await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
             traced = Invocation(
                 request_id=invocation.request_id,
@@ -237,12 +243,13 @@ class Cloud:
         """Keep environments of a version initialised; how the init phases went that this took."""
         span.name = f"provision {spec.function_name}"
         try:
+            await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
             return await self.runtimes.provision(ready, count, now)
-        except (UnsupportedRuntime, UnusablePackage, RuntimesClosed, RuntimeStartError) as error:
+        except (UnsupportedRuntime, UnusablePackage, RuntimeStartError) as error:
             raise EffectFailed(type(error).__name__, str(error)) from error
-        except asyncio.CancelledError:
-            raise EffectFailed("RuntimesClosed", "The server is stopping.") from None
+        except (RuntimesClosed, asyncio.CancelledError):
+            raise EffectInterrupted("RuntimesClosed", "The server is stopping.") from None
 
     def _engine_ended(self, owner: tuple[str, ...], status: int) -> None:
         """An engine ended that nobody stopped: its service decides what becomes of it."""

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cumulet.aws.http import HttpCall, HttpReply
-from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.outcome import EffectFailed, EffectInterrupted
 from cumulet.kernel.trace import Span
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ class Outbound:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._closing = False
 
     async def perform(self, span: Span, call: HttpCall) -> HttpReply:
-        """Raises: EffectFailed with code Timeout, ConnectionFailed, InvalidUrl or ResponseTooLarge."""
+        """Raises: EffectFailed with code Timeout, ConnectionFailed, InvalidUrl or ResponseTooLarge; EffectInterrupted."""
         span.name = f"http {call.method} {call.url.partition('?')[0]}"
         span.subject = ("http", "", "", call.url)
         session = self._session or await self._open()
@@ -50,10 +51,12 @@ class Outbound:
         except (aiohttp.InvalidURL, ValueError) as error:
             raise EffectFailed("InvalidUrl", f"{call.url} is no URL to call: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
+            if self._closing:
+                raise _stopping() from error
             text = str(error) or type(error).__name__
             raise EffectFailed("ConnectionFailed", f"{call.url} could not be reached: {text}") from error
         except asyncio.CancelledError:
-            raise EffectFailed("ConnectionFailed", "The server is stopping.") from None
+            raise _stopping() from None
         if len(body) > _LONGEST_BODY:
             raise EffectFailed("ResponseTooLarge", f"{call.url} answered with more than {_LONGEST_BODY} bytes.")
         span.detail = str(status)
@@ -74,5 +77,11 @@ class Outbound:
         return self._session
 
     async def close(self) -> None:
+        """Give up what is under way."""
+        self._closing = True
         if self._session is not None:
             await self._session.close()
+
+
+def _stopping() -> EffectInterrupted:
+    return EffectInterrupted("ConnectionFailed", "The server is stopping.")

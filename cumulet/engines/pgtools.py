@@ -50,7 +50,7 @@ def master_sql(spec: PostgresSpec) -> str:
     return (
         f"SELECT {create} WHERE to_regrole({literal(master)}) IS NULL \\gexec\n"
         f"ALTER ROLE {master} LOGIN CREATEDB CREATEROLE VALID UNTIL 'infinity' PASSWORD {literal(spec.verifier)};\n"
-        f"GRANT rds_superuser TO {master};"
+        f"GRANT rds_superuser TO {master} WITH ADMIN OPTION;"
     )
 
 

@@ -20,11 +20,17 @@ from cumulet.engines.postgres import Cluster
 from cumulet.kernel.outcome import EffectFailed
 from cumulet.kernel.trace import Span
 
+_AWAITED_S = 30.0
+
 Ended = Callable[[tuple[str, ...], int], None]
 
 
 class Engines:
-    """`ended(owner, status)` is called when an engine ends that nobody stopped; `running` are the idents of those that run."""
+    """`ended(owner, status)` is called when an engine ends that nobody stopped; `running` are the idents of those that run.
+
+    `awaited` are those that ran when the server ended last and do not run yet. They come back sooner or later than the functions
+    that were running then, so these wait a while (`back`): what the crash interrupted should not fail because of it.
+    """
 
     def __init__(self, folder: Path, durable: bool, ended: Ended) -> None:
         self._folder = folder.resolve()
@@ -34,6 +40,8 @@ class Engines:
         self._locks: dict[str, asyncio.Lock] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self.running: set[str] = set()
+        self.awaited: set[str] = set()
+        self._all_back = asyncio.Event()
         self._closing = False
         self._emptied = 0
 
@@ -49,6 +57,30 @@ class Engines:
             "postgres.stop": self.stop,
             "postgres.remove": self.remove,
         }
+
+    def known(self) -> bool:
+        """Whether there is any engine's folder."""
+        return self._folder.exists()
+
+    def expect(self, idents: Collection[str]) -> None:
+        """At the server's start: engines that will be started again. Nobody waits for them longer than half a minute from now on."""
+        self.awaited = set(idents)
+        if idents:
+            asyncio.get_running_loop().call_later(_AWAITED_S, self._expect_none)
+
+    def _expect_none(self) -> None:
+        self.awaited.clear()
+        self._all_back.set()
+
+    def _is_back(self, ident: str) -> None:
+        self.awaited.discard(ident)
+        if not self.awaited:
+            self._all_back.set()
+
+    async def back(self) -> None:
+        """Wait until all that are expected run, or are wanted no more, or have taken too long."""
+        if self.awaited:
+            await self._all_back.wait()
 
     def _lock(self, ident: str) -> asyncio.Lock:
         return self._locks.setdefault(ident, asyncio.Lock())
@@ -86,6 +118,7 @@ class Engines:
                 return Started((await cluster.sql("SHOW server_version")).split()[0])
             version = await cluster.start(spec)
             self.running.add(spec.ident)
+            self._is_back(spec.ident)
             watch = asyncio.get_running_loop().create_task(self._watch(cluster, spec.ident, spec.owner))
             self._watches.add(watch)
             watch.add_done_callback(self._watches.discard)
@@ -136,12 +169,14 @@ class Engines:
 
     async def stop(self, span: Span, ident: str) -> None:
         """Have it not run; its data stays."""
+        self._is_back(ident)
         async with self._lock(ident):
             self.running.discard(ident)
             await self._cluster(ident).stop()
 
     async def remove(self, span: Span, ident: str) -> None:
         """Have nothing of it left."""
+        self._is_back(ident)
         async with self._lock(ident):
             self.running.discard(ident)
             cluster = self._cluster(ident)
@@ -154,6 +189,7 @@ class Engines:
         """End all engines and delete what they kept."""
         self._emptied += 1
         self.running.clear()
+        self._expect_none()
         for ident in list(self._clusters):
             async with self._lock(ident):
                 cluster = self._clusters.pop(ident, None)
@@ -166,6 +202,7 @@ class Engines:
     def retire(self) -> None:
         """The server is closing: start nothing more, and tell nobody that engines end."""
         self._closing = True
+        self._expect_none()
 
     async def close(self) -> None:
         """Stop all engines, with time for a clean shutdown, and wait until they are gone."""

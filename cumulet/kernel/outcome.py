@@ -79,6 +79,10 @@ class EffectFailed(Exception):
         self.message = message
 
 
+class EffectInterrupted(EffectFailed):
+    """The server stops before the effect has an outcome. A request fails of it; a timer's is performed again at the next start."""
+
+
 def then(ctx: Context, outcome: Any, after: Callable[[Context, Any], Any]) -> Any:
     """`after(ctx, outcome)`, at once for a plain result, or when an Effect has settled.
 

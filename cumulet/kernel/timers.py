@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cumulet.aws.errors import AwsError, InternalFailure
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key, after_prefix, pack, unpack
-from cumulet.kernel.outcome import Effect, Wait
+from cumulet.kernel.outcome import Effect, EffectInterrupted, Wait
 from cumulet.kernel.record import Record, replace
 from cumulet.kernel.trace import Span
 from cumulet.kernel.tx import TIMER, TimerScope, Tx
@@ -243,8 +243,8 @@ class Timers:
     async def _perform(self, effect: Effect, running: Key, turn: _Turn, generation: int) -> None:
         pipeline, scope, span, ident = self._pipeline, turn.scope, turn.span, turn.ident
         outcome = await pipeline.perform(effect, span)
-        if pipeline.generation != generation:  # the cloud was emptied meanwhile
-            self._ended(span)
+        if pipeline.generation != generation or isinstance(outcome, EffectInterrupted):
+            self._ended(span)  # the cloud was emptied meanwhile, or stops: then its row is for the next start
             return
         tx = pipeline.store.begin(scope if span.parent_id is None else replace(scope, trace=span.header()))
         tx.origin = ident

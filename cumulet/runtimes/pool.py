@@ -105,12 +105,13 @@ class Runtimes:
         """Kill every environment and wait until they are gone. Invocations in progress fail with RuntimesClosed."""
         self._closed = True
         self._kept.clear()
+        for environment in self._all.values():  # before they can say that they were killed
+            environment.fail(RuntimesClosed("the server is closing"))
         for timer in self._timers.values():
             timer.cancel()
         if self._starter is not None:
             await self._starter.close()
         for environment in list(self._all.values()):
-            environment.fail(RuntimesClosed("the server is closing"))
             environment.exited(9, 0)
         for table in (self._all, self._idle, self._idle_order, self._busy):
             table.clear()
@@ -128,6 +129,8 @@ class Runtimes:
         """
         if not _PYTHON.fullmatch(spec.runtime):
             raise UnsupportedRuntime(spec.runtime)
+        if self._closed:
+            raise RuntimesClosed("the server is closing")
         key = (spec, invocation.now is not None)
         environment = self._take_idle(key) or self._take_blank()
         before: Log = []
@@ -155,7 +158,9 @@ class Runtimes:
             self._busy.pop(environment.ident, None)
             if self._drained is not None and not self._busy:
                 self._drained.set()
-            if environment.run is not None:  # the caller was cancelled
+            if self._closed:
+                pass  # it is being killed
+            elif environment.run is not None:  # the caller was cancelled
                 environment.kill("cancelled")
             elif environment.retired:
                 environment.kill()

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.outcome import EffectFailed, EffectInterrupted
 from cumulet.kernel.trace import Span
 
 KEPT_WARM_S = 120.0
@@ -35,11 +35,12 @@ class SamTransformer:
         self._idle: asyncio.TimerHandle | None = None
         self._results: dict[bytes, bytes] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def transform(
         self, span: Span, template: bytes, parameters: dict[str, Any], region: str, account: str
     ) -> bytes:
-        """The CloudFormation template, as JSON. Raises: EffectFailed with the translator's words."""
+        """The CloudFormation template, as JSON. Raises: EffectFailed with the translator's words, EffectInterrupted."""
         request = json.dumps({"template": json.loads(template), "parameters": parameters, "region": region}).encode()
         digest = hashlib.sha256(account.encode() + request).digest()
         known = self._results.get(digest)
@@ -59,6 +60,8 @@ class SamTransformer:
     async def _ask(self, request: bytes) -> dict[str, Any]:
         if self._idle is not None:
             self._idle.cancel()
+        if self._closing:
+            raise EffectInterrupted("TransformFailed", "The server is stopping.")
         try:
             worker = await self._warm()
             assert worker.stdin is not None and worker.stdout is not None
@@ -69,10 +72,12 @@ class SamTransformer:
                 answer: dict[str, Any] = json.loads(await worker.stdout.readexactly(_LENGTH.unpack(head)[0]))
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             await self._end()
+            if self._closing:
+                raise EffectInterrupted("TransformFailed", "The server is stopping.") from error
             raise EffectFailed("TransformFailed", f"The transform's process broke: {type(error).__name__}.") from error
         except asyncio.CancelledError:
             await self._end()
-            raise
+            raise EffectInterrupted("TransformFailed", "The server is stopping.") from None
         self._idle = asyncio.get_running_loop().call_later(self._kept_warm_s, self._cool)
         return answer
 
@@ -97,7 +102,8 @@ class SamTransformer:
             await worker.wait()
 
     async def close(self) -> None:
-        """End the worker."""
+        """End the worker; what it does will be done by the next server."""
+        self._closing = True
         if self._idle is not None:
             self._idle.cancel()
         await self._end()

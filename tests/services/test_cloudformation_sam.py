@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cumulet.kernel.outcome import EffectFailed
+from cumulet.kernel.outcome import EffectFailed, EffectInterrupted
 from cumulet.kernel.trace import Tracer
 from cumulet.runtimes.sam import SamTransformer
 
@@ -92,3 +92,32 @@ def test_an_idle_worker_ends() -> None:
         assert transformer._worker is None
 
     run(test, kept_warm_s=0.0)
+
+
+def test_a_transform_that_the_servers_stop_interrupts_has_not_failed() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        await transformed(transformer, template("warm"))
+        asked = asyncio.ensure_future(transformed(transformer, template("stopped")))
+        await asyncio.sleep(0)  # it asks the worker
+        await transformer.close()
+        with pytest.raises(EffectInterrupted):
+            await asked
+        with pytest.raises(EffectInterrupted):
+            await transformed(transformer, template("too late"))
+
+    run(test)
+
+
+@pytest.mark.crash
+def test_a_stack_whose_transform_the_servers_stop_interrupts_is_made_after_the_next_start(server_process: Any) -> None:
+    server = server_process("--clock", "virtual").start()
+    stacks = server.client("cloudformation")
+    body = json.dumps({
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Resources": {"Items": {"Type": "AWS::Serverless::SimpleTable"}},
+    })  # fmt: skip
+    stacks.create_stack(StackName="app", TemplateBody=body, Capabilities=["CAPABILITY_AUTO_EXPAND"])
+    server.stop()
+    server.start()
+    server.advance(60)
+    assert stacks.describe_stacks(StackName="app")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"

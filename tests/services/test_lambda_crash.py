@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import re
+import threading
 import zipfile
 
 import boto3
@@ -151,3 +152,82 @@ def test_a_function_that_runs_when_the_server_is_stopped_ends_and_has_been_attem
     server.start()
     assert len(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]) == 1
     assert "Messages" not in sqs.receive_message(QueueUrl=began, WaitTimeSeconds=1), "it is not run again"
+
+
+def test_a_function_that_runs_longer_than_a_stop_waits_does_not_fail_of_it(server_process):
+    """A3: what still runs is ended while the API is there; it runs again at the next start, and reaches no dead-letter queue."""
+    server = server_process().start()
+    dynamodb, sqs, functions = server.client("dynamodb"), server.client("sqs"), server.client("lambda")
+    dynamodb.create_table(
+        TableName="runs", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )  # fmt: skip
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("good", "bad", "began")}
+    code = (
+        "import boto3\n"
+        "from botocore.config import Config\n"
+        "once = Config(retries={'total_max_attempts': 1})\n"
+        "table, sqs = boto3.resource('dynamodb', config=once).Table('runs'), boto3.client('sqs', config=once)\n"
+        "def handler(event, context):\n"
+        "    add = dict(Key={'k': 'runs'}, UpdateExpression='ADD n :one', ReturnValues='ALL_NEW')\n"
+        "    number = table.update_item(ExpressionAttributeValues={':one': 1}, **add)['Attributes']['n']\n"
+        f"    sqs.send_message(QueueUrl='{queues['began']}', MessageBody=str(number))\n"
+        "    while number == 1:\n"
+        "        table.get_item(Key={'k': 'runs'})\n"
+        "    return 'ended'\n"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", code)
+    functions.create_function(
+        FunctionName="long", Runtime="python3.12", Handler="app.handler", Role="arn:aws:iam::000000000000:role/r",
+        Code={"ZipFile": buffer.getvalue()}, Timeout=900,
+    )  # fmt: skip
+    arn = "arn:aws:sqs:us-east-1:000000000000:"
+    functions.put_function_event_invoke_config(
+        FunctionName="long", MaximumRetryAttempts=0,
+        DestinationConfig={"OnSuccess": {"Destination": f"{arn}good"}, "OnFailure": {"Destination": f"{arn}bad"}},
+    )  # fmt: skip
+    functions.invoke(FunctionName="long", InvocationType="Event")
+    assert sqs.receive_message(QueueUrl=queues["began"], WaitTimeSeconds=20)["Messages"]
+
+    def listen():
+        """A request under way, which the server that stops lets end."""
+        with contextlib.suppress(BotoCoreError, ClientError):
+            server.client("sqs").receive_message(QueueUrl=queues["bad"], WaitTimeSeconds=20)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    server.stop()
+    listener.join()
+    server.start()
+    while not (
+        found := {
+            name: sqs.receive_message(QueueUrl=queues[name], WaitTimeSeconds=1).get("Messages") for name in queues
+        }
+    )["good"]:
+        assert found["bad"] is None, found["bad"]
+    assert json.loads(found["good"][0]["Body"])["responsePayload"] == "ended"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_environments_that_were_being_initialised_are_ready_after_the_next_start(server_process, end):
+    """A3: neither a stop nor a crash is a failure of the function's init phase."""
+    server = server_process().start()
+    client = server.client("lambda")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(
+            "app.py", "import threading\nthreading.Event().wait(3)\ndef handler(event, context):\n    pass\n"
+        )
+    client.create_function(
+        FunctionName="slow", Runtime="python3.12", Handler="app.handler", Role="arn:aws:iam::000000000000:role/r",
+        Code={"ZipFile": buffer.getvalue()}, Publish=True,
+    )  # fmt: skip
+    which = {"FunctionName": "slow", "Qualifier": "1"}
+    client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=1)
+    getattr(server, end)()
+    server.start()
+    while (status := client.get_provisioned_concurrency_config(**which)["Status"]) == "IN_PROGRESS":
+        pass
+    assert status == "READY"

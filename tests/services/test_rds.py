@@ -92,6 +92,16 @@ def test_an_instance_is_a_real_postgresql_from_its_creation_to_its_end(rds, crea
         connect(instance)
 
 
+def test_the_master_user_gives_its_rights_to_others(create):
+    instance = create()
+    query(instance, "CREATE ROLE keeper LOGIN PASSWORD 'horse-battery#2'")
+    query(instance, "GRANT rds_superuser, rds_password, rds_replication TO keeper")
+    members = "SELECT pg_has_role('keeper', 'rds_superuser', 'member'), pg_has_role('keeper', 'pg_monitor', 'usage')"
+    assert query(instance, members) == [[True, True]]
+    query(instance, "REVOKE rds_superuser FROM keeper")
+    assert query(instance, members) == [[False, False]]
+
+
 def test_a_stopped_instance_starts_by_itself_after_seven_days(rds, create, clock):
     instance = create()
     rds.stop_db_instance(DBInstanceIdentifier="shop")

@@ -34,6 +34,7 @@ def refused(call, **request):
     [
         ({"Engine": "aurora-postgresql"}, "NotImplemented", "aurora-postgresql"),
         ({"Engine": "mysql"}, "NotImplemented", "mysql"),
+        ({"Engine": "postgresql"}, "InvalidParameterValue", "Invalid DB engine"),
         ({"EngineVersion": "15.4"}, "InvalidParameterCombination", "Cannot find version 15.4 for postgres"),
         ({"DBInstanceIdentifier": "1shop"}, "InvalidParameterValue", "DBInstanceIdentifier"),
         ({"DBInstanceIdentifier": "shop--a"}, "InvalidParameterValue", "DBInstanceIdentifier"),

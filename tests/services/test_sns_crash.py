@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import itertools
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -139,4 +140,45 @@ def test_an_endpoint_gets_every_acknowledged_message_wherever_the_server_dies(se
             got.add(endpoint.next()[1]["Message"])
         assert acknowledged and acknowledged <= got
     finally:
+        endpoint.close()
+
+
+class Held(list):
+    """Statuses of an endpoint that takes its time with the first one: until `go` is set."""
+
+    def __init__(self, *statuses):
+        super().__init__(statuses)
+        self.go = threading.Event()
+
+    def pop(self, place=-1):
+        assert self.go.wait(120)
+        return super().pop(place)
+
+
+def test_a_delivery_under_way_when_the_server_is_stopped_has_not_failed(server_process):
+    """A3: it is made again at the next start, and counts as no attempt of the only one that there may be."""
+    server = server_process().start()
+    endpoint = Endpoint()
+    endpoint.statuses = held = Held()
+    try:
+        sns, sqs = server.client("sns"), server.client("sqs")
+        dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+        topic = sns.create_topic(Name="orders")["TopicArn"]
+        policy = {"healthyRetryPolicy": {"numRetries": 0, "minDelayTarget": 1, "maxDelayTarget": 1}}
+        redrive = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}
+        sns.subscribe(
+            TopicArn=topic, Protocol="http", Endpoint=endpoint.url,
+            Attributes={"DeliveryPolicy": json.dumps(policy), "RedrivePolicy": json.dumps(redrive)},
+        )  # fmt: skip
+        sns.confirm_subscription(TopicArn=topic, Token=endpoint.next()[1]["Token"])
+        held.append(200)
+        sent = sns.publish(TopicArn=topic, Message="kept")
+        assert endpoint.next()[1]["MessageId"] == sent["MessageId"]
+        server.stop()
+        held.go.set()
+        server.start()
+        assert endpoint.next()[1]["MessageId"] == sent["MessageId"]
+        assert "Messages" not in sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1)
+    finally:
+        held.go.set()
         endpoint.close()

@@ -11,7 +11,7 @@ SERVICE = Service(
     "rds",
     modules=(instances, snapshots, groups, subnets, catalogue, tags),
     timers={"rds.keep": keeper.keep, "rds.measure": keeper.measure, "rds.discard": keeper.discard},
-    internals={"cumulet:EngineEnded": keeper.engine_ended},
+    internals={"cumulet:EngineEnded": keeper.engine_ended, "cumulet:Wanted": keeper.wanted},
     resources=RESOURCES,
     gauges=keeper.gauges,
     authz=AUTHZ,

@@ -34,6 +34,7 @@ from cumulet.services.rds.shapes import RESTART_AFTER_S, running
 FIRST_PORT, PORTS = 5432, 1000
 _RETRY_MAX_S = 60.0
 _PORT_TRIES = 5
+_RUNNING = ("starting", "available", "rebooting", "modifying", "resetting-master-credentials", "backing-up")
 Turn = Callable[[Context, Instance], Any]
 
 
@@ -293,6 +294,12 @@ def engine_ended(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
     ):
         save(ctx, instance.after("ended", message=f"The engine ended with status {req['Status']}."))
     return {}
+
+
+def wanted(ctx: Context, req: dict[str, Any]) -> dict[str, Any]:
+    """Internal: the engines of all accounts that ran, or were about to, when the server ended; the keeper starts them again."""
+    found = [one for _, one in ctx.tx.scan((ROOT, "instance"), Instance)]
+    return {"DbiResourceIds": [one.resource_id for one in found if one.status in _RUNNING]}
 
 
 # metrics

@@ -98,10 +98,19 @@ def identifier(value: str, member: str, longest: int) -> str:
     return value.lower()
 
 
+# Source: RDS API_CreateDBInstance, Engine (read 2026-11).
+_ENGINES = re.compile(
+    r"aurora-(mysql|postgresql)|mariadb|mysql|db2-(ae|se)|oracle-(ee|se2)(-cdb)?|sqlserver-(ee|se|ex|web|dev-ee)|"
+    r"custom-(oracle-(ee|se2)(-cdb)?|sqlserver-(ee|se|web|dev))"
+)
+
+
 def engine(req: Mapping[str, Any]) -> None:
-    """Raises: NotImplementedOnCumulet, InvalidParameterCombination."""
+    """Raises: NotImplementedOnCumulet, InvalidParameterValue, InvalidParameterCombination."""
     name = req.get("Engine", ENGINE)
     if name != ENGINE:
+        if not _ENGINES.fullmatch(name):
+            raise InvalidParameterValue("Invalid DB engine", hint=f"RDS has no engine {name}")
         raise refused(f"The engine {name}", "RDS here is PostgreSQL.")
     version = req.get("EngineVersion", ENGINE_VERSION)
     if version not in (MAJOR_VERSION, ENGINE_VERSION):
