@@ -75,7 +75,8 @@ def _prepare(ctx: Context, entry: Json) -> tuple[Change, bool]:
         raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
     ((action, spec),) = entry.items()
     show = spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    if "ConditionExpression" not in spec and action != "Update":  # names and values of nothing are no error here
+    if action != "Update" and "ConditionExpression" not in spec and not spec.keys().isdisjoint(_SUBSTITUTIONS):
+        # names and values of nothing are no error here
         spec = {member: value for member, value in spec.items() if member not in _SUBSTITUTIONS}
     match action:
         case "Put":
