@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cumulet.aws.http import FileBody, HttpRequest, HttpResponse
-from cumulet.gateway.server import Limits, PortInUse, Server
+from cumulet.gateway.server import CannotListen, Limits, Server
 from cumulet.gateway.spool import Spool
 
 from .conftest import Reader, Running, Start, echo
@@ -547,7 +547,7 @@ def test_a_port_in_use_names_who_has_it() -> None:
             taken.listen()
             port = taken.getsockname()[1]
             with pytest.raises(
-                PortInUse, match=rf"Port {port} is in use by .*\. Stop it, or start with --port {port + 1}\."
+                CannotListen, match=rf"Port {port} is in use by .*\. Stop it, or start with --port {port + 1}\."
             ):
                 await Server(echo, Path()).start("127.0.0.1", port)
 
