@@ -60,6 +60,7 @@ class InProcess:
     folder      a data directory; None keeps everything in memory
     performers  effect kind -> async function (span, *args)
     metrics     (service, operation) that takes what is counted
+    begin       where the clock starts, epoch seconds
     """
 
     def __init__(
@@ -69,13 +70,14 @@ class InProcess:
         folder: Path | None = None,
         seed: int | None = None,
         metrics: tuple[str, str] | None = None,
+        begin: float = _START,
     ) -> None:
         self._services = services
         self._performers = performers
         self._folder = folder
         self._seed = seed
         self._metrics = metrics
-        self.clock = Clock(virtual=True, start=_START)
+        self.clock = Clock(virtual=True, start=begin)
 
     async def __aenter__(self) -> Self:
         self.store = Store(self._folder)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 
 import pytest
@@ -307,6 +308,38 @@ def test_what_ran_when_the_server_died_is_visible_again_at_its_start_and_was_not
     asyncio.run(main(True, before))
     asyncio.run(main(False, after))
     assert sorted(seen) == ([[body] for body in "abcdefg"] if enabled else [])
+
+
+def test_what_ran_when_the_server_died_is_not_given_up_however_long_it_was_down(tmp_path):
+    seen, url = [], f"http://127.0.0.1:4566/{ACCOUNT}/q"
+
+    async def main(hold, begin, then):
+        machine = Machine(hold)
+        async with InProcess(SERVICES, {"invoke": machine.run}, tmp_path, begin=begin) as cloud:
+            await then(Bench(cloud), machine)
+
+    async def before(bench, machine):
+        await bench.queue("dead")
+        redrive = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead", "maxReceiveCount": 1}
+        await bench.queue(VisibilityTimeout="30", RedrivePolicy=json.dumps(redrive))
+        await bench.function()
+        await bench.map(BatchSize=1)
+        await bench.pass_time(0.5)
+        await bench.send(url, *"abcdefg")
+        await machine.running(5)
+        await bench.cloud.store.settle()
+        bench.cloud.pipeline._tasks.clear()  # as by kill -9: nobody waits for the functions
+
+    async def after(bench, machine):
+        await bench.cloud.advance(1)
+        seen.extend(machine.batches)
+        assert set(machine.receives) == {"1"}
+        assert await bench.counts(url) == (0, 0)
+        assert await bench.counts(url.replace("/q", "/dead")) == (0, 0)
+
+    asyncio.run(main(True, 1_700_000_000.0, before))
+    asyncio.run(main(False, 1_700_003_600.0, after))
+    assert sorted(seen) == [[body] for body in "abcdefg"]
 
 
 @pytest.mark.parametrize("commit", range(9))

@@ -20,7 +20,7 @@ from cumulet.services.lambda_.model import Function, Version
 from cumulet.services.lambda_.running import Run, begin, chosen, invocation_of
 from cumulet.services.lambda_.sources import turns
 from cumulet.services.lambda_.sources.filters import wanted
-from cumulet.services.lambda_.sources.model import Mapping, Taken, mapping_key, taken_key
+from cumulet.services.lambda_.sources.model import TAKEN, Mapping, Taken, mapping_key, taken_key
 from cumulet.services.lambda_.sources.records import PAYLOAD_LIMIT_BYTES, failed_of, payload_of, record_of
 
 _ROUNDS = 20  # receives in one transaction, while filters let nothing pass
@@ -175,6 +175,23 @@ def give_back(ctx: Context, place: Key, number: int) -> None:
         ctx.tx.delete(key)
         with contextlib.suppress(AwsError):
             told(ctx, "cumulet:Return", taken.queue_arn, ReceiptHandles=list(taken.handles))
+
+
+def all_given_back(ctx: Context) -> bool:
+    """Whether the server's last end has left no message to functions that ended with it. Where it has, they are given back.
+
+    All are, before the first poller receives: after an end that took longer than a visibility timeout, one poller would else receive
+    what was another's, once more, and a queue's redrive policy would give it up.
+    """
+    begun: Fate | None = ctx.pipeline.volatile.get("lambda.given-back")
+    if begun is not None and not begun.failed:
+        return True
+    ctx.pipeline.volatile["lambda.given-back"] = ctx.pipeline.store.fate
+    found = [(key[2:-1], int(str(key[-1]))) for key in ctx.tx.scan_keys(TAKEN)]
+    left = [poller for poller in found if not is_running(ctx, *poller)]
+    for poller in left:
+        give_back(ctx, *poller)
+    return not left
 
 
 def is_running(ctx: Context, place: Key, number: int) -> bool:

@@ -120,6 +120,9 @@ class Pollers(Record):
     grows: float = 0.0
 
 
+TAKEN: Key = (ROOT, "source-taken")
+
+
 class Taken(Record):
     """The messages that a poller's function runs with: given back after a crash."""
 
@@ -146,7 +149,7 @@ def pollers_key(place: Key) -> Key:
 
 
 def taken_key(place: Key, number: int) -> Key:
-    return (ROOT, "source-taken", *place, number)
+    return (*TAKEN, *place, number)
 
 
 def shown(mapping: Mapping) -> dict[str, Any]:

@@ -14,7 +14,8 @@ saw a message.
 What a crash leaves, and who repairs it:
 - before the batch's commit: the queue as it was, and the listener's timer, which runs again at the start.
 - after it: `Taken` names the messages, and the kernel's note of the running effect starts the poller again. It finds its `Taken`,
-  knows that the function ended with the server, and returns the messages: visible at once, and the receive does not count.
+  knows that the function ended with the server, and returns the messages: visible at once, and the receive does not count. The
+  first poller that runs returns all pollers' messages, so that none is received by another one as if it had failed.
 - in the settlement: it deletes what succeeded, `Taken`, and goes on or ends, in one commit; before it as above.
 Messages that failed are left alone: their visibility timeout brings them back, the queue's redrive policy gives them up.
 
@@ -77,6 +78,9 @@ def poll(ctx: Context, key: Key) -> Effect | Wait | None:
     if batches.is_running(ctx, place, number):
         return None  # a second timer of the same poller
     batches.give_back(ctx, place, number)
+    if not batches.all_given_back(ctx):
+        _wake(ctx, place, number)
+        return None
     mapping = ctx.tx.get(mapping_key(*(str(part) for part in place)), Mapping)
     pollers = ctx.tx.get(pollers_key(place), Pollers)
     if pollers is None or mapping is None:
