@@ -1,9 +1,13 @@
 """The pytest plugin as users have it: the README's example runs, every test gets an empty cloud and a clock of its own."""
 
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -29,3 +33,69 @@ def test_the_clock_moves_only_when_it_is_told(aws, clock):
     assert clock.now() == before
     clock.advance(86_400)
     assert clock.now() == before + 86_400
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_the_clock_refuses_to_go_back_or_for_ever(clock, seconds):
+    before = clock.now()
+    with pytest.raises(ValueError, match="advances by 0 seconds or more"):
+        clock.advance(seconds)
+    assert clock.now() == before
+
+
+def test_a_client_has_the_configuration_that_it_was_made_with(aws):
+    """Configurations that are garbage by now gave their address, and so their client, to the next one."""
+    for seconds in range(1, 30):
+        assert aws("sqs", config=Config(read_timeout=seconds)).meta.config.read_timeout == seconds
+
+
+def test_a_fault_at_no_point_is_refused(faults):
+    with pytest.raises(ValueError, match=r"no fault point 'store.comit'.*store.commit"):
+        faults.arm("store.comit", lambda: None)
+
+
+@pytest.mark.parametrize("point", ["effect.perform", "effect.settle"])
+def test_a_fault_raised_in_an_effect_is_answered(aws, faults, caplog, point):
+    """A request whose effect fails gets an answer, and the next one works."""
+
+    def fails():
+        raise RuntimeError("the machine is on fire")
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", "def handler(event, context):\n    return event\n")
+    made = {"Runtime": "python3.12", "Role": "arn:aws:iam::000000000000:role/r", "Handler": "app.handler"}
+    function = aws("lambda")
+    function.create_function(FunctionName="f", Code={"ZipFile": archive.getvalue()}, **made)
+    faults.arm(point, fails)
+    with caplog.at_level("CRITICAL", logger="cumulet"), pytest.raises(ClientError) as refusal:
+        function.invoke(FunctionName="f")
+    assert refusal.value.response["Error"]["Code"] == "ServiceException"
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    faults.disarm()
+    assert function.invoke(FunctionName="f", Payload=b"1")["Payload"].read() == b"1"
+
+
+def test_a_fault_raised_where_timers_fire_puts_the_timer_off(aws, clock, faults, caplog):
+    def fails():
+        faults.disarm()
+        raise RuntimeError("the machine is on fire")
+
+    tables = aws("dynamodb")
+    faults.arm("timer.fire", fails)
+    key = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
+    types = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
+    with caplog.at_level("CRITICAL", logger="cumulet"):
+        tables.create_table(TableName="items", BillingMode="PAY_PER_REQUEST", **key, **types)
+        clock.quiet()
+        assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "CREATING"
+        clock.advance(1)
+    assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_a_server_process_says_why_it_does_not_move_its_clock(server_process):
+    server = server_process()
+    with pytest.raises(AssertionError, match="start"):
+        server.kill()
+    with pytest.raises(ValueError, match="The clock is real"):
+        server.start().advance(1)

@@ -63,6 +63,15 @@ def endpoint_of(data: str | None, endpoint: str | None = None) -> str:
     return str(told or state.get("endpoint") or DEFAULT_ENDPOINT)
 
 
+def _said(body: bytes) -> str:
+    """What a refusal says: its message, or as it came."""
+    text = body.decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, TypeError, KeyError):
+        return text[:300]
+
+
 class Client:
     """Calls operations of a running cloud as `account` in `region`."""
 
@@ -109,18 +118,14 @@ class Client:
     def get(self, path: str) -> Any:
         status, body = self.http("GET", path)
         if status != 200:
-            raise click.ClickException(
-                f"{self.endpoint}{path} answered {status}: {body.decode(errors='replace')[:300]}"
-            )
+            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {_said(body)}")
         return json.loads(body)
 
     def post(self, path: str, value: Any = None) -> Any:
         body = b"" if value is None else json.dumps(value).encode()
         status, answer = self.http("POST", path, body, {"content-type": "application/json"})
         if status != 200:
-            raise click.ClickException(
-                f"{self.endpoint}{path} answered {status}: {answer.decode(errors='replace')[:300]}"
-            )
+            raise click.ClickException(f"{self.endpoint}{path} answered {status}: {_said(answer)}")
         return json.loads(answer) if answer else None
 
     def call(self, service: str, operation: str, *, trace: str | None = None, **request: Any) -> Any:

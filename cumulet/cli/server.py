@@ -99,6 +99,11 @@ def _run(config: Config, folder: Path) -> None:
             raise click.ClickException(str(error)) from error
 
 
+_SIGN = """\
+  Bound to another address than loopback, it verifies every signature. Make a key on loopback first, on the same data
+  (cumulet up; aws iam create-user, attach-user-policy, create-access-key). `cumulet deploy`, `logs` and the like work on loopback."""
+
+
 async def _serve(config: Config, folder: Path) -> None:
     from cumulet.app import Cloud
     from cumulet.gateway.server import is_loopback
@@ -112,11 +117,13 @@ async def _serve(config: Config, folder: Path) -> None:
     state = _write_state(folder, cloud.endpoint)
     kept = "nothing is kept" if config.data is None else f"data in {folder}"
     click.echo(f"Cumulet {__version__} is up: {cloud.endpoint} ({kept})")
-    if is_loopback(config.host):  # elsewhere a browser would have to sign its requests
+    if is_loopback(config.host):
         click.echo(f"  console  {cloud.endpoint}/_cumulet/console")
-    click.echo(
-        f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
-    )
+        click.echo(
+            f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+        )
+    else:  # a browser and these commands would have to sign their requests
+        click.echo(_SIGN)
     try:
         await stopped.wait()
     finally:
@@ -161,6 +168,8 @@ def _detach(folder: Path, arguments: list[str]) -> None:
             click.echo(f"Cumulet is up: {state['endpoint']} (pid {process.pid}, log in {log})")
             if is_loopback(urlsplit(state["endpoint"]).hostname or ""):
                 click.echo(f"  console  {state['endpoint']}/_cumulet/console")
+            else:
+                click.echo(_SIGN)
             return
         if process.poll() is not None:
             said = log.read_bytes()[offset:].decode(errors="replace").strip()

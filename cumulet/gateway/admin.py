@@ -120,7 +120,7 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
                 _refused(400, f"advance takes a number of seconds, 0 or more, and {_MOST_S} (a hundred years) at most.")
             )
         elif not clock.virtual:
-            remedy = 'Freeze it first ({"freeze": true}), or start with --clock virtual.'
+            remedy = 'Freeze it first (cumulet clock freeze, or {"freeze": true}), or start with --clock virtual.'
             reply(_refused(409, f"The clock is real. {remedy}"))
         else:
             _later(gateway, _advance(gateway, float(seconds)), reply)

@@ -4,13 +4,24 @@ import os
 import signal
 from collections.abc import Callable
 
+POINTS = (
+    "store.commit",
+    "store.committed",
+    "store.apply",
+    "store.checkpoint",
+    "effect.perform",
+    "effect.settle",
+    "timer.fire",
+)
+
 
 class Faults:
     """Arms faults by point name: `arm("store.commit", action, after=3)` runs `action` at the fourth hit.
 
     Points: store.commit (before the log is synced; raise sqlite3.OperationalError for a full disk),
     store.committed (on disk, nobody told yet), store.apply (before SQLite commits rows of the log), store.checkpoint
-    (before its pages are synced), effect.perform, effect.settle, timer.fire.
+    (before its pages are synced), effect.perform, effect.settle (an error raised there is the
+    effect's failure), timer.fire (the timer is tried again).
     `$CUMULET_CRASH_AT=point:n` kills the process with SIGKILL at the n-th hit; crash tests use it.
     """
 
@@ -21,6 +32,9 @@ class Faults:
             self.arm(point, _die, after=int(count or 1) - 1)
 
     def arm(self, point: str, action: Callable[[], None], after: int = 0) -> None:
+        """Raises: ValueError when no point has that name: such a fault would never happen."""
+        if point not in POINTS:
+            raise ValueError(f"There is no fault point {point!r}. There are: {', '.join(POINTS)}.")
         self._armed[point] = (after, action)
 
     def disarm(self, point: str | None = None) -> None:

@@ -304,10 +304,11 @@ class Pipeline:
 
     async def perform(self, effect: Effect, parent: Span) -> Any:
         """What the performer returned, or the EffectFailed it raised."""
-        self.faults.hit("effect.perform")
         span = self.tracer.below(parent, effect.kind, "effect", self.clock.now())
         try:
+            self.faults.hit("effect.perform")
             outcome = await self.performers[effect.kind](span, *effect.args)
+            self.faults.hit("effect.settle")
         except EffectFailed as failure:
             self.tracer.end(span, failure.code, failure.message)
             return failure
@@ -316,7 +317,6 @@ class Pipeline:
             log.exception("effect %s failed", effect.kind)
             return EffectFailed("InternalFailure", f"{type(error).__name__}: {error}")
         self.tracer.end(span, span.status)  # the performer's word
-        self.faults.hit("effect.settle")
         return outcome
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -121,7 +121,6 @@ class Timers:
             self.upcoming(following)
 
     def _run(self, k: bytes, v: bytes) -> None:
-        self._pipeline.faults.hit("timer.fire")
         _, _, name, *key = unpack(k)
         scope = self._pipeline.store.codec.decode(v, TimerScope)
         turn = _Turn(str(name), tuple(key), scope, row=k)
@@ -141,6 +140,8 @@ class Timers:
         pipeline.busy += 1
         self._take(tx, turn)  # before the handler, which may set the same timer again
         try:
+            if turn.row is not None:
+                pipeline.faults.hit("timer.fire")
             outcome = self._handler(turn.handler)(self._context(tx, turn.scope, turn.span), turn.key)
         except Exception as error:
             tx.abandon()

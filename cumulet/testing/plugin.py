@@ -12,6 +12,7 @@ and `server_process` for servers in processes of their own.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cumulet.kernel.faults import Faults
 
 T = TypeVar("T")
+_WITHIN_S = 120.0
 
 
 class CloudThread:
@@ -71,7 +73,15 @@ class CloudThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the cloud's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(_WITHIN_S)
+        except TimeoutError:
+            if future.done():  # the work's own
+                raise
+            future.cancel()
+            late = f"The cloud was not done after {_WITHIN_S:g} s: a function that does not end, or too much at once."
+            raise TimeoutError(late) from None
 
     def quiet(self) -> None:
         """Wait until nothing is in flight: no request, no function, no due timer."""
@@ -105,7 +115,12 @@ class TestClock:
         return self._server.cloud.pipeline.clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Move time on, running everything that comes due on the way."""
+        """Move time on, running everything that comes due on the way.
+
+        Raises: ValueError; TimeoutError when what comes due does not end.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"The clock advances by 0 seconds or more, not by {seconds!r}: time does not go back.")
         self._server.run(self._server.cloud.pipeline.advance(seconds))
 
     def quiet(self) -> None:
@@ -175,14 +190,14 @@ def iam_enforced(cloud: CloudThread) -> Iterator[CloudThread]:
 
 
 def client_maker(endpoint: str, session: Any) -> Callable[..., Any]:
-    """A function that makes boto3 clients for an endpoint; clients are made once per service and options."""
+    """A function that makes boto3 clients for an endpoint; clients are made once per service and options (but a `config`)."""
     from botocore.config import Config as BotoConfig
 
     made: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
 
     def client(service: str, *, resource: bool = False, **options: Any) -> Any:
         key = (service + ("/resource" if resource else ""), tuple(sorted((k, str(v)) for k, v in options.items())))
-        if key not in made:
+        if "config" in options or key not in made:  # a config's text says nothing of what is in it
             config = BotoConfig(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
             if "config" in options:
                 config = config.merge(options.pop("config"))

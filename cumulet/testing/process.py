@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ class ServerProcess:
 
     def _is_ours(self) -> bool:
         """Whether who answers is this server, and not another on the same port; `prefix` may hide what it wrote."""
-        assert self.process is not None
+        assert self.process is not None, "start() it first"
         state = read_state(self.folder)
         return bool(self.prefix) or (state is not None and state["pid"] == self.process.pid)
 
@@ -100,20 +101,28 @@ class ServerProcess:
         return clients.client(self.endpoint, service)
 
     def advance(self, seconds: float) -> None:
-        """Move a virtual clock; answered when nothing is in flight any more. Raises: OSError or HTTPException when it dies."""
+        """Move a virtual clock; answered when nothing is in flight any more.
+
+        Raises: ValueError when it refuses; OSError or HTTPException when it dies.
+        """
         body = json.dumps({"advance": seconds}).encode()
         request = urllib.request.Request(f"{self.endpoint}/_cumulet/clock", body)
-        with urllib.request.urlopen(request, timeout=_ADVANCED_WITHIN_S) as answer:
-            json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=_ADVANCED_WITHIN_S) as answer:
+                json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            if refusal.code >= 500:
+                raise
+            raise ValueError(json.load(refusal)["message"]) from None
 
     def ended(self) -> int:
         """Wait until it has ended by itself; its status. Raises: TimeoutExpired."""
-        assert self.process is not None
+        assert self.process is not None, "start() it first"
         return self.process.wait(_STOP_WITHIN_S)
 
     def kill(self) -> None:
         """SIGKILL."""
-        assert self.process is not None
+        assert self.process is not None, "start() it first"
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
