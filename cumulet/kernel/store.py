@@ -242,18 +242,23 @@ class Store:
         batch, self.pending = self.pending, Batch()
         self.in_flight = batch
         if self.rows.unapplied and (error := self.rows.retry()) is not None:
-            self._finished(batch, error)
+            self._refuse(batch, error)
             return
         if self._redo is not None:
             try:
                 batch.frame = self._redo.frame(batch.writes)
             except Exception as error:
-                self._finished(batch, error)
+                self._refuse(batch, error)
                 return
         if self._thread is not None:
             self._queue.put(batch)
         else:
             self._finished(batch, self._tried(batch))
+
+    def _refuse(self, batch: Batch, error: Exception) -> None:
+        """Say so in the loop's next turn: the batch before this one may not be where those who are told could read it."""
+        assert self._loop is not None
+        self._loop.call_soon(self._finished, batch, error)
 
     def _commit(self, batch: Batch) -> None:
         if batch.new_blobs:
@@ -363,9 +368,12 @@ class Store:
         failure = StoreUnavailable(not_written(error))
         for each in (batch, forgotten):
             each.fate.failed = True
+            self.pending.signals |= each.signals  # of transactions that wrote nothing: they have ended, and well
             self.blobs.drop(each.new_blobs)
             for done in each.done:
                 done(failure)
+        if self.pending.signals:
+            self._schedule()
 
     # the whole
 
