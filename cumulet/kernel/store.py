@@ -29,7 +29,7 @@ from typing import Any
 import msgspec
 
 from cumulet.kernel.blobs import Blobs, not_written
-from cumulet.kernel.database import StoreUnavailable, check, corrupt, lock, make
+from cumulet.kernel.database import StoreUnavailable, check, corrupt, lock, make, unopened, unusable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
@@ -122,12 +122,16 @@ class Store:
             self.blobs = Blobs(folder / "blobs")
             self._redo = RedoLog(folder / "cumulet.redo")
             self._recover(self._redo)
-        except (sqlite3.DatabaseError, msgspec.DecodeError, StoreUnavailable) as error:
+        except (sqlite3.DatabaseError, msgspec.DecodeError, OSError, StoreUnavailable) as error:
             os.close(self._lock)
             self._lock = None
             if isinstance(error, StoreUnavailable):
                 raise
-            raise corrupt(path, str(error)) from error
+            if isinstance(error, OSError):
+                raise StoreUnavailable(unusable(folder, error)) from error
+            raise (
+                corrupt(path, str(error)) if isinstance(error, msgspec.DecodeError) else unopened(path, error)
+            ) from error
         blobs = (pack((BLOB,)), after_prefix(pack((BLOB,))))
         known = {k for k, _ in self.rows.between(*blobs, None, False)}
         known.update(k for k in self.rows.unapplied if blobs[0] <= k < blobs[1])
