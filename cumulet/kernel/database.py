@@ -115,6 +115,6 @@ def _has_table(connection: sqlite3.Connection) -> bool:
 
 def corrupt(path: Path, why: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"{path} is not a sound database ({why}). Nothing was changed. Restore it from a copy, or move the folder away "
+        f"{path} is not a sound database ({why}). Nothing was changed. Restore the whole folder from a copy, or move the folder away "
         "and start with an empty one (--data)."
     )
