@@ -22,6 +22,7 @@ import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ class Batch:
         return {k: self.writes[k] for k in keys}
 
 
+def _wake(waiter: asyncio.Future[None], error: Exception | None) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 _CHECKPOINT = Batch()  # in the commit thread's queue: a checkpoint is wanted
 
 
@@ -95,6 +101,7 @@ class Store:
         self.commits = 0
         self._cache: dict[bytes, tuple[type, Any]] = {}
         self._refused = False  # the last commit, by the log
+        self._last: Batch | None = None  # that is committed before everything is deleted
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: int | None = None
@@ -236,7 +243,7 @@ class Store:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self.in_flight is not None or self._checkpointing:
+        if self.in_flight is not None or self._checkpointing or self._last not in (None, self.pending):
             return
         if not self.pending.writes:
             if self.pending.signals:
@@ -385,21 +392,35 @@ class Store:
         """Wait until nothing is pending or in flight."""
         while self.in_flight is not None or self.pending.writes or self._checkpointing:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-            def done(error: Exception | None, waiter: asyncio.Future[None] = waiter) -> None:
-                if not waiter.done():
-                    waiter.set_result(None)
-
             batch = self.pending if self.pending.writes else self.in_flight
             if batch is None:
                 await asyncio.sleep(0)
                 continue
-            batch.done.append(done)
+            batch.done.append(partial(_wake, waiter))
             await waiter
 
     async def clear(self) -> None:
-        """Back to empty. Raises: StoreUnavailable; all is then as it was."""
-        await self.settle()
+        """Back to empty. What runs is committed before; what begins meanwhile fails, so that a busy store is emptied, too.
+
+        Raises: StoreUnavailable; all is then as it was.
+        """
+        self._last = last = self.pending
+        try:
+            while self.in_flight is not None or self._checkpointing or (self.pending is last and last.writes):
+                batch = self.in_flight or (last if self.pending is last and last.writes else None)
+                if batch is None:
+                    await asyncio.sleep(0)
+                    continue
+                waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                batch.done.append(partial(_wake, waiter))
+                await waiter
+            self._empty()
+        finally:
+            self._last = None
+            if self.pending.writes or self.pending.signals:
+                self._schedule()
+
+    def _empty(self) -> None:
         redo = self._redo
         refused = (
             self.rows.empty()
@@ -410,6 +431,12 @@ class Store:
             raise StoreUnavailable(not_written(refused)) from refused
         self._cache.clear()
         self.blobs.clear()
+        forgotten, self.pending = self.pending, Batch()
+        self.pending.signals = forgotten.signals
+        forgotten.fate.failed = True
+        failure = StoreUnavailable("The cloud was emptied while this request was running.")
+        for done in forgotten.done:
+            asyncio.get_running_loop().call_soon(done, failure)
 
     def close(self) -> None:
         """Close after `settle`; what is still in flight ends first."""

@@ -200,3 +200,39 @@ def test_a_request_waits_on_when_the_cloud_cannot_be_emptied():
             assert [each["Body"] for each in (await receive)["Messages"]] == ["here"]
 
     run(main())
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_store_that_is_never_idle_is_emptied_and_goes_on(tmp_path, on_disk):
+    """What runs at that moment is kept and then deleted; what came after it is told that it is not kept."""
+
+    async def main():
+        store = Store(tmp_path if on_disk else None)
+        stop, refused = False, []
+
+        async def write(number):
+            while not stop:
+                try:
+                    await store.transact(lambda tx: tx.put(("k", number), b"1"))
+                except StoreUnavailable as error:
+                    refused.append(str(error))
+                await asyncio.sleep(0)
+
+        writers = [asyncio.ensure_future(write(number)) for number in range(16)]
+        for round_ in range(5):
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await store.clear()
+            assert list(store.begin(SCOPE).scan_keys(("k",))) == [], round_
+        stop = True
+        await asyncio.gather(*writers)
+        assert set(refused) <= {"The cloud was emptied while this request was running."}
+        await store.clear()
+        await store.transact(lambda tx: tx.put(("k", "after"), b"1"))
+        store.close()
+
+    run(main())
+    if on_disk:
+        store = Store(tmp_path)
+        assert [key[1] for key in store.begin(SCOPE).scan_keys(("k",))] == ["after"]
+        store.close()
