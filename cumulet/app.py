@@ -192,12 +192,10 @@ class Cloud:
     async def reset(self) -> None:
         """Back to empty."""
         await self.pipeline.reset()
-        await self.engines.reset()
-        self._sessions.clear()
-        self.runtimes.give_up()
-        for key in list(self.pipeline.volatile):
-            del self.pipeline.volatile[key]
+        self._sessions.clear()  # with the rows, before the next request
         self._lend()
+        self.runtimes.give_up()
+        await self.engines.reset()
 
     def _lend(self) -> None:
         """What services may ask of the machine."""

@@ -216,6 +216,22 @@ def test_a_server_killed_on_a_full_disk_starts_and_reads_before_there_is_space(d
     assert pairs(server) == acknowledged | {"after"}
 
 
+@pytest.mark.parametrize("disk", [SmallDisk], indirect=True)
+def test_a_start_that_a_full_disk_prevents_says_so_and_not_that_the_data_is_damaged(disk, server):
+    create_table(server)
+    put_pair(server.client("dynamodb"), "before")
+    server.stop()  # the database's own log goes, and needs space to be made again
+    disk.fill(room=0)
+    with pytest.raises(
+        AssertionError, match=r"Error: .* cannot be opened .* free space in the data directory"
+    ) as caught:
+        server.start()
+    assert "Traceback" not in str(caught.value)
+    disk.free()
+    server.start()
+    assert pairs(server) == {"before"}
+
+
 def test_large_bodies_are_refused_leave_no_file_and_do_not_touch_what_is_there(disk, server):
     s3 = server.client("s3")
     s3.create_bucket(Bucket="bodies")

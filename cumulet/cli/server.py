@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -84,7 +85,7 @@ def up(
 
 def _run(config: Config, folder: Path) -> None:
     from cumulet.gateway.server import CannotListen
-    from cumulet.kernel.database import StoreUnavailable
+    from cumulet.kernel.database import StoreUnavailable, unusable
 
     try:
         import uvloop
@@ -97,6 +98,10 @@ def _run(config: Config, folder: Path) -> None:
             runner.run(_serve(config, folder))
         except (CannotListen, StoreUnavailable) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise click.ClickException(unusable(folder, error)) from error
 
 
 _SIGN = """\

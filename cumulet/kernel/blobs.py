@@ -70,7 +70,10 @@ class Blobs:
         copy_id = uuid.uuid4().hex
         path = self.tmp / copy_id
         try:
-            os.link(self.path(blob_id), path)
+            try:
+                os.link(self.path(blob_id), path)
+            except FileNotFoundError:  # the commit's thread has just moved it to its place
+                os.link(self._final(blob_id), path)
         except FileNotFoundError:
             raise
         except OSError as error:

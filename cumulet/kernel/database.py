@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -46,6 +47,16 @@ def unusable(folder: Path, error: OSError) -> str:
     return f"Cannot use {folder} as data directory: {error.strerror}. Choose another with --data."
 
 
+def unopened(path: Path, error: sqlite3.DatabaseError) -> StoreUnavailable:
+    """Why the database at `path` could not be opened: its content is wrong, or the disk refuses."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return corrupt(path, str(error))
+    return StoreUnavailable(
+        f"{path} cannot be opened ({error}). Nothing was changed. Most likely the disk is full or the folder cannot be written: "
+        "free space in the data directory and start again."
+    )
+
+
 def create(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == _SCHEMA_VERSION:
@@ -74,8 +85,9 @@ def lock(folder: Path) -> int:
         raise StoreUnavailable(
             f"{folder} is in use by another Cumulet, pid {pid}. Stop it (cumulet down), or choose another directory with --data."
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    with contextlib.suppress(OSError):  # a full disk: then a second server cannot name us
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
 
 
@@ -92,7 +104,7 @@ def check(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        raise corrupt(path, str(error)) from error
+        raise unopened(path, error) from error
     if isinstance(answer, str) and answer != "ok":
         raise corrupt(path, answer)
 
@@ -103,6 +115,6 @@ def _has_table(connection: sqlite3.Connection) -> bool:
 
 def corrupt(path: Path, why: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"{path} is not a sound database ({why}). Nothing was changed. Restore it from a copy, or move the folder away "
+        f"{path} is not a sound database ({why}). Nothing was changed. Restore the whole folder from a copy, or move the folder away "
         "and start with an empty one (--data)."
     )

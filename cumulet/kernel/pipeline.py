@@ -539,17 +539,18 @@ class Pipeline:
             self.services.get(self._unloaded.pop())
 
     async def reset(self) -> None:
-        """Back to empty."""
-        for waiting in list(self._parked.values()):
-            for parked in list(waiting):
-                self.unpark(parked)
+        """Back to empty: what waits is run again and finds nothing. Raises: StoreUnavailable; all is then as it was."""
+        await self.store.clear()
+        self.generation += 1
         self.timers.forget()
         self.meter.clear()
         self._unloaded.clear()
-        await self.store.clear()
-        self.generation += 1
+        self.volatile.clear()
         self.tracer.clear()
         self.clock.restart()
+        for waiting in list(self._parked.values()):
+            for parked in list(waiting):
+                asyncio.get_running_loop().call_soon(self._resume, parked)
 
     async def close(self) -> None:
         """Stop timers, let running effects end for a moment, settle, close the store."""

@@ -84,6 +84,7 @@ class RedoLog:
         """End the file where the next frame goes, so that no start finds what was refused."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, self.size)
+            os.fsync(self._file)  # O_DSYNC is for writes alone
 
     def restart(self) -> None:
         """Begin again at the front: the database has everything on disk."""

@@ -22,6 +22,7 @@ import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from typing import Any
 import msgspec
 
 from cumulet.kernel.blobs import Blobs, not_written
-from cumulet.kernel.database import StoreUnavailable, check, corrupt, lock, make
+from cumulet.kernel.database import StoreUnavailable, check, corrupt, lock, make, unopened, unusable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
 from cumulet.kernel.record import Codec, R
@@ -77,6 +78,11 @@ class Batch:
         return {k: self.writes[k] for k in keys}
 
 
+def _wake(waiter: asyncio.Future[None], error: Exception | None) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 _CHECKPOINT = Batch()  # in the commit thread's queue: a checkpoint is wanted
 
 
@@ -95,6 +101,7 @@ class Store:
         self.commits = 0
         self._cache: dict[bytes, tuple[type, Any]] = {}
         self._refused = False  # the last commit, by the log
+        self._last: Batch | None = None  # that is committed before everything is deleted
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: int | None = None
@@ -122,12 +129,16 @@ class Store:
             self.blobs = Blobs(folder / "blobs")
             self._redo = RedoLog(folder / "cumulet.redo")
             self._recover(self._redo)
-        except (sqlite3.DatabaseError, msgspec.DecodeError, StoreUnavailable) as error:
+        except (sqlite3.DatabaseError, msgspec.DecodeError, OSError, StoreUnavailable) as error:
             os.close(self._lock)
             self._lock = None
             if isinstance(error, StoreUnavailable):
                 raise
-            raise corrupt(path, str(error)) from error
+            if isinstance(error, OSError):
+                raise StoreUnavailable(unusable(folder, error)) from error
+            raise (
+                corrupt(path, str(error)) if isinstance(error, msgspec.DecodeError) else unopened(path, error)
+            ) from error
         blobs = (pack((BLOB,)), after_prefix(pack((BLOB,))))
         known = {k for k, _ in self.rows.between(*blobs, None, False)}
         known.update(k for k in self.rows.unapplied if blobs[0] <= k < blobs[1])
@@ -232,7 +243,7 @@ class Store:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self.in_flight is not None or self._checkpointing:
+        if self.in_flight is not None or self._checkpointing or self._last not in (None, self.pending):
             return
         if not self.pending.writes:
             if self.pending.signals:
@@ -242,18 +253,23 @@ class Store:
         batch, self.pending = self.pending, Batch()
         self.in_flight = batch
         if self.rows.unapplied and (error := self.rows.retry()) is not None:
-            self._finished(batch, error)
+            self._refuse(batch, error)
             return
         if self._redo is not None:
             try:
                 batch.frame = self._redo.frame(batch.writes)
             except Exception as error:
-                self._finished(batch, error)
+                self._refuse(batch, error)
                 return
         if self._thread is not None:
             self._queue.put(batch)
         else:
             self._finished(batch, self._tried(batch))
+
+    def _refuse(self, batch: Batch, error: Exception) -> None:
+        """Say so in the loop's next turn: the batch before this one may not be where those who are told could read it."""
+        assert self._loop is not None
+        self._loop.call_soon(self._finished, batch, error)
 
     def _commit(self, batch: Batch) -> None:
         if batch.new_blobs:
@@ -363,9 +379,12 @@ class Store:
         failure = StoreUnavailable(not_written(error))
         for each in (batch, forgotten):
             each.fate.failed = True
+            self.pending.signals |= each.signals  # of transactions that wrote nothing: they have ended, and well
             self.blobs.drop(each.new_blobs)
             for done in each.done:
                 done(failure)
+        if self.pending.signals:
+            self._schedule()
 
     # the whole
 
@@ -373,21 +392,35 @@ class Store:
         """Wait until nothing is pending or in flight."""
         while self.in_flight is not None or self.pending.writes or self._checkpointing:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-            def done(error: Exception | None, waiter: asyncio.Future[None] = waiter) -> None:
-                if not waiter.done():
-                    waiter.set_result(None)
-
             batch = self.pending if self.pending.writes else self.in_flight
             if batch is None:
                 await asyncio.sleep(0)
                 continue
-            batch.done.append(done)
+            batch.done.append(partial(_wake, waiter))
             await waiter
 
     async def clear(self) -> None:
-        """Back to empty. Raises: StoreUnavailable; all is then as it was."""
-        await self.settle()
+        """Back to empty. What runs is committed before; what begins meanwhile fails, so that a busy store is emptied, too.
+
+        Raises: StoreUnavailable; all is then as it was.
+        """
+        self._last = last = self.pending
+        try:
+            while self.in_flight is not None or self._checkpointing or (self.pending is last and last.writes):
+                batch = self.in_flight or (last if self.pending is last and last.writes else None)
+                if batch is None:
+                    await asyncio.sleep(0)
+                    continue
+                waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                batch.done.append(partial(_wake, waiter))
+                await waiter
+            self._empty()
+        finally:
+            self._last = None
+            if self.pending.writes or self.pending.signals:
+                self._schedule()
+
+    def _empty(self) -> None:
         redo = self._redo
         refused = (
             self.rows.empty()
@@ -398,6 +431,12 @@ class Store:
             raise StoreUnavailable(not_written(refused)) from refused
         self._cache.clear()
         self.blobs.clear()
+        forgotten, self.pending = self.pending, Batch()
+        self.pending.signals = forgotten.signals
+        forgotten.fate.failed = True
+        failure = StoreUnavailable("The cloud was emptied while this request was running.")
+        for done in forgotten.done:
+            asyncio.get_running_loop().call_soon(done, failure)
 
     def close(self) -> None:
         """Close after `settle`; what is still in flight ends first."""

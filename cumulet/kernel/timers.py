@@ -222,8 +222,11 @@ class Timers:
             self._attempt(turn)
 
     def forget(self) -> None:
-        """The cloud is emptied: nothing waits any more."""
+        """The cloud is emptied: no timer waits any more."""
+        for parked, _ in self._waiting.values():
+            self._pipeline.unpark(parked)
         self._waiting.clear()
+        self._attempts.clear()
 
     def _context(self, tx: Tx, scope: TimerScope, span: Span) -> Context:
         pipeline = self._pipeline

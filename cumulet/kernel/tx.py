@@ -272,7 +272,14 @@ class Tx:
                 del self._writes[k]
             else:
                 self._writes[k] = old
-        self.dropped_blobs = [each for each in self.dropped_blobs if pack((BLOB, each)) in self._writes]
+        if self.dropped_blobs:
+            self.dropped_blobs = [
+                each for each in self.dropped_blobs if self._writes.get(pack((BLOB, each)), b"") is None
+            ]
+        if self.new_blobs:
+            undone = [each for each in self.new_blobs if pack((BLOB, each)) not in self._writes]
+            self.new_blobs = [each for each in self.new_blobs if each not in undone]
+            self._store.blobs.drop(undone)
 
     @property
     def writes(self) -> dict[bytes, bytes | None]:

@@ -324,6 +324,8 @@ def test_a_checkpoint_that_fails_leaves_the_log(tmp_path, monkeypatch):
         faults.disarm()
         for number in range(40, 50):
             await store.transact(put(("k", number), b"x" * 400))
+        if store._copier is not None:
+            await asyncio.to_thread(store._copier.join)
         await store.settle()
         assert store._redo.size < 16_000
         store.close()
