@@ -152,8 +152,8 @@ class Store:
             refused = self.rows.recover(redo.replay())
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(not_written(error)) from error
-        if refused is None and self.rows.checkpoint():
-            redo.restart()
+        if refused is None:
+            self._brought_to_disk()
 
     @property
     def failing(self) -> bool:
@@ -284,7 +284,7 @@ class Store:
             try:
                 if batch is _CHECKPOINT:
                     answer: Callable[..., None] = self._checkpointed
-                    arguments: tuple[Any, ...] = (self.rows.checkpoint(),)
+                    arguments: tuple[Any, ...] = (self._brought_to_disk(),)
                 else:
                     answer, arguments = self._finished, (batch, self._tried(batch))
                 if self._loop is None:
@@ -292,6 +292,13 @@ class Store:
                 self._loop.call_soon_threadsafe(answer, *arguments)
             except RuntimeError:  # the loop is closed: the process ends
                 return
+
+    def _brought_to_disk(self) -> bool:
+        """A checkpoint, after which the log starts anew; whether there was one, of everything."""
+        whole = self.rows.checkpoint()
+        if whole and self._redo is not None:
+            self._redo.restart()
+        return whole
 
     def _tried(self, batch: Batch) -> Exception | None:
         try:
@@ -366,8 +373,7 @@ class Store:
     def _checkpointed(self, whole: bool) -> None:
         self._checkpointing = False
         self.rows.end_checkpoint()
-        if whole and self._redo is not None:
-            self._redo.restart()
+        if whole:
             self._checkpoint_at = _CHECKPOINT_OVER_BYTES
         if self.pending.writes or self.pending.signals:
             self._flush()
@@ -391,13 +397,16 @@ class Store:
     async def settle(self) -> None:
         """Wait until nothing is pending or in flight."""
         while self.in_flight is not None or self.pending.writes or self._checkpointing:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            batch = self.pending if self.pending.writes else self.in_flight
-            if batch is None:
-                await asyncio.sleep(0)
-                continue
-            batch.done.append(partial(_wake, waiter))
-            await waiter
+            await self._end_of(self.pending if self.pending.writes else self.in_flight)
+
+    async def _end_of(self, batch: Batch | None) -> None:
+        """Wait until a batch is written or refused; a turn of the loop, where none is meant and a checkpoint runs."""
+        if batch is None:
+            await asyncio.sleep(0)
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch.done.append(partial(_wake, waiter))
+        await waiter
 
     async def clear(self) -> None:
         """Back to empty. What runs is committed before; what begins meanwhile fails, so that a busy store is emptied, too.
@@ -407,13 +416,7 @@ class Store:
         self._last = last = self.pending
         try:
             while self.in_flight is not None or self._checkpointing or (self.pending is last and last.writes):
-                batch = self.in_flight or (last if self.pending is last and last.writes else None)
-                if batch is None:
-                    await asyncio.sleep(0)
-                    continue
-                waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                batch.done.append(partial(_wake, waiter))
-                await waiter
+                await self._end_of(self.in_flight or (last if self.pending is last and last.writes else None))
             self._empty()
         finally:
             self._last = None

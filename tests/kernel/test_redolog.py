@@ -17,24 +17,12 @@ from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import pack
 from cumulet.kernel.redolog import RedoLog
 from cumulet.kernel.store import Store
-from cumulet.kernel.tx import TimerScope
 
-SCOPE = TimerScope(account="", region="")
+from .store_bench import SCOPE, append, full, put, replayed
 
 
 def run(coroutine):
     return asyncio.run(coroutine)
-
-
-def replayed(path):
-    log = RedoLog(path)
-    found = list(log.replay())
-    log.close()
-    return found
-
-
-def append(log, writes):
-    log.append(log.frame(writes))
 
 
 def test_a_log_gives_back_its_frames_in_order(tmp_path):
@@ -110,10 +98,6 @@ def test_a_short_write_goes_on_where_it_ended(tmp_path, monkeypatch):
 
 
 # the store on it
-
-
-def put(key, value):
-    return lambda tx: tx.put(key, value)
 
 
 async def filled(folder, faults=None):
@@ -218,10 +202,6 @@ def test_reads_go_on_and_writes_wait_while_the_database_is_synced(tmp_path, monk
         store.close()
 
     run(main())
-
-
-def full():
-    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_rows_that_the_database_refuses_are_read_from_memory_and_kept(tmp_path, monkeypatch):

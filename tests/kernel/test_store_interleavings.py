@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 
 import pytest
 
@@ -13,22 +12,10 @@ from cumulet.kernel.database import StoreUnavailable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.redolog import RedoLog
 from cumulet.kernel.store import Store
-from cumulet.kernel.tx import TimerScope
 from cumulet.services.sqs import SERVICE as SQS
 from cumulet.testing.inprocess import InProcess
 
-SCOPE = TimerScope(account="", region="")
-
-
-def run(coroutine):
-    async def soon():
-        await asyncio.wait_for(coroutine, 60)
-
-    asyncio.run(soon())
-
-
-def full():
-    raise sqlite3.OperationalError("database or disk is full")
+from .store_bench import SCOPE, full, run
 
 
 def put(store, name, done):

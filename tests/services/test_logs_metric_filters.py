@@ -81,6 +81,13 @@ def test_a_field_of_json_is_the_value_and_others_are_dimensions(aws, clock, logs
     assert points(aws, clock) == points(aws, clock, Status="200") == []  # an event without a dimension counts nowhere
 
 
+def test_a_value_that_is_no_metrics_takes_no_other_with_it(aws, clock, logs):
+    put(logs, pattern="{ $.a = 1 }", metricValue="$.ms")
+    for odd in ("1" + "0" * 400, "1e300", '"NaN"', '"inf"', "[" * 2000 + "]" * 2000, "null"):
+        write(logs, clock, f'{{"a": 1, "ms": {odd}}}', '{"a": 1, "ms": 7}')
+    assert points(aws, clock) == [(42, 6)]
+
+
 def test_a_field_of_a_line_is_the_value(aws, clock, logs):
     put(logs, pattern="[ip, ..., status = 4*, size]", metricValue="$size", dimensions={"From": "$ip"})
     write(logs, clock, '1.2.3.4 - "GET /" 404 120', "1.2.3.4 x y z 200 5", "1.2.3.4 404 30")

@@ -7,7 +7,6 @@ Source: developer guide, "AWS service integrations"; API reference, Integration 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -159,7 +158,7 @@ def _is_form(body: str) -> bool:
 
 
 def _document(body: str) -> Result:
-    found = json.loads(body) if body.strip() else {}
+    found = read_json(body) if body.strip() else {}
     assert isinstance(found, dict)
     return found
 

@@ -12,9 +12,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.errors import AwsError
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.keys import Key
 from cumulet.kernel.outcome import Wait
@@ -241,8 +240,8 @@ def _records(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 def _json(line: str) -> Item:
     try:
-        item = msgspec.json.decode(line)["Item"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+        item = read_json(line)["Item"]
+    except (NotJson, KeyError, TypeError) as error:
         raise ValidationException("A line is not an object with an Item") from error
     if not isinstance(item, dict):
         raise ValidationException("An Item is not an object")

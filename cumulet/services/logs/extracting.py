@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.logs.errors import InvalidParameterException
 from cumulet.services.logs.fields import field_names, fields_of
 from cumulet.services.logs.json_patterns import selector
 
 Extract = Callable[[str], Any]
+_LARGEST = 2.0**360  # CloudWatch API_MetricDatum
 _SELECTOR = re.compile(r"\$(?:\.|\[)[^\s=!<>()&|]*")
-_decode = msgspec.json.Decoder().decode
 
 
 def extractor(pattern: str, name: str) -> Extract:
@@ -31,8 +32,8 @@ def extractor(pattern: str, name: str) -> Extract:
 
         def of_json(message: str) -> Any:
             try:
-                value = _decode(message)
-            except (msgspec.DecodeError, UnicodeError):
+                value = read_json(message)
+            except NotJson:
                 return None
             return next(iter(find(value)), None)
 
@@ -64,13 +65,14 @@ def _text(value: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A value as a metric's number; None for what is none."""
+    """A value as a metric's number; None for what is none, or larger than CloudWatch takes."""
     if isinstance(value, bool) or value is None:
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found if abs(found) <= _LARGEST else None
 
 
 def text_of(value: Any) -> str | None:

@@ -9,12 +9,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.services.logs.conditions import Find, Parser, invalid
 
 _STEP = re.compile(r"\.(?P<name>[A-Za-z0-9_@\-:/]+|\*)|\[(?P<index>\d+|\*)\]|\[['\"](?P<quoted>[^'\"]+)['\"]\]")
-_decode = msgspec.json.Decoder().decode
 
 
 def compiled_json(text: str) -> Callable[[str], bool]:
@@ -23,8 +21,8 @@ def compiled_json(text: str) -> Callable[[str], bool]:
 
     def matches(message: str) -> bool:
         try:
-            value = _decode(message)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            value = read_json(message)
+        except NotJson:
             return False
         return isinstance(value, dict | list) and test(value)
 

@@ -13,14 +13,12 @@ from cumulet.services.logs.extracting import extracted, extractor
 from cumulet.services.logs.lookup import group_named
 from cumulet.services.logs.measuring import value_getter
 from cumulet.services.logs.model import ROOT, Group, MetricFilter
-from cumulet.services.logs.patterns import compiled
-from cumulet.services.logs.subscriptions import REGEX, REGEXES
+from cumulet.services.logs.patterns import check_patterns, compiled
 
 if TYPE_CHECKING:
     from cumulet.services.logs import api
 
 _MOST = 100
-_REGEXES_OF_GROUP = 5
 _DIMENSIONS = 3
 _PAGE = 50
 _REFUSED = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFieldDimensions")
@@ -48,18 +46,14 @@ def put_metric_filter(ctx: Context, req: api.PutMetricFilterRequest) -> api.PutM
         created_ms=int(ctx.now * 1000) if found is None else found.created_ms,
     )  # fmt: skip
     after = {**before, made.name: made}
-    patterns = [each.pattern for each in after.values()]
-    patterns += [each.pattern for each in (group.subscriptions or {}).values()]
-    regexes = sum(len(REGEX.findall(each)) for each in patterns)
-    if len(after) > _MOST or regexes > _REGEXES_OF_GROUP:
+    check_patterns(pattern, after, group.subscriptions)
+    if len(after) > _MOST:
         raise LimitExceededException("Resource limit exceeded.")
     ctx.tx.put(group.key, replace(group, metrics=after))
     return {}
 
 
 def _check(pattern: str, transformation: api.MetricTransformation) -> None:
-    if len(REGEX.findall(pattern)) > REGEXES:
-        raise InvalidParameterException(f"A filter pattern can have at most {REGEXES} regular expressions.")
     value_getter(pattern, transformation["metricValue"])
     dimensions = transformation.get("dimensions", {})
     if dimensions and "defaultValue" in transformation:

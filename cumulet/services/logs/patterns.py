@@ -11,15 +11,18 @@ Source: CloudWatch Logs user guide, "Filter pattern syntax" (read 2026-11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from cumulet.services.logs.errors import InvalidParameterException
+from cumulet.services.logs.errors import InvalidParameterException, LimitExceededException
 from cumulet.services.logs.fields import compiled_fields
 from cumulet.services.logs.json_patterns import compiled_json
+from cumulet.services.logs.model import MetricFilter, SubscriptionFilter
 
 Matches = Callable[[str], bool]
 
 _TERM = re.compile(r'\s*(?P<mark>[-?]?)(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|%(?P<regex>[^%]*)%|(?P<word>[^\s"]+))')
+_REGEX = re.compile(r"%[^%]*%")
+_REGEXES, _REGEXES_OF_GROUP = 2, 5
 _REGEX_ALLOWED = re.compile(r"[A-Za-z0-9:_#=@/;,\-\^$?\[\]{}|\\*+. ]*")
 
 
@@ -33,6 +36,18 @@ def compiled(pattern: str) -> Matches:
     if text.startswith("[") and text.endswith("]"):
         return compiled_fields(text[1:-1])
     return _terms(text)
+
+
+def check_patterns(pattern: str, *filters: Mapping[str, SubscriptionFilter | MetricFilter] | None) -> None:
+    """Hold a filter's pattern, and those of its group's filters by name, against the quotas of regular expressions.
+
+    Raises: InvalidParameterException, LimitExceededException. Source: user guide, "CloudWatch Logs quotas" (read 2026-11).
+    """
+    if len(_REGEX.findall(pattern)) > _REGEXES:
+        raise InvalidParameterException(f"A filter pattern can have at most {_REGEXES} regular expressions.")
+    patterns = [each.pattern for named in filters for each in (named or {}).values()]
+    if sum(len(_REGEX.findall(each)) for each in patterns) > _REGEXES_OF_GROUP:
+        raise LimitExceededException("Resource limit exceeded.")
 
 
 def _terms(text: str) -> Matches:

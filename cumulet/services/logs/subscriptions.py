@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from cumulet.aws.arn import Arn
@@ -13,14 +12,12 @@ from cumulet.services.logs.errors import InvalidParameterException, LimitExceede
 from cumulet.services.logs.forwarding import PRINCIPAL
 from cumulet.services.logs.lookup import group_named
 from cumulet.services.logs.model import Group, SubscriptionFilter
-from cumulet.services.logs.patterns import compiled
+from cumulet.services.logs.patterns import check_patterns, compiled
 
 if TYPE_CHECKING:
     from cumulet.services.logs import api
 
 _MOST = 2
-REGEXES, _REGEXES_OF_GROUP = 2, 5
-REGEX = re.compile(r"%[^%]*%")
 _PAGE = 50
 _REFUSED = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFields")
 
@@ -46,20 +43,12 @@ def put_subscription_filter(ctx: Context, req: api.PutSubscriptionFilterRequest)
         created_ms=int(ctx.now * 1000) if found is None else found.created_ms,
     )  # fmt: skip
     after = {**before, made.name: made}
-    _check_limits(group, made, after)
+    check_patterns(made.pattern, after, group.metrics)
+    if len(after) > _MOST:
+        raise LimitExceededException("Resource limit exceeded.")
     _check_destination(ctx, group, req)
     ctx.tx.put(group.key, replace(group, subscriptions=after))
     return {}
-
-
-def _check_limits(group: Group, made: SubscriptionFilter, after: dict[str, SubscriptionFilter]) -> None:
-    if len(REGEX.findall(made.pattern)) > REGEXES:
-        raise InvalidParameterException(f"A filter pattern can have at most {REGEXES} regular expressions.")
-    patterns = [each.pattern for each in after.values()]
-    patterns += [each.pattern for each in (group.metrics or {}).values()]
-    regexes = sum(len(REGEX.findall(each)) for each in patterns)
-    if len(after) > _MOST or regexes > _REGEXES_OF_GROUP:
-        raise LimitExceededException("Resource limit exceeded.")
 
 
 def _check_destination(ctx: Context, group: Group, req: api.PutSubscriptionFilterRequest) -> None:

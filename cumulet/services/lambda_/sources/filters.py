@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.eventpattern import InvalidPattern, compile_pattern
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_.errors import InvalidParameterValueException
 
 MOST = 5
 _KEPT = 1024
-_decode = msgspec.json.Decoder().decode
 
 Filter = Callable[[dict[str, Any]], bool]
 
@@ -49,7 +47,7 @@ def passes(ctx: Context, patterns: tuple[str, ...], record: bytes) -> bool:
     """Whether a stream's record, as JSON, passes."""
     if not patterns:
         return True
-    parsed = _decode(record)
+    parsed = read_json(record)
     return any(each(parsed) for each in _filters(ctx, patterns, compile_pattern))
 
 
@@ -66,7 +64,7 @@ def _filters(ctx: Context, patterns: tuple[str, ...], compiled: Callable[[str], 
 def _compiled(text: str) -> Filter:
     """One filter; a pattern of JSON meets no plain text, and the other way round. Raises: InvalidPattern."""
     matches = compile_pattern(text)
-    body = _decode(text.encode()).get("body")
+    body = read_json(text).get("body")
     if body is None:
         return matches
     json = isinstance(body, dict)
@@ -78,6 +76,6 @@ def _json(body: str) -> Any:
     if body.lstrip()[:1] not in ("{", "["):
         return body
     try:
-        return _decode(body.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return read_json(body)
+    except NotJson:
         return body

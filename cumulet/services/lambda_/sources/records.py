@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
+
 PAYLOAD_LIMIT_BYTES = 6_291_456
 _HEAD, _TAIL = b'{"Records":[', b"]}"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 Json = dict[str, Any]
 
@@ -67,8 +68,8 @@ def failed_of(payload: bytes, identifiers: set[str]) -> set[str]:
     an identifier that is empty, null, missing under its name or unknown in this batch is a complete failure.
     """
     try:
-        answer = _decode(payload) if payload.strip() else None
-    except (msgspec.DecodeError, RecursionError):
+        answer = read_json(payload) if payload.strip() else None
+    except NotJson:
         return identifiers
     if answer is None:
         return set()

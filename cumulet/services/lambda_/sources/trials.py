@@ -17,14 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.record import replace
 from cumulet.services.lambda_.sources.model import Mapping
 from cumulet.services.lambda_.sources.progress import Part, Reader
 
 RETRY_MAX_S = 60.0
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,8 +124,8 @@ def first_failure(payload: bytes, sequences: Sequence[str]) -> int | None:
     an identifier that is empty, null, missing under its name or unknown in this batch is a complete failure.
     """
     try:
-        answer = _decode(payload) if payload.strip() else None
-    except (msgspec.DecodeError, RecursionError):
+        answer = read_json(payload) if payload.strip() else None
+    except NotJson:
         return 0
     if answer is None or answer == "":
         return None
