@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cumulet.kernel.database import connect, create
 from cumulet.kernel.faults import Faults
+from cumulet.kernel.overlay import Overlay
 from cumulet.kernel.redolog import Writes
 from cumulet.kernel.rowcache import RowCache
 
@@ -36,7 +37,7 @@ class Rows:
     """The rows of the database file at `path`, or in memory. Raises: StoreUnavailable, sqlite3.DatabaseError."""
 
     def __init__(self, path: Path | None, faults: Faults) -> None:
-        self.unapplied: dict[bytes, bytes | None] = {}
+        self.unapplied = Overlay()
         self._faults = faults
         self._cache = RowCache(_ROW_CACHE_BYTES)
         self._at_once = path is None  # no log has the rows
@@ -88,8 +89,8 @@ class Rows:
     def apply(self, writes: Writes, size: int) -> None:
         """Write rows, of `size` bytes about, that are in the log."""
         self._cache.committed(writes)
-        if self.unapplied:
-            self.unapplied.update(writes)
+        if self.unapplied.writes:
+            self.unapplied.writes.update(writes)
             return
         self._uncommitted.append(writes)
         self._uncommitted_rows += len(writes)
@@ -129,15 +130,15 @@ class Rows:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         for writes in self._uncommitted:
-            self.unapplied.update(writes)
+            self.unapplied.writes.update(writes)
         self._uncommitted.clear()
         self._uncommitted_rows = self._uncommitted_bytes = 0
 
     def retry(self) -> Exception | None:
         """Try again to write what was refused: why SQLite still refuses, or None."""
-        if not self.unapplied:
+        if not self.unapplied.writes:
             return None
-        refused, self.unapplied = self.unapplied, {}
+        refused, self.unapplied = self.unapplied.writes, Overlay()
         try:
             self._uncommitted.append(refused)
             self._writer.execute("BEGIN IMMEDIATE")
@@ -156,9 +157,9 @@ class Rows:
         for writes in frames:
             if writes is None:
                 self._writer.execute("DELETE FROM kv")
-                self.unapplied.clear()
+                self.unapplied = Overlay()
             else:
-                self.unapplied.update(writes)
+                self.unapplied.writes.update(writes)
         return self.retry()
 
     def empty(
@@ -196,7 +197,7 @@ class Rows:
             self._commit()
         except Exception:
             self._refused()
-        if self.unapplied:
+        if self.unapplied.writes:
             return False
         self._source = self._reader
         return True

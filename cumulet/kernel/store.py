@@ -20,10 +20,8 @@ import queue
 import sqlite3
 import tempfile
 import threading
-from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from cumulet.kernel.blobs import Blobs, not_written
 from cumulet.kernel.database import StoreUnavailable, check, corrupt, lock, make, unopened, unusable
 from cumulet.kernel.faults import Faults
 from cumulet.kernel.keys import after_prefix, pack, unpack
+from cumulet.kernel.overlay import Overlay
 from cumulet.kernel.record import Codec, R
 from cumulet.kernel.redolog import RedoLog
 from cumulet.kernel.rows import Rows
@@ -54,28 +53,17 @@ class Fate:
         self.failed = False
 
 
-class Batch:
+class Batch(Overlay):
     """Writes that commit together, and who waits for them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.fate = Fate()
-        self.writes: dict[bytes, bytes | None] = {}
         self.signals: set[bytes] = set()
         self.done: list[Done] = []
         self.new_blobs: list[str] = []
         self.dropped_blobs: list[str] = []
-        self._sorted: list[bytes] = []
         self.frame = b""  # in the redo log
-
-    def between(self, low: bytes, high: bytes) -> dict[bytes, bytes | None]:
-        """The writes with low <= key < high."""
-        if not self.writes:
-            return {}
-        if len(self._sorted) != len(self.writes):  # two sorted runs, which `sort` merges
-            self._sorted.extend(sorted(islice(self.writes, len(self._sorted), None)))
-            self._sorted.sort()
-        keys = self._sorted[bisect_left(self._sorted, low) : bisect_left(self._sorted, high)]
-        return {k: self.writes[k] for k in keys}
 
 
 def _wake(waiter: asyncio.Future[None], error: Exception | None) -> None:
@@ -141,7 +129,7 @@ class Store:
             ) from error
         blobs = (pack((BLOB,)), after_prefix(pack((BLOB,))))
         known = {k for k, _ in self.rows.between(*blobs, None, False)}
-        known.update(k for k in self.rows.unapplied if blobs[0] <= k < blobs[1])
+        known.update(self.rows.unapplied.between(*blobs))
         self.blobs.sweep({str(unpack(k)[1]) for k in known})
         self._thread = threading.Thread(target=self._commit_loop, name="cumulet-commit", daemon=True)
         self._thread.start()
@@ -158,7 +146,7 @@ class Store:
     @property
     def failing(self) -> bool:
         """The last commit could not be written."""
-        return self._refused or bool(self.rows.unapplied)
+        return self._refused or bool(self.rows.unapplied.writes)
 
     def read_record(self, k: bytes, type_: type[R]) -> R | None:
         hit = self._cache.get(k)
@@ -252,7 +240,7 @@ class Store:
             return
         batch, self.pending = self.pending, Batch()
         self.in_flight = batch
-        if self.rows.unapplied and (error := self.rows.retry()) is not None:
+        if self.rows.unapplied.writes and (error := self.rows.retry()) is not None:
             self._refuse(batch, error)
             return
         if self._redo is not None:

@@ -3,7 +3,8 @@
 `~timer / at / handler / key` is a timer. When it is due, its handler runs in a transaction that also deletes the row: done,
 or nothing happened. When the handler returns an Effect, the same transaction writes `~running / id`, and the settlement
 deletes it; a crash in between leaves the row, and `recover` makes it due again at the next start. A handler that breaks
-is tried again after 1, 2, 4 ... 60 s; one whose commit fails (a full disk) every second until it can be written.
+is tried again after 1, 2, 4 ... 60 s. Where a commit fails (a full disk) no timer fires for a second: else each of thousands that
+are due would run as often as the loop turns.
 
 A handler that returns a Wait is parked: the row moves to `~running` too, the handler runs again when what it waits for comes, and
 after a crash at once. One waits per (handler, key): a timer that fires for the same takes its place.
@@ -75,6 +76,7 @@ class Timers:
         self._handler = handler
         self._handle: asyncio.TimerHandle | asyncio.Handle | None = None
         self._next: float | None = None
+        self._rewrite: asyncio.TimerHandle | None = None  # no timer fires before: the store could not write
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
         self._attempts: dict[bytes, int] = {}
         self._waiting: dict[bytes, tuple[Parked, Key]] = {}
@@ -109,7 +111,7 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._next = None
-        if self.stopped:
+        if self.stopped or self._rewrite is not None:
             return
         now = self._pipeline.clock.now()
         tx = self._pipeline.store.begin(TimerScope(account="", region=""))
@@ -173,7 +175,7 @@ class Timers:
             if failure is None:
                 done()
             elif row is not None:
-                self._unwritten(turn.span, self.fire)
+                self._unfired(turn.span)
             else:
                 assert running is not None
                 self._unwritten(turn.span, lambda: self._requeue(running))
@@ -212,7 +214,7 @@ class Timers:
             waiting = self._waiting.get(turn.ident)
             if waiting is not None and waiting[1] == moved.running:
                 self._pipeline.unpark(self._waiting.pop(turn.ident)[0])
-            self._unwritten(turn.span, self.fire)
+            self._unfired(turn.span)
 
         self._pipeline.finish(tx, committed)
 
@@ -299,8 +301,18 @@ class Timers:
         self._pipeline.tracer.end(span)
         self._pipeline.settled()
 
+    def _unfired(self, span: Span) -> None:
+        """The store could not write what a timer did (a full disk): the rows are as before; all that is due fires again soon."""
+        self._ended(span)
+        if self._rewrite is None:
+            self._rewrite = asyncio.get_running_loop().call_later(self.rewrite_s, self._fire_again)
+
+    def _fire_again(self) -> None:
+        self._rewrite = None
+        self.fire()
+
     def _unwritten(self, span: Span, again: Callable[[], None]) -> None:
-        """The store could not write (a full disk): the rows are as before; try again soon."""
+        """As `_unfired`, where an effect's settlement could not be written: `again` makes it due."""
         self._ended(span)
         asyncio.get_running_loop().call_later(self.rewrite_s, lambda: None if self.stopped else again())
 

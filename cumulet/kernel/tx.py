@@ -89,7 +89,7 @@ class Tx:
             if self.depends == 0:
                 self.depends = 1
             return store.in_flight.writes[k]
-        unapplied = store.rows.unapplied
+        unapplied = store.rows.unapplied.writes
         return unapplied.get(k, _MISSING) if unapplied else _MISSING
 
     def scan(
@@ -143,8 +143,8 @@ class Tx:
     def _overlay(self, low: bytes, high: bytes) -> dict[bytes, bytes | None]:
         store = self._store
         overlay: dict[bytes, bytes | None] = {}
-        if store.rows.unapplied:
-            overlay.update({k: v for k, v in store.rows.unapplied.items() if low <= k < high})
+        if store.rows.unapplied.writes:
+            overlay.update(store.rows.unapplied.between(low, high))
         if store.in_flight is not None:
             flying = store.in_flight.between(low, high)
             overlay.update(flying)

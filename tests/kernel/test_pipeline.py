@@ -348,6 +348,42 @@ def test_a_timer_whose_commit_fails_runs_once_there_is_space_again(tmp_path, com
     asyncio.run(main())
 
 
+def test_while_nothing_can_be_written_due_timers_run_once_a_while_and_not_each_turn_of_the_loop(tmp_path):
+    due, ran = 300, []
+
+    def full():
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def main():
+        service = Service(
+            "sample", modules=(module(get=get),), timers={"sample.later": lambda ctx, key: ran.append(key[0])}
+        )
+        async with InProcess([service], folder=tmp_path) as c:
+            c.pipeline.timers.rewrite_s = 3600.0
+
+            def wake(tx):
+                for number in range(due):
+                    tx.wake(c.clock.now(), "sample.later", (number,))
+
+            await c.pipeline.store.transact(wake)
+            c.pipeline.faults.arm("store.commit", full)
+            c.pipeline.timers.fire()
+            await c.pipeline.store.settle()
+            tried = len(ran)
+            assert c.pipeline.store.failing and 0 < tried <= due
+            for _ in range(100):
+                c.pipeline.timers.fire()
+                await asyncio.sleep(0)
+            assert len(ran) == tried
+            c.pipeline.faults.disarm()
+            c.pipeline.timers.rewrite_s = 0.0
+            c.pipeline.timers._fire_again()
+            await c.quiet()
+            assert sorted(ran[tried:]) == list(range(due))
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("where", ["decision", "settlement"])
 def test_a_timer_that_breaks_is_tried_again_after_one_two_and_four_seconds(caplog, where):
     """Nothing that a broken attempt wrote stays; the attempts of the next one are counted anew."""

@@ -249,7 +249,7 @@ def test_a_commit_under_way_when_the_database_refuses_the_one_before_is_kept_too
         assert store.in_flight is not None
         second = asyncio.ensure_future(store.transact(put(("k", 1), b"1")))
         await asyncio.gather(first, second)
-        assert store.rows.unapplied.keys() == {pack(("k", 0)), pack(("k", 1))}
+        assert store.rows.unapplied.writes.keys() == {pack(("k", 0)), pack(("k", 1))}
         assert [key[1] for key in store.begin(SCOPE).scan_keys(("k",))] == [0, 1]
         store.close()
 

@@ -384,7 +384,7 @@ def test_a_start_on_a_full_disk_keeps_the_blobs_of_rows_that_only_the_log_has(tm
         faults = Faults()
         faults.arm("store.apply", full)
         again = Store(tmp_path / "copy", faults)
-        assert again.rows.unapplied
+        assert again.rows.unapplied.writes
         assert again.begin(SCOPE).read_blob(blob) == b"x" * 100_000
         again.close()
 
