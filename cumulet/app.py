@@ -11,9 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from cumulet import __version__
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.engines.supervisor import Engines
 from cumulet.gateway.gateway import Gateway, Hooks, Identity
 from cumulet.gateway.server import Server
@@ -279,8 +278,8 @@ class Cloud:
 def _said(result: InvocationResult) -> tuple[str, str]:
     """(code, message) of a function's error, for the trace."""
     try:
-        said = msgspec.json.decode(result.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = read_json(result.payload)
+    except NotJson:
         said = None
     if not isinstance(said, dict):
         return str(result.function_error), ""

@@ -17,6 +17,7 @@ import msgspec
 
 from cumulet.aws.errors import AwsError, GenericAwsError
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.console import drawing
 from cumulet.console.map import Map, read
 from cumulet.console.observed import Observed
@@ -83,8 +84,8 @@ class Console:
 
     def _forget(self, request: HttpRequest) -> HttpResponse:
         try:
-            order = msgspec.json.decode(request.read_body())
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            order = read_json(request.read_body())
+        except NotJson:
             order = None
         if order != {"forget": True}:
             raise GenericAwsError("ValidationException", 'Send {"forget": true} to count anew.', 400)

@@ -11,6 +11,7 @@ import msgspec
 
 from cumulet.aws.errors import AwsError
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.gateway.auth import DEFAULT_REGION
 from cumulet.kernel.pipeline import Call
 
@@ -105,8 +106,8 @@ def _clock(gateway: Gateway, request: HttpRequest, reply: Reply) -> None:
         reply(json_response(_state(gateway)))
         return
     try:
-        order = msgspec.json.decode(request.read_body() or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        order = read_json(request.read_body() or b"{}")
+    except NotJson as error:
         reply(_refused(400, f"The body is not JSON: {error}"))
         return
     known = {"advance", "freeze", "jump", "real"}

@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from cumulet import wire
 from cumulet.aws.errors import AwsError, GenericAwsError, InternalFailure, NotImplementedOnCumulet
 from cumulet.aws.http import DoorRequest, HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.gateway import admin, bucketcors, cors, doors, jsondoor, postform
 from cumulet.gateway.auth import DEFAULT_REGION, Authenticator, Caller, Identity, style
 from cumulet.gateway.server import is_loopback
@@ -302,8 +301,8 @@ class Gateway:
 
 def _json(request: HttpRequest) -> Any:
     try:
-        return msgspec.json.decode(request.read_body() or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(request.read_body() or b"{}")
+    except NotJson as error:
         raise GenericAwsError("SerializationException", f"The body is not JSON: {error}", 400) from error
 
 

@@ -158,7 +158,7 @@ def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     def make(
         *options: str,
         environment: Mapping[str, str] | None = None,
-        name: str = "data",
+        name: str = "the data",
         prefix: Sequence[str] = (),
     ) -> ServerProcess:
         made.append(ServerProcess(tmp_path / name, *options, environment=environment, prefix=prefix))

@@ -69,7 +69,7 @@ class ServerProcess:
             "--port",
             str(self.port),
             "--data",
-            str(self.folder),
+            os.path.relpath(self.folder),  # as `cumulet up` has it without a setting: a folder seen from where one is
             *self.options,
         ]
         environment = {**os.environ, **self.environment, **({"CUMULET_CRASH_AT": crash_at} if crash_at else {})}

@@ -26,7 +26,7 @@ def test_an_acknowledged_key_survives_a_kill_and_decrypts(server_process, tmp_pa
     pair = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     data_key = kms.generate_data_key(KeyId=key, KeySpec="AES_256")
     server.kill()
-    master = tmp_path / "data" / "kms.key"
+    master = tmp_path / "the data" / "kms.key"
     assert stat.S_IMODE(master.stat().st_mode) == 0o600
     assert master.stat().st_size == 32
     assert b"PRIVATE" not in master.read_bytes()
@@ -44,7 +44,7 @@ def test_without_its_master_key_nothing_decrypts(server_process, tmp_path):
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     server.kill()
-    master = tmp_path / "data" / "kms.key"
+    master = tmp_path / "the data" / "kms.key"
     right = master.read_bytes()
     master.write_bytes(b"\0" * 32)
     kms = client_of(server.start())

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from cumulet.aws.jsontext import NotJson, read_json
+from cumulet.aws.jsontext import NotJson, check_json
 from cumulet.services.events.errors import ValidationException
 from cumulet.services.events.event import Event, iso
 
@@ -146,9 +146,9 @@ def _fill(piece: Piece, event: Event, paths: dict[str, Path | None], rule_arn: s
 
 def _minified(text: str) -> bytes:
     try:
-        read_json(text, type=msgspec.Raw)
+        check_json(text)
         return bytes(msgspec.json.format(text.encode(), indent=-1))
-    except (NotJson, RecursionError):
+    except NotJson:
         return text.encode("utf-8", "replace")
 
 
@@ -186,7 +186,7 @@ def _check_transformer(number: str, transformer: Json) -> None:
 
 def _is_json(text: str) -> bool:
     try:
-        read_json(text)
+        check_json(text)
     except NotJson:
         return False
     return True

@@ -14,12 +14,12 @@ from urllib.parse import unquote, unquote_plus
 import msgspec
 
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.context import Context
 from cumulet.services.lambda_.model import Url
 
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 Json = dict[str, Any]
 
@@ -99,8 +99,8 @@ def response_of(payload: bytes, extra: list[tuple[str, str]]) -> HttpResponse | 
     Without `statusCode` the result is the body of a 200, as JSON. `extra` headers win over the function's own.
     """
     try:
-        result = _decode(payload or b"null")
-    except RecursionError:
+        result = read_json(payload or b"null")
+    except NotJson:
         return None
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result.encode() if isinstance(result, str) else _encode(result)

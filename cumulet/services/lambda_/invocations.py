@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import msgspec
-
 from cumulet.aws.errors import NotImplementedOnCumulet
+from cumulet.aws.jsontext import NotJson, check_json
 from cumulet.kernel.context import Context
 from cumulet.kernel.outcome import Effect, EffectFailed, then
 from cumulet.runtimes.model import InvocationResult
@@ -20,7 +19,6 @@ _SYNC_LIMIT_BYTES = 6_291_456
 _ASYNC_LIMIT_BYTES = 1_048_576
 _OLD_ASYNC_LIMIT_BYTES = 262_144
 _TAIL_BYTES = 4096
-_is_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 Json = dict[str, Any]
 
@@ -106,8 +104,8 @@ def _check(payload: bytes, limit: int) -> None:
     if len(payload) > limit:
         raise RequestTooLargeException(f"Request must be smaller than {limit} bytes for the InvokeFunction operation")
     try:
-        _is_json(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        check_json(payload)
+    except NotJson as error:
         raise InvalidRequestContentException(
             f"Could not parse request body into json: Could not parse payload into json: {error}"
         ) from error
@@ -117,9 +115,9 @@ def _client_context(text: str) -> str:
     """The ClientContext header, decoded. Raises: InvalidRequestContentException."""
     try:
         decoded = base64.b64decode(text, validate=True)
-        _is_json(decoded)
+        check_json(decoded)
         return decoded.decode()
-    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.") from error
 
 

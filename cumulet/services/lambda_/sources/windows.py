@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from cumulet.aws.jsontext import NotJson, read_json
 from cumulet.kernel.record import replace
 from cumulet.services.lambda_.sources.progress import Part, Reader, Window
 from cumulet.services.lambda_.sources.trials import Item, Step, Verdict, delay_s
@@ -26,9 +27,6 @@ _encode = msgspec.json.Encoder().encode
 
 class _Answer(msgspec.Struct):
     state: msgspec.Raw
-
-
-_answer = msgspec.json.Decoder(_Answer)
 
 
 def start_of(at: float, size_s: int) -> float:
@@ -57,8 +55,8 @@ def tail(window: Window, shard: str, arn: str, *, final: bool, early: bool) -> b
 def state_in(payload: bytes) -> bytes | None:
     """The state in an answer, as JSON; None where there is none, which makes it a failure."""
     try:
-        return bytes(_answer.decode(payload).state)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        return bytes(read_json(payload, _Answer).state)
+    except NotJson:
         return None
 
 
