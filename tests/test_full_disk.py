@@ -60,7 +60,7 @@ class SmallDisk:
     """A file system of 8 MiB, mounted where only the server and its holder see it."""
 
     def __init__(self, tmp_path):
-        self.mount = tmp_path / "data"
+        self.mount = tmp_path / "the data"
         self.mount.mkdir()
         script = f"mount -t tmpfs -o size={DISK_BYTES} tmpfs '{self.mount}' && echo ready && exec cat"
         try:

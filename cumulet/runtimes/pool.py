@@ -64,6 +64,7 @@ class Runtimes:
         self._idle_order: OrderedDict[int, tuple[Key, Environment]] = OrderedDict()
         self._busy: dict[int, Environment] = {}
         self._kept: dict[Key, int] = {}  # how many environments are to stand ready, whoever comes
+        self._virtual = False  # the clock, at the last invocation
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._warm: asyncio.Event = asyncio.Event()
@@ -132,6 +133,8 @@ class Runtimes:
         if self._closed:
             raise RuntimesClosed("the server is closing")
         key = (spec, invocation.now is not None)
+        if key[1] is not self._virtual:
+            self._follow_clock(key[1])
         environment = self._take_idle(key) or self._take_blank()
         before: Log = []
         try:
@@ -162,10 +165,20 @@ class Runtimes:
                 pass  # it is being killed
             elif environment.run is not None:  # the caller was cancelled
                 environment.kill("cancelled")
-            elif environment.retired:
+            elif environment.retired or key[1] is not self._virtual:
                 environment.kill()
             elif not environment.gone:
                 self._put_idle(key, environment)
+
+    def _follow_clock(self, virtual: bool) -> None:
+        """The clock has become virtual, or real: what was initialised for the other ends, so that a function has no more
+        environments than it may; what is to stand ready is so for this clock from now on."""
+        self._virtual = virtual
+        stale = [environment for key, waiting in self._idle.items() if key[1] is not virtual for environment in waiting]
+        self._kept = {(spec, virtual): count for (spec, _), count in self._kept.items()}
+        for environment in stale:
+            environment.retired = True
+            self._drop_idle(environment)
 
     async def provision(self, spec: FunctionSpec, count: int, now: float | None) -> list[InvocationResult]:
         """Keep `count` environments of this very spec initialised, from now on; 0 gives them up.
@@ -176,6 +189,8 @@ class Runtimes:
         if not _PYTHON.fullmatch(spec.runtime):
             raise UnsupportedRuntime(spec.runtime)
         key = (spec, now is not None)
+        if key[1] is not self._virtual:
+            self._follow_clock(key[1])
         if count == 0:
             self._kept.pop(key, None)
             for environment in self._idle.pop(key, []):
@@ -203,11 +218,13 @@ class Runtimes:
                 environment.kill()
 
     async def _initialised(self, environment: Environment, key: Key, now: float | None) -> InvocationResult:
+        if self._closed:  # since it was decided
+            raise RuntimesClosed("the server is closing")
         try:
             result = await environment.initialise(key[0], now)
         except InitTimedOut as late:
             return InvocationResult(b"", "Unhandled", late.log, environment.log_stream, 0.0, 0, None, 0, "timeout")
-        if result.function_error or environment.gone or environment.retired:
+        if result.function_error or environment.gone or environment.retired or key[1] is not self._virtual:
             environment.kill()
         else:
             self._put_idle(key, environment)
@@ -285,10 +302,10 @@ class Runtimes:
             if not waiting:
                 del self._idle[found[0]]
             return
-        for key in self._kept:
-            if environment in self._idle.get(key, ()):
-                self._idle[key].remove(environment)
-                if not self._idle[key]:
+        for key, waiting in self._idle.items():  # one that is to stand ready
+            if environment in waiting:
+                waiting.remove(environment)
+                if not waiting:
                     del self._idle[key]
                 return
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cumulet.runtimes import FunctionSpec, Invocation, Runtimes, UnsupportedRuntime
+from cumulet.runtimes import FunctionSpec, Invocation, Runtimes, RuntimesClosed, UnsupportedRuntime
 
 if TYPE_CHECKING:
     from .conftest import Cloud
@@ -170,6 +170,59 @@ def test_idle_environments_end_after_a_while_and_above_a_number(tmp_path: Path):
                 await readable(os.pidfd_open(int(result.payload)))
         assert runtimes.stats()["idle"] == 0
         await runtimes.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_when_the_clock_changes_what_was_made_for_the_other_one_ends(cloud: Cloud, virtual: bool):
+    """A function that may run once has one environment, and its connection to a database is its only one."""
+    here, other = (1e9, None) if virtual else (None, 1e9)
+    spec, busy = (
+        cloud.function(COUNT),
+        cloud.function("import os, time\ndef handler(e, c):\n    time.sleep(0.2)\n    return os.getpid()"),
+    )
+    first = answer(cloud.invoke(spec, now=here))["pid"]
+    ended = os.pidfd_open(first)
+    assert answer(cloud.invoke(spec, now=other))["pid"] != first
+    cloud.run(readable(ended))
+
+    async def both():
+        running = asyncio.ensure_future(cloud.start(busy, now=other))
+        await asyncio.sleep(0)
+        return [await cloud.start(spec, now=here), await running]
+
+    late = answer(cloud.run(both())[1])
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        cloud.run(readable(os.pidfd_open(late)))
+
+
+def test_environments_that_stand_ready_are_made_anew_when_the_clock_changes(cloud: Cloud):
+    spec = cloud.function(COUNT, initialization_type="provisioned-concurrency")
+    cloud.run(cloud.runtimes.provision(spec, 1, None))
+    (pid,) = {answer(cloud.invoke(spec))["pid"] for _ in range(2)}
+    ended = os.pidfd_open(pid)
+    moved = {answer(cloud.invoke(spec, now=1e9))["pid"] for _ in range(3)}
+    cloud.run(readable(ended))
+    assert pid not in moved and len(moved) <= 2  # the invocation's own, until the one that stands ready is there
+    assert cloud.runtimes.stats()["provisioned"] == 1
+    cloud.run(cloud.runtimes.provision(spec, 0, 1e9))
+
+
+def test_what_is_to_stand_ready_is_not_begun_any_more_while_all_is_closed(tmp_path: Path):
+    async def scenario():
+        runtimes = Runtimes(tmp_path / "scratch")
+        await runtimes.start()
+        await runtimes.warm()
+        code = tmp_path / "code"
+        code.mkdir()
+        (code / "app.py").write_text("def handler(e, c):\n    pass\n")
+        spec = FunctionSpec("arn:f", "f", "1", "python3.12", "app.handler", code)
+        provisioning = asyncio.ensure_future(runtimes.provision(spec, 2, None))
+        await asyncio.sleep(0)  # it has environments, and has not asked them yet
+        await runtimes.close()
+        with pytest.raises(RuntimesClosed):
+            await provisioning
 
     asyncio.run(scenario())
 

@@ -228,6 +228,6 @@ def test_environments_that_were_being_initialised_are_ready_after_the_next_start
     client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=1)
     getattr(server, end)()
     server.start()
-    while (status := client.get_provisioned_concurrency_config(**which)["Status"]) == "IN_PROGRESS":
+    while (found := client.get_provisioned_concurrency_config(**which))["Status"] == "IN_PROGRESS":
         pass
-    assert status == "READY"
+    assert found["Status"] == "READY", found.get("StatusReason")
