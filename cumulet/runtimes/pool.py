@@ -233,9 +233,7 @@ class Runtimes:
 
     def _standing(self, key: Key, *, inited: bool = False) -> int:
         return sum(
-            1
-            for each in self._all.values()
-            if each.spec == key[0] and not each.retired and (each.inited or not inited)
+            1 for each in self._all.values() if each.spec == key[0] and not each.retired and (each.inited or not inited)
         )
 
     async def _replace(self, key: Key, now: float) -> None:

@@ -209,18 +209,21 @@ def test_environments_that_stand_ready_are_made_anew_when_the_clock_changes(clou
     cloud.run(cloud.runtimes.provision(spec, 0, 1e9))
 
 
-def test_what_cannot_be_initialised_is_not_tried_again_and_again(cloud: Cloud):
+def test_what_cannot_be_initialised_is_not_tried_again_and_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     spec = cloud.function("raise RuntimeError('no')\n", initialization_type="provisioned-concurrency")
-    runtimes = cloud.runtimes
+    runtimes, gone, exited = cloud.runtimes, asyncio.Event(), cloud.runtimes.exited
 
-    async def ended():
-        while any(environment.spec == spec for environment in runtimes._all.values()):
-            await asyncio.sleep(0)
-        return [task for task in runtimes._tasks if "_replace" in repr(task)]
+    def told(ident: int, status: int, max_rss_kb: int):
+        ours = runtimes._all[ident].spec == spec
+        exited(ident, status, max_rss_kb)
+        if ours:
+            gone.set()
 
+    monkeypatch.setattr(runtimes, "exited", told)
     (failed,) = cloud.run(runtimes.provision(spec, 1, None))
     assert failed.function_error
-    assert cloud.run(ended()) == []
+    cloud.run(gone.wait())
+    assert not [task for task in runtimes._tasks if "_replace" in repr(task)]
     cloud.run(runtimes.provision(spec, 0, None))
 
 
