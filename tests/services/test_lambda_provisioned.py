@@ -227,6 +227,27 @@ def test_settings_that_follow_one_another_quickly_are_followed_one_by_one(client
     assert stats(cloud)["provisioned"] == 0
 
 
+def test_environments_are_ready_although_a_full_disk_did_not_take_note_of_it(
+    client, clock, cloud, held, faults, monkeypatch
+):
+    timers = cloud.cloud.pipeline.timers
+    monkeypatch.setattr(timers, "rewrite_s", 0.01)
+
+    def full():
+        faults.disarm("store.commit")
+        raise OSError("no space left on device")
+
+    publish(client)
+    put(client, 1)
+    while not held.asked:
+        get(client)  # until its beginning is written
+    faults.arm("store.commit", full)
+    held.release()
+    while get(client)["Status"] == "IN_PROGRESS":
+        clock.quiet()
+    assert (get(client)["Status"], stats(cloud)["provisioned"]) == ("READY", 1)
+
+
 def test_an_initialisation_that_fails_leaves_none_of_those_that_succeeded(aws, client, clock, cloud):
     """What stood ready before stays so."""
     sqs = aws("sqs")
