@@ -21,7 +21,7 @@ def take(buckets: Buckets, key: tuple[str, ...], rate_per_s: float, burst: float
             del buckets[next(iter(buckets))]
         tokens = float(burst)
     else:
-        tokens = min(float(burst), known[0] + (now - known[1]) * rate_per_s)
+        tokens = min(float(burst), known[0] + max(0.0, now - known[1]) * rate_per_s)  # clocks go back, too
     there = tokens >= 1
     buckets[key] = (tokens - 1 if there else tokens, now)
     return there

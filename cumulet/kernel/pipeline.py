@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cumulet")
 
-_MOVED_TO = ("~clock",)  # where a virtual clock was moved to last
+_LEFT_AT = ("~clock",)  # where the clock was, once it was virtual, when something was written
 OWN = "cumulet:"  # how names of operations begin that AWS does not have
 
 Reply = Callable[[Any], None]  # the result (dict, HttpResponse, ...) or an AwsError
@@ -126,7 +126,6 @@ class Pipeline:
         self.meter = Meter(self, metrics)
         self.authority: Authority | None = None  # where IAM is enforced
         self.busy = 0
-        self._moved = False  # a virtual clock, since the store was told
         self.generation = 0  # how often the cloud was emptied: what began before must not write after
         self._parked: dict[bytes, list[Parked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -248,9 +247,8 @@ class Pipeline:
         """Commit, and let the timers know of earlier wakes."""
         if tx.earliest_wake is not None:
             self.timers.upcoming(tx.earliest_wake)
-        if self._moved and tx.writes and self.clock.virtual:  # what is of this time must not be kept without it
-            self._moved = False
-            tx.put(_MOVED_TO, repr(self.clock.now()).encode())
+        if self.clock.untold and tx.writes:  # what is of this time must not be kept without it
+            tx.put(_LEFT_AT, self.clock.tell())
         self.store.finish(tx, done, durable)
 
     def _answer(self, run: _Run, outcome: Any) -> None:
@@ -473,7 +471,6 @@ class Pipeline:
 
     def _move(self, at: float) -> None:
         self.clock.set(at)
-        self._moved = True
         if self.meter.due is not None and self.meter.due <= self.clock.now():
             self.meter.end()
         self.timers.fire()
@@ -521,7 +518,7 @@ class Pipeline:
     async def start(self) -> None:
         """Take up what a crash or a stop left: effects that were running are due again."""
         tx = self.store.begin(TimerScope(account="", region=""))
-        self.clock.resume(float(tx.get_bytes(_MOVED_TO) or 0.0))
+        self.clock.resume(tx.get_bytes(_LEFT_AT))
         await self.timers.recover()
         self.meter.arm()
         self._unloaded = self.services.stored(self.store.begin(TimerScope(account="", region="")))

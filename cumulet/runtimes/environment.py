@@ -95,7 +95,7 @@ class Environment:
         self._owner = owner
         self._pid = 0
         self._blank_kb = 0
-        self._inited = False
+        self.inited = False
         self._init_s: float | None = None
         self._peak_kb = 0
         self._virtual: tuple[float, float] | None = None
@@ -189,6 +189,7 @@ class Environment:
         """Have the process group killed; `exited` follows."""
         if self.run is not None and not self.run.killed_for:
             self.run.killed_for = reason
+        self.retired = True
         if not self.gone:
             self._starter.kill(self.ident)
 
@@ -276,7 +277,7 @@ class Environment:
                 run, json.dumps(body, ensure_ascii=False).encode(), head["s"] * 1000, "init-error", head["error"]
             )
             return
-        self._inited = True
+        self.inited = True
         if run.ahead:
             self._init_s = head["s"]
             self._finish(run, b"", head["s"] * 1000, "ok", None)
@@ -328,7 +329,7 @@ class Environment:
     def _fail(self, run: Run, status: int) -> None:
         spec, request_id = self.spec, run.invocation.request_id
         assert spec is not None and self._platform is not None
-        if not self._inited:
+        if not self.inited:
             self._begin_cold()
         elapsed_ms = (time.monotonic() - run.started - (self._init_s or 0 if run.cold else 0)) * 1000
         if run.killed_for == "timeout":

@@ -183,7 +183,8 @@ class Runtimes:
     async def provision(self, spec: FunctionSpec, count: int, now: float | None) -> list[InvocationResult]:
         """Keep `count` environments of this very spec initialised, from now on; 0 gives them up.
 
-        Returns how the init phases went that this took. One that fails ends it: what stood ready before stays so.
+        Returns how the init phases went that this took. One that fails ends it: what stood ready before stays so. So does
+        another count for the same spec.
         Raises UnsupportedRuntime, RuntimeStartError, RuntimesClosed.
         """
         if not _PYTHON.fullmatch(spec.runtime):
@@ -197,13 +198,13 @@ class Runtimes:
                 environment.kill()
             return []
         self._kept[key] = count
-        for _ in range(self._standing(key) - count):
+        for _ in range(self._standing(key, inited=True) - count):  # those that are not yet end when they are
             if self._idle.get(key):
                 surplus = self._idle[key].pop()
                 surplus.retired = True
                 surplus.kill()
         results: list[InvocationResult] = []
-        while key in self._kept and (missing := count - self._standing(key)) > 0:
+        while self._kept.get(key) == count and (missing := count - self._standing(key)) > 0:
             wave = [self._initialised(self._take_blank(), key, now) for _ in range(min(missing, _WAVE))]
             results += await asyncio.gather(*wave)
             if any(result.function_error for result in results):
@@ -230,8 +231,10 @@ class Runtimes:
             self._put_idle(key, environment)
         return result
 
-    def _standing(self, key: Key) -> int:
-        return sum(1 for each in self._all.values() if each.spec == key[0] and not each.retired)
+    def _standing(self, key: Key, *, inited: bool = False) -> int:
+        return sum(
+            1 for each in self._all.values() if each.spec == key[0] and not each.retired and (each.inited or not inited)
+        )
 
     async def _replace(self, key: Key, now: float) -> None:
         """An environment that was to stand ready has ended: start another, once."""
@@ -403,9 +406,8 @@ class Runtimes:
         with contextlib.suppress(ValueError):
             self._blanks.remove(environment)
         self._forget_idle(environment)
-        ahead = environment.run is not None and environment.run.ahead
         environment.exited(status, max_rss_kb)
-        if not ahead and not self._closed:
+        if environment.inited and not self._closed:  # what could not be initialised is not tried again and again
             for key in self._kept:
                 if key[0] == environment.spec:
                     task = self._loop.create_task(self._replace(key, environment.now()))

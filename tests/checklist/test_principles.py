@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import math
 import re
@@ -97,37 +98,43 @@ def deploy(cloud: Any, folder: Path, text: str, stack: str, **parameters: str) -
 
 
 @contextmanager
-def under_load(url: str, clients: int = 4) -> Iterator[list[tuple[int, str]]]:
-    """Clients that ask without pause meanwhile; the answers. It begins when each client has its first."""
-    answers: list[tuple[int, str]] = []
-    over, begun = threading.Event(), threading.Semaphore(0)
+def under_load(**urls: str) -> Iterator[dict[str, list[tuple[int, str]]]]:
+    """Three clients for each URL that ask again and again, all at once; the answers. It begins when each has its first.
 
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                with urllib.request.urlopen(url, timeout=60) as answer:
-                    answers.append((answer.status, answer.read().decode()))
-            except urllib.error.HTTPError as refusal:
-                answers.append((refusal.code, refusal.read().decode()))
-            begun.release()
+    They wait for each other before they ask again, so that nothing is in flight now and then: else a slow machine would always be
+    busy with one of them, and the deployments meanwhile, which move the clock, wait until it is not.
+    """
+    answers: dict[str, list[tuple[int, str]]] = {name: [] for name in urls}
+    together, begun = threading.Barrier(3 * len(urls)), threading.Semaphore(0)
 
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        asking = [pool.submit(ask) for _ in range(clients)]
-        for _ in range(clients):
-            assert begun.acquire(timeout=60)
+    def ask(name: str) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            while True:
+                try:
+                    with urllib.request.urlopen(urls[name], timeout=60) as answer:
+                        answers[name].append((answer.status, answer.read().decode()))
+                except urllib.error.HTTPError as refusal:
+                    answers[name].append((refusal.code, refusal.read().decode()))
+                begun.release()
+                together.wait()
+
+    with concurrent.futures.ThreadPoolExecutor(3 * len(urls)) as pool:
+        asking = [pool.submit(ask, name) for name in urls for _ in range(3)]
         try:
+            for _ in asking:
+                assert begun.acquire(timeout=60)
             yield answers
         finally:
-            over.set()
-            for each in asking:
-                each.result()
+            together.abort()
+        for each in asking:
+            each.result()
 
 
 def test_a_stack_is_deployed_changed_and_rolled_back_while_others_serve(cloud: Any, tmp_path: Path) -> None:
     """C2: services are independently deployable: no request to another fails meanwhile, nor to the one that is rolled back."""
     shop = deploy(cloud, tmp_path, SERVING, "shop")
     other = deploy(cloud, tmp_path, SERVING, "other")
-    with under_load(shop.url) as answers, under_load(other.url, 2) as own:
+    with under_load(shop=shop.url, other=other.url) as answers:
         deploy(cloud, tmp_path, SERVING, "third")
         deploy(cloud, tmp_path, SERVING, "other", Word="two")
         try:
@@ -135,8 +142,8 @@ def test_a_stack_is_deployed_changed_and_rolled_back_while_others_serve(cloud: A
         except SystemExit as failure:
             assert "UPDATE_ROLLBACK_COMPLETE" in str(failure)
         shop.client("cloudformation").delete_stack(StackName="third")
-    assert set(answers) == {(200, "one")}
-    assert {status for status, _ in own} == {200}
+    assert set(answers["shop"]) == {(200, "one")}
+    assert {status for status, _ in answers["other"]} == {200}
     with urllib.request.urlopen(other.url, timeout=60) as answer:
         assert answer.read() == b"two", "rolled back"
 
@@ -146,7 +153,7 @@ def test_a_service_is_scaled_and_released_under_load_without_a_failed_request(cl
     with_alias = SERVING.replace("      Handler:", "      AutoPublishAlias: live\n      Handler:", 1)
     service = deploy(cloud, tmp_path, with_alias, "shop")
     client, name = service.client("lambda"), service.outputs["Service"].partition(":live")[0]
-    with under_load(service.url, 6) as answers:
+    with under_load(one=service.url, two=service.url) as answers:
         for reserved in (20, 50, 10):
             client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
         client.put_provisioned_concurrency_config(
@@ -162,7 +169,7 @@ def test_a_service_is_scaled_and_released_under_load_without_a_failed_request(cl
             assert answer.read() == b"two"
         client.update_alias(FunctionName=name, Name="live", FunctionVersion="1")
         client.delete_function_concurrency(FunctionName=name)
-    assert set(answers) <= {(200, "one"), (200, "two")}
+    assert {*answers["one"], *answers["two"]} <= {(200, "one"), (200, "two")}
     with urllib.request.urlopen(service.url, timeout=60) as answer:
         assert answer.read() == b"one"
 

@@ -209,6 +209,39 @@ def test_environments_that_stand_ready_are_made_anew_when_the_clock_changes(clou
     cloud.run(cloud.runtimes.provision(spec, 0, 1e9))
 
 
+def test_what_cannot_be_initialised_is_not_tried_again_and_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
+    spec = cloud.function("raise RuntimeError('no')\n", initialization_type="provisioned-concurrency")
+    runtimes, gone, exited = cloud.runtimes, asyncio.Event(), cloud.runtimes.exited
+
+    def told(ident: int, status: int, max_rss_kb: int):
+        ours = runtimes._all[ident].spec == spec
+        exited(ident, status, max_rss_kb)
+        if ours:
+            gone.set()
+
+    monkeypatch.setattr(runtimes, "exited", told)
+    (failed,) = cloud.run(runtimes.provision(spec, 1, None))
+    assert failed.function_error
+    cloud.run(gone.wait())
+    assert not [task for task in runtimes._tasks if "_replace" in repr(task)]
+    cloud.run(runtimes.provision(spec, 0, None))
+
+
+def test_how_many_stand_ready_is_what_was_asked_for_last(cloud: Cloud):
+    spec, runtimes = cloud.function(COUNT, initialization_type="provisioned-concurrency"), cloud.runtimes
+
+    async def both(first: int, last: int):
+        begun = asyncio.ensure_future(runtimes.provision(spec, first, None))
+        await asyncio.sleep(0)
+        await runtimes.provision(spec, last, None)
+        await asyncio.wait_for(begun, 120)
+        return runtimes.stats()["provisioned"]
+
+    assert cloud.run(both(4, 1)) == 1
+    assert cloud.run(both(2, 3)) == 3
+    assert cloud.run(both(0, 2)) == 2  # those that are being ended do not count
+
+
 def test_what_is_to_stand_ready_is_not_begun_any_more_while_all_is_closed(tmp_path: Path):
     async def scenario():
         runtimes = Runtimes(tmp_path / "scratch")

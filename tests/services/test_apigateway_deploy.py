@@ -123,7 +123,7 @@ Resources:
     Properties: {Name: http, ProtocolType: HTTP, CorsConfiguration: {AllowOrigins: ["*"], MaxAge: "5"}, Tags: {c: d}}
   Integration:
     Type: AWS::ApiGatewayV2::Integration
-    Properties: {ApiId: !Ref Http, IntegrationType: AWS_PROXY, IntegrationUri: FUNCTION, PayloadFormatVersion: 2.0, TimeoutInMillis: 500}
+    Properties: {ApiId: !Ref Http, IntegrationType: AWS_PROXY, IntegrationUri: FUNCTION, PayloadFormatVersion: 2.0, TimeoutInMillis: 29500}
   Route:
     Type: AWS::ApiGatewayV2::Route
     Properties: {ApiId: !Ref Http, RouteKey: GET /pets, Target: !Sub "integrations/${Integration}"}
@@ -166,6 +166,8 @@ def test_plain_templates_deploy_change_and_go(aws: Any, cloud: Any) -> None:
         and json.loads(body)["stageVariables"] == {"x": "1"}
         and headers["access-control-allow-origin"] == "*"
     )
+    (integration,) = aws("apigatewayv2").get_integrations(ApiId=out["Http"])["Items"]
+    assert integration["TimeoutInMillis"] == 29_500
     changed = (
         template.replace("FIRST", "SECOND").replace("Deployed", "Deployed2").replace("RouteKey: GET", "RouteKey: ANY")
     )

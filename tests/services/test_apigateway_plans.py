@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from cumulet.aws.errors import AwsError
+from cumulet.aws.throttle import take
 from cumulet.services.apigateway import keyring
 from tests.services.apigateway_cloud import URI, RestCloud, run
 
@@ -255,3 +256,10 @@ class Quotas(RuleBasedStateMachine):
 
 def test_quotas_hold_whatever_comes() -> None:
     run_state_machine_as_test(Quotas, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))
+
+
+def test_a_bucket_is_not_emptied_by_a_clock_that_goes_back() -> None:
+    """From virtual time, which may be days ahead, to real time."""
+    buckets: dict[tuple[str, ...], tuple[float, float]] = {}
+    taken = [take(buckets, ("a",), 1.0, 2, at) for at in (1e9, 5.0, 5.0, 6.0, 6.0)]
+    assert taken == [True, True, False, True, False]

@@ -108,6 +108,53 @@ def test_a_transform_that_the_servers_stop_interrupts_has_not_failed() -> None:
     run(test)
 
 
+def test_an_update_that_was_cancelled_during_its_transform_does_not_meddle_with_the_next_one(
+    aws: Any, clock: Any, cloud: Any
+) -> None:
+    stacks, performers = aws("cloudformation"), cloud.cloud.pipeline.performers
+    begin, ends = performers["sam.transform"], [asyncio.Event() for _ in range(3)]
+    ends[0].set()
+    following = iter(ends)
+
+    async def held(*args: Any) -> bytes:
+        end = next(following)
+        done: bytes = await begin(*args)
+        await end.wait()
+        if end is ends[1]:
+            raise EffectFailed("TransformFailed", "no")
+        return done
+
+    def body(*tables: str) -> dict[str, Any]:
+        resources = {name: {"Type": "AWS::Serverless::SimpleTable"} for name in tables}
+        text = json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources})
+        return {"StackName": "app", "TemplateBody": text, "Capabilities": ["CAPABILITY_AUTO_EXPAND"]}
+
+    async def end(number: int) -> None:
+        ends[number].set()
+
+    def tables() -> list[str]:
+        return [name.split("-")[1] for name in aws("dynamodb").list_tables()["TableNames"]]
+
+    performers["sam.transform"] = held
+    try:
+        stacks.create_stack(**body("A"))
+        clock.advance(60)
+        stacks.update_stack(**body("A", "Cancelled"))
+        stacks.cancel_update_stack(StackName="app")
+        stacks.update_stack(**body("A", "B"))
+        cloud.run(end(1))
+        while cloud.cloud.pipeline.busy > 1:  # the first one's is settled, the second one's is under way
+            stacks.describe_stacks(StackName="app")
+        assert stacks.describe_stacks(StackName="app")["Stacks"][0]["StackStatus"] == "UPDATE_IN_PROGRESS"
+        assert tables() == ["A"]
+    finally:
+        cloud.run(end(2))
+        performers["sam.transform"] = begin
+    clock.advance(60)
+    assert stacks.describe_stacks(StackName="app")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+    assert tables() == ["A", "B"]
+
+
 @pytest.mark.crash
 def test_a_stack_whose_transform_the_servers_stop_interrupts_is_made_after_the_next_start(server_process: Any) -> None:
     server = server_process("--clock", "virtual").start()

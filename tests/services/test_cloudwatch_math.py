@@ -11,7 +11,7 @@ from cumulet.services.cloudwatch import formula
 from cumulet.services.cloudwatch.formula import BadFormula, Binary, Call, Minus, Name, Number, Word
 
 MINUTE = 60
-START = 1_800_000_000 // 86400 * 86400  # a midnight
+START = 4_000_000_000 // 86400 * 86400  # a midnight, which no real clock has reached
 GAP = None
 
 
@@ -253,8 +253,8 @@ def test_fill_by_number_series_repetition_and_line(put, calculated):
 def test_times_of_the_clock(put, calculated):
     put("m1", 1)
     assert calculated("MINUTE(m1)") == [0, 1, 2, 3, 4]
-    assert calculated("HOUR(m1) + DATE(m1) + 100 * MONTH(m1) + 10000 * YEAR(m1)") == [20270115] * 5
-    assert calculated("DAY(m1)") == [5] * 5  # a Friday
+    assert calculated("HOUR(m1) + DATE(m1) + 100 * MONTH(m1) + 10000 * YEAR(m1)") == [20961002] * 5
+    assert calculated("DAY(m1)") == [2] * 5  # a Tuesday
     assert calculated("EPOCH(m1)") == [START + MINUTE * number for number in range(5)]
     assert calculated("TIME_SERIES(3)") == [3] * 5
     assert calculated("m1 * PERIOD(m1)") == [60, GAP, GAP, GAP, GAP]

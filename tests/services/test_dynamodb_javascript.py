@@ -1,6 +1,7 @@
 """The AWS SDK for JavaScript's document client and ElectroDB, unmodified: the journeys of tests/clients, run by Node.
 
-They run where node and npm are there and npm installs the pinned packages in time; they stay in a folder of the system's temporary one.
+They run where node and npm are there and npm installs the pinned packages in time; they stay in a folder of the system's temporary one,
+as long as nobody cleans up there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ JOURNEYS = {
     "electro.mjs": ["create", "items", "updates", "queries", "collections", "transactions", "expiry"],
 }
 NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0")
+WHOLE = "whole.txt"  # what was installed, a file a line
 INSTALLING_S, NODE = 15, 20  # more would hold up machines without the registry; the oldest Node that the SDK runs on
+
+
+def is_whole(folder: Path, user: int) -> bool:
+    """Whether the packages are there: systems remove files from the temporary folder that are old."""
+    try:
+        ours = folder.stat().st_uid == user
+        return ours and all((folder / name).is_file() for name in (folder / WHOLE).read_text().splitlines())
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +41,30 @@ def packages() -> Path:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("node and npm are not installed")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    try:
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"node does not run: {error}")
     if int(version.lstrip("v").partition(".")[0]) < NODE:
         pytest.skip(f"node is older than {NODE}: {version.strip()}")
     lock = CLIENTS / "package-lock.json"
     user = os.getuid()
     name = f"cumulet-clients-{user}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     there = Path(tempfile.gettempdir()) / name
-    if there.is_dir() and there.stat().st_uid == user:
+    if is_whole(there, user):
         return there
+    shutil.rmtree(there, ignore_errors=True)
     making = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     for file in (lock, CLIENTS / "package.json"):
         shutil.copy(file, making)
     try:
         subprocess.run([npm, *NPM_CI], cwd=making, capture_output=True, check=True, timeout=INSTALLING_S)
+        files = [str(path.relative_to(making)) for path in making.rglob("*") if path.is_file()]
+        (making / WHOLE).write_text("\n".join(files))
         making.rename(there)
     except (subprocess.SubprocessError, OSError) as error:
         shutil.rmtree(making, ignore_errors=True)
-        if not there.is_dir():  # another process was not quicker either
+        if not is_whole(there, user):  # another process was not quicker either
             pytest.skip(f"npm cannot install the packages: {error}")
     return there
 

@@ -266,6 +266,37 @@ def test_a_rate_is_kept(client, to_endpoint, endpoint, clock):
     assert sorted(body["detail"]["n"] for body in endpoint.bodies()) == [0, 1, 2]
 
 
+def test_a_rate_does_not_hold_events_back_when_the_clock_goes_back():
+    """From virtual time, which may be days ahead, to real time."""
+    sent = []
+
+    async def perform(span, call):
+        sent.append(cloud.clock.now())
+        return HttpReply(200, {}, b"")
+
+    async def main():
+        nonlocal cloud
+        async with InProcess([events.SERVICE], performers={"http": perform}) as cloud:
+            begin = cloud.clock.now()
+            asked = {"Name": "c", "AuthorizationType": "API_KEY", "AuthParameters": API_KEY}
+            arn = (await cloud.call("events", "CreateConnection", asked))["ConnectionArn"]
+            asked = {"Name": "d", "ConnectionArn": arn, "InvocationEndpoint": "https://x", "HttpMethod": "POST"}
+            arn = (await cloud.call("events", "CreateApiDestination", asked))["ApiDestinationArn"]
+            await cloud.call("events", "PutRule", {"Name": "r", "EventPattern": '{"source": ["app"]}'})
+            await cloud.call("events", "PutTargets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": arn}]})
+            event = {"Entries": [{"Source": "app", "DetailType": "t", "Detail": "{}"}]}
+            await cloud.advance(86_400)
+            await cloud.call("events", "PutEvents", event)
+            await cloud.quiet()
+            cloud.clock.restart()
+            await cloud.call("events", "PutEvents", event)
+            await cloud.quiet()
+            assert sent == [begin + 86_400, begin]
+
+    cloud = None
+    asyncio.run(main())
+
+
 def test_without_authorization_nothing_is_sent(client, to_endpoint, endpoint, clock, dead):
     to_endpoint(target=dead.target)
     assert client.deauthorize_connection(Name="c")["ConnectionState"] == "DEAUTHORIZED"

@@ -169,6 +169,107 @@ def test_fewer_and_none_can_be_asked_for(client, clock, cloud):
     assert stats(cloud)["provisioned"] == 0
 
 
+class Held:
+    """Stands before the runtimes: what is asked of them waits until it is let go; `asked` says how many were wanted when."""
+
+    def __init__(self, cloud):
+        self.performers = cloud.cloud.pipeline.performers
+        self.perform, self.asked, self.go, self.cloud = self.performers["provision"], [], asyncio.Event(), cloud
+        self.performers["provision"] = self.provision
+
+    async def provision(self, span, spec, code, layers, count, now):
+        self.asked.append(count)
+        results = await self.perform(span, spec, code, layers, count, now)
+        if not self.go.is_set():
+            await self.go.wait()
+        return results
+
+    def release(self):
+        async def let():
+            self.go.set()
+
+        self.cloud.run(let())
+
+    def end(self):
+        self.performers["provision"] = self.perform
+        self.release()
+
+
+@pytest.fixture
+def held(cloud):
+    made = Held(cloud)
+    yield made
+    made.end()
+
+
+def test_a_setting_that_is_deleted_while_environments_are_started_leaves_none(client, clock, cloud, held):
+    publish(client)
+    put(client, 2)
+    client.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="1")
+    held.release()
+    clock.quiet()
+    assert stats(cloud)["provisioned"] == 0
+    assert held.asked == [2, 0]
+
+
+def test_settings_that_follow_one_another_quickly_are_followed_one_by_one(client, clock, cloud, held):
+    publish(client)
+    for count in (3, 5, 2):
+        put(client, count)
+    assert held.asked in ([], [3])
+    held.release()
+    clock.quiet()
+    assert held.asked in ([3, 0, 2], [5, 0, 2], [2])  # the one that was begun first ends before the last begins
+    assert stats(cloud)["provisioned"] == 2
+    assert get(client)["AllocatedProvisionedConcurrentExecutions"] == 2
+    client.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="1")
+    clock.quiet()
+    assert stats(cloud)["provisioned"] == 0
+
+
+def test_environments_are_ready_although_a_full_disk_did_not_take_note_of_it(
+    client, clock, cloud, held, faults, monkeypatch
+):
+    timers = cloud.cloud.pipeline.timers
+    monkeypatch.setattr(timers, "rewrite_s", 0.01)
+
+    def full():
+        faults.disarm("store.commit")
+        raise OSError("no space left on device")
+
+    publish(client)
+    put(client, 1)
+    while not held.asked:
+        get(client)  # until its beginning is written
+    faults.arm("store.commit", full)
+    held.release()
+    while get(client)["Status"] == "IN_PROGRESS":
+        clock.quiet()
+    assert (get(client)["Status"], stats(cloud)["provisioned"]) == ("READY", 1)
+
+
+def test_an_initialisation_that_fails_leaves_none_of_those_that_succeeded(aws, client, clock, cloud):
+    """What stood ready before stays so."""
+    sqs = aws("sqs")
+    url = sqs.create_queue(QueueName="places")["QueueUrl"]
+    sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": "x"} for n in range(3)])
+    publish(client, f"import boto3\nboto3.client('sqs').receive_message(QueueUrl='{url}')['Messages'][0]\n" + CODE)
+    put(client, 5)
+    clock.quiet()
+    assert (get(client)["Status"], stats(cloud)["provisioned"]) == ("FAILED", 0)
+    for _ in range(4):
+        sqs.send_message(QueueUrl=url, MessageBody="x")
+    put(client, 1)
+    clock.quiet()
+    assert (get(client)["Status"], stats(cloud)["provisioned"]) == ("READY", 1)
+    put(client, 9)
+    clock.quiet()
+    assert (get(client)["Status"], stats(cloud)["provisioned"]) == ("FAILED", 1)
+    client.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="1")
+    clock.quiet()
+    assert stats(cloud)["provisioned"] == 0
+
+
 def test_credentials_are_renewed_in_time(client, clock, cloud):
     publish(client, "import os\ndef handler(event, context):\n    return os.environ['AWS_SESSION_TOKEN']\n")
     put(client, 1)

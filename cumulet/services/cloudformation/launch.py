@@ -59,7 +59,8 @@ def _transformed(ctx: Context, uid: str, revision: Revision, change_set_uid: str
         else None
     )
     if (change_set_uid and change_set is None) or (
-        not change_set_uid and stack.status not in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+        not change_set_uid  # it was cancelled meanwhile, and perhaps another one begun
+        and (stack.status not in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS") or stack.revision != revision.id)
     ):
         return
     undo = ctx.tx.savepoint()

@@ -66,8 +66,9 @@ def reserve(ctx: Context, target: Json, at: float) -> float:
     if destination is None:
         return at
     place = f"events.rate {target['Arn']}"
-    begin: float = max(at, ctx.pipeline.volatile.get(place, 0.0))
-    ctx.pipeline.volatile[place] = begin + 1.0 / destination.rate
+    free, as_of = ctx.pipeline.volatile.get(place, (0.0, 0.0))
+    begin: float = max(at, free) if as_of <= ctx.now else at  # a clock that went back begins anew
+    ctx.pipeline.volatile[place] = (begin + 1.0 / destination.rate, ctx.now)
     return begin
 
 

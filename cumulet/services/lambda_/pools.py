@@ -46,6 +46,14 @@ def pools(ctx: Context) -> dict[PoolName, Pool]:
     return found
 
 
+def beginnings(ctx: Context) -> dict[PoolName, Fate]:
+    """Whose environments are being started or ended just now, and what became of the beginning."""
+    found: dict[PoolName, Fate] | None = ctx.pipeline.volatile.get("lambda.provisioning")
+    if found is None:
+        found = ctx.pipeline.volatile["lambda.provisioning"] = {}
+    return found
+
+
 def pool_for(ctx: Context, function: Function, where: Ref, version: Version) -> Pool | None:
     """The environments for an invocation of `where` that runs `version`: the alias's own, or the version's."""
     if not function.provisioned:
