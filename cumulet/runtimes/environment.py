@@ -193,7 +193,11 @@ class Environment:
             self._starter.kill(self.ident)
 
     def _expire(self, reason: str) -> None:
-        self.kill(reason)
+        """Time is up, unless the answer came in time and only we had none to read it: some loops look at timers first."""
+        run, timer = self.run, self.run.timer if self.run is not None else None
+        self._on_channel()
+        if self.run is run and run is not None and run.timer is timer:
+            self.kill(reason)
 
     def forked(self, pid: int) -> None:
         """The zygote made the process."""
