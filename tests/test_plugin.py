@@ -76,6 +76,26 @@ def test_a_fault_raised_in_an_effect_is_answered(aws, faults, caplog, point):
     assert function.invoke(FunctionName="f", Payload=b"1")["Payload"].read() == b"1"
 
 
+def test_a_function_at_work_ends_with_the_cloud_and_leaves_nothing_in_the_next_one(aws, cloud):
+    """C12: an isolated cloud for each test, whatever the one before has left running."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(
+            "app.py",
+            "import boto3\n\ndef handler(event, context):\n    client = boto3.client('sqs')\n"
+            "    while True:\n        client.create_queue(QueueName='again')\n",
+        )
+    made = {"Runtime": "python3.12", "Role": "arn:aws:iam::000000000000:role/r", "Handler": "app.handler"}
+    aws("lambda").create_function(FunctionName="f", Code={"ZipFile": archive.getvalue()}, Timeout=900, **made)
+    aws("lambda").invoke(FunctionName="f", InvocationType="Event")
+    while "QueueUrls" not in aws("sqs").list_queues():
+        pass
+    cloud.reset()
+    assert cloud.cloud.runtimes.stats()["busy"] == 0
+    assert "QueueUrls" not in aws("sqs").list_queues()
+    assert cloud.cloud.pipeline.busy == 0
+
+
 def test_a_fault_raised_where_timers_fire_puts_the_timer_off(aws, clock, faults, caplog):
     def fails():
         faults.disarm()

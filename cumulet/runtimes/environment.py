@@ -89,6 +89,7 @@ class Environment:
         self.retired = False
         self.gone = False
         self.ready = False
+        self.ended = asyncio.Event()
         self.run: Run | None = None
         self._loop = loop
         self._starter = starter
@@ -297,6 +298,7 @@ class Environment:
         self._on_channel()
         self._drain()
         self.gone = True
+        self.ended.set()
         for descriptor in (self._socket.fileno(), self._pipe):
             self._loop.remove_reader(descriptor)
         self._loop.remove_writer(self._socket.fileno())
