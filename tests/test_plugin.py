@@ -9,6 +9,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from cumulet.testing import process
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -111,6 +113,21 @@ def test_a_fault_raised_where_timers_fire_puts_the_timer_off(aws, clock, faults,
         assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "CREATING"
         clock.advance(1)
     assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_no_port_is_given_out_twice_though_its_server_does_not_listen(monkeypatch):
+    """Between a kill and a start nobody listens on it, and other tests look for one."""
+    first = process.free_port()
+    monkeypatch.setattr(process._dice, "sample", lambda ports, count: range(first, first + count))
+    assert process.free_port() > first
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine(server_process, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server = server_process("--clock", "virtual").start()
+    server.advance(1)
+    assert server.client("sqs").list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 def test_a_server_process_says_why_it_does_not_move_its_clock(server_process):
