@@ -30,6 +30,7 @@ def texts(result):
     return [text for _, text in result.log]
 
 
+@pytest.mark.usefixtures("mounts")
 def test_an_exception_is_described_in_the_payload_and_the_log(cloud: Cloud):
     spec = cloud.function(
         """
