@@ -28,7 +28,7 @@ _PORTS = range(
     18000, 28000
 )  # below those that systems give to outgoing connections, and not where engines look for theirs
 _dice = random.SystemRandom()
-_claims: deque[socket.socket] = deque(maxlen=64)  # of the ports that were given out last
+_claims: deque[int] = deque(maxlen=64)  # descriptors, of the ports that were given out last
 
 
 def free_port() -> int:
@@ -48,8 +48,8 @@ def free_port() -> int:
             claim.close()
             continue
         if len(_claims) == _claims.maxlen:
-            _claims.popleft().close()
-        _claims.append(claim)
+            os.close(_claims.popleft())
+        _claims.append(claim.detach())  # until the process ends
         return port
     raise AssertionError(f"all of 100 ports from {_PORTS.start} to {_PORTS.stop} are taken")
 

@@ -361,10 +361,10 @@ def uvicorn_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     server = Server(uvicorn.Config(application(), port=0, ws="none", lifespan="on", log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert listening.wait(30)
+    assert listening.wait(120)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
 
 
