@@ -6,17 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-_PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
-for name in list(os.environ):  # what somebody has set for his own clouds, and the way to others
-    own = name.startswith("CUMULET_") and not name.startswith("CUMULET_TEST_")
-    if own or name.startswith("AWS_") or name.lower() in _PROXIES:
-        del os.environ[name]
-os.environ.update(
-    AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1",
-    AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-)  # fmt: skip
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of servers are started: one compiles, the others read
-
 # A slow machine is no failure, and a run repeats the one before it; `--hypothesis-profile=search` looks for what is new.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("search", settings.get_profile("suite"), derandomize=False, print_blob=True)
