@@ -179,6 +179,22 @@ def test_a_bad_setting_and_a_taken_port_are_told_in_postgresql_words(tmp_path):
     asyncio.run(scenario())
 
 
+def test_an_engine_that_is_made_while_the_others_are_deleted_stays(tmp_path):
+    async def scenario():
+        engines = Engines(tmp_path, False, lambda owner, status: None)
+        await engines.start(SPAN, spec(free_port()))
+        emptying = asyncio.ensure_future(engines.reset())
+        await asyncio.sleep(0)  # lets it begin
+        await engines.start(SPAN, spec(port := free_port(), ident="db-2"))
+        await emptying
+        assert [path.name for path in tmp_path.glob("postgres/*")] == ["db-2"]
+        assert engines.running == {"db-2"}
+        assert await ask(rows, port, "SELECT 1") == [[1]]
+        await engines.close()
+
+    asyncio.run(scenario())
+
+
 SERVER = """
 import asyncio, sys
 from pathlib import Path
