@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def test_a_function_at_work_ends_with_the_cloud_and_leaves_nothing_in_the_next_o
     made = {"Runtime": "python3.12", "Role": "arn:aws:iam::000000000000:role/r", "Handler": "app.handler"}
     aws("lambda").create_function(FunctionName="f", Code={"ZipFile": archive.getvalue()}, Timeout=900, **made)
     aws("lambda").invoke(FunctionName="f", InvocationType="Event")
+    deadline = time.monotonic() + 120
     while "QueueUrls" not in aws("sqs").list_queues():
-        pass
+        assert time.monotonic() < deadline, "the function does not begin"
     cloud.reset()
     assert cloud.cloud.runtimes.stats()["busy"] == 0
     assert "QueueUrls" not in aws("sqs").list_queues()
