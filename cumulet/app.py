@@ -189,12 +189,16 @@ class Cloud:
             self._temporary.cleanup()
 
     async def reset(self) -> None:
-        """Back to empty."""
+        """Back to empty: no function goes on that was at work, and nothing stays of what it made before it was killed."""
+        await self._empty()
+        if await self.runtimes.give_up():
+            await self._empty()
+        await self.engines.reset()
+
+    async def _empty(self) -> None:
         await self.pipeline.reset()
         self._sessions.clear()  # with the rows, before the next request
         self._lend()
-        self.runtimes.give_up()
-        await self.engines.reset()
 
     def _lend(self) -> None:
         """What services may ask of the machine."""
@@ -210,10 +214,13 @@ class Cloud:
         """Perform an invocation: extract its packages once, run it, and hang what it calls under its span."""
         span.name = f"invoke {spec.function_name}"
         span.subject = ("lambda", spec.account, spec.region, spec.function_arn)
+        generation = self.pipeline.generation
         try:
+            ready = await self.packages.prepare(spec, code, layers)
             if self.engines.awaited:
                 await self.engines.back()
-            ready = await self.packages.prepare(spec, code, layers)
+            if generation != self.pipeline.generation:
+                raise RuntimesClosed("The cloud was emptied before the function began.")
             traced = Invocation(
                 request_id=invocation.request_id,
                 payload=invocation.payload,
@@ -239,9 +246,12 @@ class Cloud:
     ) -> list[InvocationResult]:
         """Keep environments of a version initialised; how the init phases went that this took."""
         span.name = f"provision {spec.function_name}"
+        generation = self.pipeline.generation
         try:
-            await self.engines.back()
             ready = await self.packages.prepare(spec, code, layers)
+            await self.engines.back()
+            if generation != self.pipeline.generation:
+                raise RuntimesClosed("The cloud was emptied before the function began.")
             return await self.runtimes.provision(ready, count, now)
         except (UnsupportedRuntime, UnusablePackage, RuntimeStartError) as error:
             raise EffectFailed(type(error).__name__, str(error)) from error

@@ -30,6 +30,8 @@ class Outbound:
         """Raises: EffectFailed with code Timeout, ConnectionFailed, InvalidUrl or ResponseTooLarge; EffectInterrupted."""
         span.name = f"http {call.method} {call.url.partition('?')[0]}"
         span.subject = ("http", "", "", call.url)
+        if self._closing:  # since it was decided
+            raise _stopping()
         session = self._session or await self._open()
         import aiohttp
         from yarl import URL

@@ -6,13 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-os.environ.pop("AWS_ENDPOINT_URL", None)
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of servers are started: one compiles, the others read
-
 # A slow machine is no failure, and a run repeats the one before it; `--hypothesis-profile=search` looks for what is new.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("search", settings.get_profile("suite"), derandomize=False, print_blob=True)

@@ -2,12 +2,15 @@
 
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from cumulet.testing import process
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -76,6 +79,27 @@ def test_a_fault_raised_in_an_effect_is_answered(aws, faults, caplog, point):
     assert function.invoke(FunctionName="f", Payload=b"1")["Payload"].read() == b"1"
 
 
+def test_a_function_at_work_ends_with_the_cloud_and_leaves_nothing_in_the_next_one(aws, cloud):
+    """C12: an isolated cloud for each test, whatever the one before has left running."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(
+            "app.py",
+            "import boto3\n\ndef handler(event, context):\n    client = boto3.client('sqs')\n"
+            "    while True:\n        client.create_queue(QueueName='again')\n",
+        )
+    made = {"Runtime": "python3.12", "Role": "arn:aws:iam::000000000000:role/r", "Handler": "app.handler"}
+    aws("lambda").create_function(FunctionName="f", Code={"ZipFile": archive.getvalue()}, Timeout=900, **made)
+    aws("lambda").invoke(FunctionName="f", InvocationType="Event")
+    deadline = time.monotonic() + 120
+    while "QueueUrls" not in aws("sqs").list_queues():
+        assert time.monotonic() < deadline, "the function does not begin"
+    cloud.reset()
+    assert cloud.cloud.runtimes.stats()["busy"] == 0
+    assert "QueueUrls" not in aws("sqs").list_queues()
+    assert cloud.cloud.pipeline.busy == 0
+
+
 def test_a_fault_raised_where_timers_fire_puts_the_timer_off(aws, clock, faults, caplog):
     def fails():
         faults.disarm()
@@ -91,6 +115,21 @@ def test_a_fault_raised_where_timers_fire_puts_the_timer_off(aws, clock, faults,
         assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "CREATING"
         clock.advance(1)
     assert tables.describe_table(TableName="items")["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_no_port_is_given_out_twice_though_its_server_does_not_listen(monkeypatch):
+    """Between a kill and a start nobody listens on it, and other tests look for one."""
+    first = process.free_port()
+    monkeypatch.setattr(process._dice, "sample", lambda ports, count: range(first, first + count))
+    assert process.free_port() > first
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine(server_process, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server = server_process("--clock", "virtual").start()
+    server.advance(1)
+    assert server.client("sqs").list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 def test_a_server_process_says_why_it_does_not_move_its_clock(server_process):

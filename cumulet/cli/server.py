@@ -23,8 +23,8 @@ from cumulet.cli.client import STATE_FILE, Client, data_dir, endpoint_of, read_s
 if TYPE_CHECKING:
     from cumulet.app import Config
 
-_START_WITHIN_S = 20.0
-_STOP_WITHIN_S = 15.0
+_START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 60.0  # functions, requests, effects and engines each have their seconds to end
 
 
 @click.command()

@@ -39,6 +39,7 @@ _LOOK_EVERY_S = 0.01
 _MEASURE_EVERY_S = 1.0
 _STOP = ((signal.SIGINT, 8.0), (signal.SIGQUIT, 4.0))  # fast, then immediate shutdown
 _ABORT = ((signal.SIGQUIT, 4.0),)
+_SHARED = "pre-existing shared memory block"  # what PostgreSQL says while its last processes have not ended
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 _HBA = f"""# TYPE DATABASE USER ADDRESS METHOD
@@ -166,6 +167,23 @@ class Cluster:
         await self._end_survivor()
         self.configure(spec)
         self.port = spec.port
+        until = time.monotonic() + _START_WITHIN_S
+        while not await self._began(programs, until):
+            pass
+        try:
+            if not (self.folder / "made").exists():
+                await self._make(spec)
+            return (await self.sql("SHOW server_version")).split()[0]
+        except BaseException:
+            await asyncio.shield(self.stop())
+            raise
+
+    async def _began(self, programs: Path, until: float) -> bool:
+        """Start the server and wait until it accepts connections; False, but not after `until`, while processes of a killed one
+        share memory.
+
+        Raises: EffectFailed.
+        """
         self._mark_log()
         with self._reachable() as (place, descriptors):
             self.child = Child.start(
@@ -178,12 +196,13 @@ class Cluster:
             )
         try:
             await self._until_ready(self.child)
-            if not (self.folder / "made").exists():
-                await self._make(spec)
-            return (await self.sql("SHOW server_version")).split()[0]
-        except BaseException:
+        except BaseException as error:
             await asyncio.shield(self.stop())
+            if isinstance(error, EffectFailed) and _SHARED in str(error) and time.monotonic() < until:
+                await asyncio.sleep(_LOOK_EVERY_S)  # they are not our children: nothing tells when the last has ended
+                return False
             raise
+        return True
 
     async def _initialize(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder / "new", True)

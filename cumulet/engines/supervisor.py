@@ -8,6 +8,7 @@ Effects on one engine follow one another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import zlib
 from collections.abc import Callable, Collection
@@ -107,8 +108,7 @@ class Engines:
         """Have it run and accept connections; `restart` ends a running server first. Raises: EffectFailed."""
         emptied = self._emptied
         async with self._lock(spec.ident):
-            if self._closing or emptied != self._emptied:
-                raise EffectFailed("EnginesClosed", "The server is stopping.")
+            self._check_open(emptied)
             cluster = self._cluster(spec.ident)
             if restart:
                 self.running.discard(spec.ident)
@@ -153,18 +153,20 @@ class Engines:
 
     async def backup(self, span: Span, ident: str, target: str) -> None:
         """Copy its data, whether it runs or not, into another one's folder. Raises: EffectFailed."""
+        emptied = self._emptied
         async with self._lock(ident), self._lock(target):
-            self._check_open()
+            self._check_open(emptied)
             await self._cluster(ident).backup(self._cluster(target))
 
     async def restore(self, span: Span, source: str, ident: str) -> None:
         """Make one of another one's copied data. Raises: EffectFailed."""
+        emptied = self._emptied
         async with self._lock(source), self._lock(ident):
-            self._check_open()
+            self._check_open(emptied)
             await self._cluster(ident).restore(self._cluster(source))
 
-    def _check_open(self) -> None:
-        if self._closing:
+    def _check_open(self, emptied: int) -> None:
+        if self._closing or emptied != self._emptied:
             raise EffectFailed("EnginesClosed", "The server is stopping.")
 
     async def stop(self, span: Span, ident: str) -> None:
@@ -186,18 +188,22 @@ class Engines:
         self._locks.pop(ident, None)
 
     async def reset(self) -> None:
-        """End all engines and delete what they kept."""
+        """End all engines and delete what they kept; one that is made meanwhile is not theirs."""
         self._emptied += 1
         self.running.clear()
         self._expect_none()
-        for ident in list(self._clusters):
-            async with self._lock(ident):
-                cluster = self._clusters.pop(ident, None)
-                if cluster is not None:
-                    await cluster.abort()
-            self._locks.pop(ident, None)
-        if self._folder.exists():
-            await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        clusters, self._clusters = self._clusters, {}
+        locks, self._locks = self._locks, {}
+        folders = {*self._folder.glob("*/*"), *(cluster.folder for cluster in clusters.values())}
+        for ident, cluster in clusters.items():
+            async with locks.setdefault(ident, asyncio.Lock()):  # what is under way ends first
+                await cluster.abort()
+                self.running.discard(ident)
+        for folder in folders:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+        for empty in (*{folder.parent for folder in folders}, self._folder):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
     def retire(self) -> None:
         """The server is closing: start nothing more, and tell nobody that engines end."""

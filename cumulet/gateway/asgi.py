@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from cumulet.aws.http import Body, FileBody, HttpRequest, HttpResponse
@@ -128,6 +128,8 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._body: BodyReader | None = None
+        self._file: BinaryIO | None = None
+        self._gone = False
 
     async def run(self, request: HttpRequest, refusal: HttpResponse | None) -> None:
         if refusal is None and request.headers.get("expect", "").lower() == "100-continue":
@@ -141,6 +143,8 @@ class _Exchange:
         finally:
             if self._body is not None:
                 self._body.discard()
+            if self._file is not None:
+                self._file.close()
 
     # the request
 
@@ -188,7 +192,7 @@ class _Exchange:
 
         def reply(response: HttpResponse) -> None:
             if not answered.done():
-                answered.set_result(response)
+                answered.set_result(response if self._gone else self._opened(response))
 
         call: Any = self._server.dispatch(request, reply)
         if answered.done():
@@ -202,12 +206,23 @@ class _Exchange:
                 await leaving
         if answered.done():
             return answered.result()
+        self._gone = True
         if call is not None:
             call.cancelled = True
         body, self._body = self._body, None
         if body is not None:  # what runs may still read it
             answered.add_done_callback(lambda _: body.discard())
         return None
+
+    def _opened(self, response: HttpResponse) -> HttpResponse:
+        """Open an answer's file now: it may be removed before the server sends."""
+        if isinstance(response.body, FileBody):
+            try:
+                self._file = open_body(response.body)
+            except OSError:
+                log.exception("an answer's file is not there")
+                return self._server.refuse(500, "InternalError", "We encountered an internal error. Please try again.")
+        return response
 
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -225,7 +240,7 @@ class _Exchange:
         if empty or isinstance(body, bytes):
             await self._send({"type": "http.response.body", "body": b"" if empty else body})
             return
-        parts = _file(body) if isinstance(body, FileBody) else body()
+        parts = _pieces(self._file, body) if isinstance(body, FileBody) else body()
         try:
             async for data in parts:
                 if data:
@@ -238,19 +253,16 @@ class _Exchange:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-async def _file(body: FileBody) -> AsyncIterator[bytes]:
+async def _pieces(file: BinaryIO | None, body: FileBody) -> AsyncIterator[bytes]:
+    assert file is not None, "opened when the handler answered"
     loop = asyncio.get_running_loop()
-    file = open_body(body)
-    try:
-        left = body.size
-        while left:
-            data = await loop.run_in_executor(None, file.read, min(FILE_CHUNK, left))
-            if not data:
-                raise RuntimeError(f"{body.path} is shorter than {body.offset + body.size} bytes")
-            left -= len(data)
-            yield data
-    finally:
-        file.close()
+    left = body.size
+    while left:
+        data = await loop.run_in_executor(None, file.read, min(FILE_CHUNK, left))
+        if not data:
+            raise RuntimeError(f"{body.path} is shorter than {body.offset + body.size} bytes")
+        left -= len(data)
+        yield data
 
 
 def _headers(request: HttpRequest, response: HttpResponse) -> list[tuple[bytes, bytes]]:

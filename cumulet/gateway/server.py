@@ -64,6 +64,7 @@ class Server:
         self.loop: asyncio.AbstractEventLoop
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
         self._empty: asyncio.Event | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 4566) -> int:
@@ -78,7 +79,7 @@ class Server:
                 why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
                 message = f"Cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
             raise CannotListen(message) from error
-        self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
+        self._sweep_later()
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
@@ -124,11 +125,16 @@ class Server:
         why = failure.strerror if isinstance(failure, OSError) else failure
         return self.refuse(500, "InternalError", not_written(f"the request's body: {why}"))
 
+    def _sweep_later(self) -> None:
+        self._sweep_at = self.loop.time() + self.limits.sweep_s
+        self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
+
     def _sweep(self) -> None:
         now = self.loop.time()
-        for connection in list(self.connections):
+        stood_still = now >= self._sweep_at + self.limits.sweep_s  # what has come meanwhile is still to be read
+        for connection in () if stood_still else list(self.connections):
             connection.sweep(now)
-        self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)
+        self._sweep_later()
 
 
 def _owner(port: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from cumulet.kernel.context import Context
@@ -56,13 +57,31 @@ class Meter:
     def arm(self) -> None:
         """End the running minute when its time comes."""
         clock = self._pipeline.clock
-        if self.due is None:
-            self.due = float((int(clock.now()) // MINUTE_S + 1) * MINUTE_S)
+        now = clock.now()
+        if self.due is None or (not clock.virtual and self.due > now + MINUTE_S):  # the clock has gone back
+            self.due = float((int(now) // MINUTE_S + 1) * MINUTE_S)
         if not clock.virtual and self._handle is None:
-            self._handle = asyncio.get_running_loop().call_later(max(0.0, self.due - clock.now()), self.end)
+            self._handle = asyncio.get_running_loop().call_later(max(0.0, self.due - now), self._rings)
+
+    def _rings(self) -> None:
+        """End the minute if it is over: a loop rounds its timers, and the machine's clock may be set or have been frozen since."""
+        self._handle = None
+        if self.due is None or self._pipeline.clock.now() >= self.due:
+            self.end()
+        else:
+            self.arm()
 
     def end(self) -> None:
         """The minute is over: gauges are read, what was counted is handed on. One that breaks is a bug of ours, and loses this minute."""
+        self._end(gauges=True)
+
+    def leave(self) -> None:
+        """A virtual clock is left for the real one, which sees the minutes that it counted later or never: they are over."""
+        if self._minutes:
+            self._end(gauges=False)
+        self.disarm()
+
+    def _end(self, gauges: bool) -> None:
         self.disarm()
         pipeline = self._pipeline
         now = pipeline.clock.now()
@@ -71,7 +90,8 @@ class Meter:
         within = now - 0.001  # gauges belong to the minute that ended
         ctx = Context(pipeline, tx, within, within, "", "", "", "", pipeline.ids.uuid(), pipeline.endpoint, span)
         try:
-            more = self._hand_on(ctx, now)
+            more = self._gauged(ctx) if gauges else False
+            more = self._hand_on(ctx, now if gauges else math.inf) or more
         except Exception:
             log.exception("the metrics of the minute before %.0f are lost", now)
             tx.abandon()
@@ -82,18 +102,19 @@ class Meter:
         pipeline.busy += 1
         pipeline.finish(tx, lambda failure: pipeline.settled())
 
-    def _hand_on(self, ctx: Context, now: float) -> bool:
-        """Whether somebody wants the next minute too."""
-        more = False
+    def _gauged(self, ctx: Context) -> bool:
+        """Have gauges read; whether somebody wants the next minute too."""
         self._pipeline.load_stored()
+        asked = [service.gauges(ctx) for service in self._pipeline.services.in_use() if service.gauges is not None]
+        return any(asked)
+
+    def _hand_on(self, ctx: Context, before: float) -> bool:
+        """Hand on what was counted; whether somebody wants the next minute too."""
         services = self._pipeline.services
-        for service in services.in_use():
-            if service.gauges is not None:
-                more = service.gauges(ctx) or more
-        points = self._drain(now)
+        points = self._drain(before)
         if self._sink is not None and (services.loaded(self._sink[0]) or (points and self._sink[0] in services)):
-            more = ctx.call(self._sink[0], self._sink[1], {"Points": points})["More"] or more
-        return more
+            return bool(ctx.call(self._sink[0], self._sink[1], {"Points": points})["More"])
+        return False
 
     def _drain(self, before: float) -> list[dict[str, Any]]:
         points = []

@@ -491,6 +491,8 @@ class Pipeline:
 
     def real_time(self) -> None:
         """From now on the clock is the real one; what waits for a time waits for a real one."""
+        if self.clock.virtual:
+            self.meter.leave()
         self.clock.thaw()
         for waiting in self._parked.values():
             for parked in waiting:

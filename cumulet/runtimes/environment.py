@@ -89,6 +89,7 @@ class Environment:
         self.retired = False
         self.gone = False
         self.ready = False
+        self.ended = asyncio.Event()
         self.run: Run | None = None
         self._loop = loop
         self._starter = starter
@@ -194,7 +195,11 @@ class Environment:
             self._starter.kill(self.ident)
 
     def _expire(self, reason: str) -> None:
-        self.kill(reason)
+        """Time is up, unless the answer came in time and only we had none to read it: some loops look at timers first."""
+        run, timer = self.run, self.run.timer if self.run is not None else None
+        self._on_channel()
+        if self.run is run and run is not None and run.timer is timer:
+            self.kill(reason)
 
     def forked(self, pid: int) -> None:
         """The zygote made the process."""
@@ -294,6 +299,7 @@ class Environment:
         self._on_channel()
         self._drain()
         self.gone = True
+        self.ended.set()
         for descriptor in (self._socket.fileno(), self._pipe):
             self._loop.remove_reader(descriptor)
         self._loop.remove_writer(self._socket.fileno())

@@ -8,6 +8,7 @@ written than Lambda's limit allows, whatever the archive says of itself. What no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -18,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from .model import FunctionSpec
 
@@ -59,16 +61,20 @@ class Packages:
 
     async def ensure(self, sha256: str, zip_path: Path) -> Path:
         """The package's folder; extracts it the first time. Raises: UnusablePackage."""
-        found = self._known.get(sha256)
+        found = self._begin(sha256, zip_path)
+        return found if isinstance(found, Path) else await asyncio.shield(found)
+
+    def _begin(self, sha256: str, zip_path: Path) -> Path | asyncio.Future[Path]:
+        found = self._known.get(sha256) or self._under_way.get(sha256)
         if found is not None:
             return found
-        running = self._under_way.get(sha256)
-        if running is None:
-            loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(None, extract, zip_path, self._folder / sha256)
-            self._under_way[sha256] = running
-            running.add_done_callback(lambda done: self._extracted(sha256, done))
-        return await asyncio.shield(running)
+        archive: Path | BinaryIO = zip_path
+        with contextlib.suppress(FileNotFoundError):  # then it is extracted, or is found missing
+            archive = zip_path.open("rb")  # now: a busy thread may come to it after the function was changed or deleted
+        loop = asyncio.get_running_loop()
+        running = self._under_way[sha256] = loop.run_in_executor(None, extract, archive, self._folder / sha256)
+        running.add_done_callback(lambda done: self._extracted(sha256, done))
+        return running
 
     def _extracted(self, sha256: str, done: asyncio.Future[Path]) -> None:
         self._under_way.pop(sha256, None)
@@ -80,6 +86,8 @@ class Packages:
         known = self._prepared.get(id(spec))
         if known is not None and known[0] is spec:
             return known[1]
+        for package in (code, *layers):
+            self._begin(*package)
         code_dir = await self.ensure(*code)
         layer_dirs = tuple([await self.ensure(*layer) for layer in layers])
         ready = dataclasses.replace(spec, code_dir=code_dir, layer_dirs=layer_dirs)
@@ -96,11 +104,18 @@ async def prepare(
     return await packages.prepare(spec, code, layers)
 
 
-def extract(archive: Path, target: Path) -> Path:
-    """Extract `archive` into `target`, all or nothing; a target that is there already is taken as it is.
+def extract(archive: Path | BinaryIO, target: Path) -> Path:
+    """Extract `archive` into `target`, all or nothing; a target that is there already is taken as it is. An open file is closed.
 
     Raises: UnusablePackage.
     """
+    if isinstance(archive, Path):
+        return _extract(archive, target)
+    with archive:
+        return _extract(archive, target)
+
+
+def _extract(archive: Path | BinaryIO, target: Path) -> Path:
     if target.is_dir():
         os.utime(target)
         return target

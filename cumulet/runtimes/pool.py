@@ -211,12 +211,19 @@ class Runtimes:
                 break
         return results
 
-    def give_up(self) -> None:
-        """Keep nothing initialised any more: the cloud is emptied."""
-        for key in list(self._kept):
-            del self._kept[key]
-            for environment in self._idle.pop(key, []):
-                environment.kill()
+    async def give_up(self) -> bool:
+        """The cloud is emptied: end what is any function's, and wait for what was at work. Whether something was."""
+        self._kept.clear()
+        ending = [environment for environment in self._all.values() if environment.spec is not None]
+        working = [(environment, environment.run.done) for environment in ending if environment.run is not None]
+        for environment in ending:
+            environment.retired = True
+            self._forget_idle(environment)
+            environment.kill("emptied")
+        for environment, done in working:
+            await environment.ended.wait()
+            await asyncio.wait([done])  # and who asked for it knows
+        return bool(working)
 
     async def _initialised(self, environment: Environment, key: Key, now: float | None) -> InvocationResult:
         if self._closed:  # since it was decided

@@ -89,17 +89,23 @@ class SamTransformer:
         return self._worker
 
     def _cool(self) -> None:
-        if not self._turn.locked():
-            task = asyncio.get_running_loop().create_task(self._end())
+        worker = self._killed()  # at once: a transform may begin before the task does
+        if worker is not None:
+            task = asyncio.get_running_loop().create_task(_gone(worker))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
     async def _end(self) -> None:
+        worker = self._killed()
+        if worker is not None:
+            await worker.wait()
+
+    def _killed(self) -> asyncio.subprocess.Process | None:
         worker, self._worker = self._worker, None
         if worker is not None:
             with contextlib.suppress(ProcessLookupError):
                 worker.kill()
-            await worker.wait()
+        return worker
 
     async def close(self) -> None:
         """End the worker; what it does will be done by the next server."""
@@ -109,3 +115,7 @@ class SamTransformer:
         await self._end()
         if self._ending:
             await asyncio.wait(self._ending)
+
+
+async def _gone(worker: asyncio.subprocess.Process) -> None:
+    await worker.wait()

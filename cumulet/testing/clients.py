@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import urllib.request
 from typing import Any
 
 _making = threading.Lock()  # a session makes one client at a time; the clients are for any thread
@@ -33,6 +34,7 @@ def _client(endpoint: str, service: str) -> Any:
             read_timeout=120,
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "path"},
+            proxies={},  # it is on this machine, whatever the environment says of others
         ),
     )
 
@@ -41,3 +43,9 @@ def client(endpoint: str, service: str) -> Any:
     """A client for a cloud's service, made once; without retries, so that a test sees the first answer."""
     with _making:
         return _client(endpoint, service)
+
+
+@functools.cache
+def opener() -> urllib.request.OpenerDirector:
+    """As `urllib.request.urlopen`, but never by way of a proxy: a test's cloud is on this machine."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))

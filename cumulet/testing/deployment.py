@@ -47,7 +47,7 @@ class Deployment:
         data = None if body is None else json.dumps(body).encode()
         ask = urllib.request.Request(self.url + path, data, {"content-type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(ask, timeout=60) as answer:
+            with clients.opener().open(ask, timeout=60) as answer:
                 raw, status = answer.read(), answer.status
         except urllib.error.HTTPError as refusal:
             raw, status = refusal.read(), refusal.code
@@ -84,13 +84,13 @@ class Deployment:
     def clock(self, **order: object) -> dict[str, Any]:
         """Steer the cloud's clock: `clock(advance=60)`, `clock(freeze=True)`. Without an order: what it says."""
         data = json.dumps(order).encode() if order else None
-        with urllib.request.urlopen(f"{self.endpoint}/_cumulet/clock", data, timeout=120) as answer:
+        with clients.opener().open(f"{self.endpoint}/_cumulet/clock", data, timeout=120) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """The spans of a trace."""
-        with urllib.request.urlopen(f"{self.endpoint}/_cumulet/trace?id={trace_id}", timeout=60) as answer:
+        with clients.opener().open(f"{self.endpoint}/_cumulet/trace?id={trace_id}", timeout=60) as answer:
             spans: list[dict[str, Any]] = json.load(answer)["spans"]
         return spans
 

@@ -198,7 +198,11 @@ def client_maker(endpoint: str, session: Any) -> Callable[..., Any]:
     def client(service: str, *, resource: bool = False, **options: Any) -> Any:
         key = (service + ("/resource" if resource else ""), tuple(sorted((k, str(v)) for k, v in options.items())))
         if "config" in options or key not in made:  # a config's text says nothing of what is in it
-            config = BotoConfig(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+            config = BotoConfig(
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+                proxies={},  # it is on this machine
+            )
             if "config" in options:
                 config = config.merge(options.pop("config"))
             maker = session.resource if resource else session.client

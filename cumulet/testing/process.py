@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,29 @@ _PORTS = range(
     18000, 28000
 )  # below those that systems give to outgoing connections, and not where engines look for theirs
 _dice = random.SystemRandom()
+_claims: deque[int] = deque(maxlen=64)  # descriptors, of the ports that were given out last
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no client is given while its server is down between a kill and a start.
+    """A port that nobody listens on, that no client is given while its server is down between a kill and a start, and that no other
+    tests on this machine are given meanwhile: a datagram socket with its number says that it is taken.
 
     Raises: AssertionError.
     """
     for port in _dice.sample(_PORTS, 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        if len(_claims) == _claims.maxlen:
+            os.close(_claims.popleft())
+        _claims.append(claim.detach())  # until the process ends
+        return port
     raise AssertionError(f"all of 100 ports from {_PORTS.start} to {_PORTS.stop} are taken")
 
 
@@ -79,7 +91,7 @@ class ServerProcess:
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.endpoint}/_cumulet/health", timeout=5) as answer,
+                clients.opener().open(f"{self.endpoint}/_cumulet/health", timeout=5) as answer,
             ):
                 if json.load(answer)["status"] == "running" and self._is_ours():
                     return self
@@ -108,7 +120,7 @@ class ServerProcess:
         body = json.dumps({"advance": seconds}).encode()
         request = urllib.request.Request(f"{self.endpoint}/_cumulet/clock", body)
         try:
-            with urllib.request.urlopen(request, timeout=_ADVANCED_WITHIN_S) as answer:
+            with clients.opener().open(request, timeout=_ADVANCED_WITHIN_S) as answer:
                 json.load(answer)
         except urllib.error.HTTPError as refusal:
             if refusal.code >= 500:

@@ -44,6 +44,7 @@ def test_a_burst_is_queued_and_worked_off_one_at_a_time(pattern, running):
         before = pattern.stored(connection)
         assert pattern.burst(service, 1) == 1
         until(lambda: pattern.stored(connection) == before + 1)
+        until(lambda: depths(service) == {"Calls": 0, "Bad": 0})  # the invocation has ended, and its log is written
         before, environments = before + 1, streams(service)
         assert pattern.burst(service, 400) == 400
 

@@ -56,9 +56,10 @@ def carrier() -> Iterator[Carrier]:
         server.server_close()
 
 
-def deploy(endpoint: str, carrier_url: str, stack: str = STACK) -> deployment.Deployment:
-    """The service, deployed."""
-    return deployment.deploy(endpoint, Path(__file__).with_name("template.yaml"), stack, CarrierUrl=carrier_url)
+def deploy(endpoint: str, carrier_url: str, carrier_timeout_s: int = 20) -> deployment.Deployment:
+    """The service, deployed; patient with a carrier of our own, who is as slow as this machine is busy."""
+    template, patience = Path(__file__).with_name("template.yaml"), str(carrier_timeout_s)
+    return deployment.deploy(endpoint, template, STACK, CarrierUrl=carrier_url, CarrierTimeout=patience)
 
 
 def ask(service: deployment.Deployment, customer: str) -> dict[str, object]:

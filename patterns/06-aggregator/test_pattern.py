@@ -66,7 +66,7 @@ def test_a_failing_external_service_is_named_and_the_others_are_answered(pattern
 def test_an_external_service_that_does_not_answer_in_time_is_named_too(pattern, cloud):
     """B6.2: a time-out is visible and survived."""
     with pattern.carrier() as carrier:
-        service = pattern.deploy(cloud.endpoint, carrier.url)
+        service = pattern.deploy(cloud.endpoint, carrier.url, carrier_timeout_s=1)
         carrier.answers.clear()
         try:
             answer = pattern.ask(service, "eve")
@@ -78,6 +78,7 @@ def test_an_external_service_that_does_not_answer_in_time_is_named_too(pattern, 
             True,
         )
         assert answer["profile"]["name"] == "Customer eve"
+        service = pattern.deploy(cloud.endpoint, carrier.url)
         assert pattern.ask(service, "eve")["incomplete"] == []
 
 

@@ -52,7 +52,7 @@ def main(endpoint: str) -> None:
         for account in ("ada", "bob", "eve"):
             send(service, account, number)
     print("  30 tasks for three accounts")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while sum(number >= first for numbers in booked(service).values() for number in numbers) < 30:
         if time.monotonic() > deadline:
             raise SystemExit(f"only {booked(service)} was booked; cumulet logs {service.stack} may say why")

@@ -126,7 +126,7 @@ class Client(threading.Thread):
 
 def settled(service):
     """Wait until the stack is at rest; each question is a request to another process."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (status := stack_of(service)["StackStatus"]).endswith("IN_PROGRESS"):
         assert time.monotonic() < deadline, status
 

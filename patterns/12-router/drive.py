@@ -39,7 +39,7 @@ def main(endpoint: str) -> None:
     for event in events:
         service.invoke("Router", event, "Event")
         print(f"  Router <- {json.dumps(event)}")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while missing := {event["id"] for event in events} - done(service).keys():
         if time.monotonic() > deadline:
             raise SystemExit(

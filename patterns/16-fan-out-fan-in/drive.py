@@ -34,7 +34,7 @@ def main(endpoint: str) -> None:
     service, job = deploy(endpoint), f"squares-{uuid.uuid4().hex[:6]}"
     service.invoke("Split", {"job": job, "numbers": list(range(1000)), "per_part": 40}, "Event")
     print("  Split <- the squares of 0 to 999, 40 to a part")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (found := result(service, job)) is None:
         if time.monotonic() > deadline:
             raise SystemExit(f"there is no result after a minute; cumulet logs {service.stack} may say why")

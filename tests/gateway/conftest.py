@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from cumulet.aws.http import HttpRequest, HttpResponse
+from cumulet.gateway.http1 import Connection
 from cumulet.gateway.server import Handler, Limits, Server
 
 
@@ -72,9 +74,27 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
+PATIENT = Limits(sweep_s=0.02)
+"""For a server that is to be impatient later, when all is as the test wants it: `running.server.limits = QUICK`."""
+QUICK = Limits(head_s=0.1, body_s=0.1, idle_s=0.1, stalled_s=0.1, sweep_s=0.02)
+
+
 @pytest.fixture
-def quick() -> Limits:
-    return Limits(head_s=0.1, body_s=0.1, idle_s=0.1, stalled_s=0.1, sweep_s=0.02)
+def received(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`received(size)`: waits until the server has read so many bytes."""
+    parts: queue.SimpleQueue[int] = queue.SimpleQueue()
+    receive = Connection.data_received
+
+    def counted(connection: Connection, data: bytes) -> None:
+        receive(connection, data)
+        parts.put(len(data))
+
+    def wait(size: int) -> None:
+        while size > 0:
+            size -= parts.get(timeout=60)
+
+    monkeypatch.setattr(Connection, "data_received", counted)
+    return wait
 
 
 class Reader:

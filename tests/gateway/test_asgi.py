@@ -23,7 +23,7 @@ from botocore.config import Config as BotoConfig
 from botocore.credentials import Credentials
 
 from cumulet.app import Cloud, Config
-from cumulet.aws.http import HttpResponse
+from cumulet.aws.http import FileBody, HttpResponse
 from cumulet.gateway.asgi import Asgi
 from cumulet.gateway.spool import Spool
 
@@ -311,6 +311,32 @@ def test_a_stream_is_sent_as_fast_as_the_client_reads_and_closed_when_it_leaves(
     run(story)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_object_that_is_overwritten_before_the_server_sends_is_sent_whole(tmp_path: Path, at_once: bool) -> None:
+    async def story() -> None:
+        async with served() as it:
+            path, replies = tmp_path / "object", asyncio.Queue[Any]()
+            path.write_bytes(b"before")
+
+            def handler(request: Any, reply: Any) -> None:
+                answer = HttpResponse(200, (), FileBody(path, 1, 5))
+                if at_once:
+                    reply(answer)
+                replies.put_nowait(lambda: reply(answer))
+
+            it.cloud.server.handler = handler
+            client = Client(it.app)
+            client.may_send.clear()
+            await client.inbox.put({"type": "http.request", "body": b""})
+            (await replies.get())()  # a second answer is nobody's
+            path.unlink()
+            client.may_send.set()
+            await client.done
+            assert client.body == b"efore"
+
+    run(story)
+
+
 def test_a_bad_body_and_a_disk_that_refuses_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with served(tmp_path / "data") as it:
@@ -361,10 +387,10 @@ def uvicorn_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     server = Server(uvicorn.Config(application(), port=0, ws="none", lifespan="on", log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert listening.wait(30)
+    assert listening.wait(120)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
 
 

@@ -16,7 +16,7 @@ from cumulet.aws.http import FileBody, HttpRequest, HttpResponse
 from cumulet.gateway.server import CannotListen, Limits, Server
 from cumulet.gateway.spool import Spool
 
-from .conftest import Reader, Running, Start, echo
+from .conftest import PATIENT, QUICK, Reader, Running, Start, echo
 
 Reply = Callable[[HttpResponse], None]
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -468,25 +468,28 @@ def test_an_aws_chunked_body_of_the_wrong_length_or_form_is_refused(start: Start
             assert code in body
 
 
-def test_stuck_connections_are_given_up(start: Start, quick: Limits) -> None:
-    running = start(limits=quick)
+def test_stuck_connections_are_given_up(start: Start, received: Callable[[int], None]) -> None:
+    running = start(limits=PATIENT)
     for raw, status in (
         (b"", None),
         (b"GET / HTT", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", 400),
         (b"PRI * HTTP/2.0\r\n", 400),
     ):
+        running.server.limits = PATIENT
         with running.connect() as client:
             client.sendall(raw)
+            received(len(raw))
+            running.server.limits = QUICK
             reader = Reader(client)
             if status is not None:
                 assert reader.answer()[0] == status
             assert reader.closed()
 
 
-def test_an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer(start: Start, quick: Limits) -> None:
+def test_an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer(start: Start) -> None:
     kept = Kept()
-    running = start(kept, limits=quick)
+    running = start(kept, limits=PATIENT)
     with running.connect() as waiting, running.connect() as idle:
         waiting.sendall(GET % b"1")
         kept.wait()
@@ -495,12 +498,38 @@ def test_an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer(star
         running.soon(kept.got[1][1], HttpResponse(200))
         reader = Reader(idle)
         assert reader.answer()[0] == 200
+        running.server.limits = QUICK
         assert reader.closed()
         running.soon(kept.got[0][1], HttpResponse(200, (), b"patience"))
         assert Reader(waiting).answer()[2] == b"patience"
 
 
-def test_a_client_that_does_not_read_is_given_up(start: Start, quick: Limits) -> None:
+def test_nobody_is_given_up_for_what_the_server_had_no_time_to_read(
+    start: Start, received: Callable[[int], None]
+) -> None:
+    """It stood still (a debugger, a paused container): some loops look at timers before they read."""
+    running = start(limits=Limits(sweep_s=3600.0))
+    with running.connect() as client:
+        client.sendall(b"GET / HTT")
+        received(9)
+
+        async def wakes_after(seconds: float) -> None:
+            running.server._sweeper.cancel()
+            running.loop.time = lambda: now + seconds
+            running.server._sweep()
+
+        now = running.server._sweep_at
+        running.run(wakes_after(3600.0))
+        client.sendall(b"P/1.1\r\nHost: x\r\n\r\n")
+        reader = Reader(client)
+        assert reader.answer()[0] == 200
+        client.sendall(b"GET / HTT")
+        received(27)
+        running.run(wakes_after(3600.0 + 3599.0))
+        assert reader.answer()[0] == 400
+
+
+def test_a_client_that_does_not_read_is_given_up(start: Start) -> None:
     closed = threading.Event()
 
     async def parts() -> AsyncIterator[bytes]:
@@ -510,8 +539,11 @@ def test_a_client_that_does_not_read_is_given_up(start: Start, quick: Limits) ->
         finally:
             closed.set()
 
-    with start(lambda request, reply: reply(HttpResponse(200, (), parts)), limits=quick).connect() as client:
+    running = start(lambda request, reply: reply(HttpResponse(200, (), parts)), limits=PATIENT)
+    with running.connect() as client:
         client.sendall(GET % b"")
+        client.recv(1)
+        running.server.limits = QUICK
         assert closed.wait(60)
 
 

@@ -12,7 +12,7 @@ SCOPE = TimerScope(account="", region="")
 
 def run(coroutine):
     async def soon():
-        await asyncio.wait_for(coroutine, 20)
+        await asyncio.wait_for(coroutine, 120)
 
     asyncio.run(soon())
 

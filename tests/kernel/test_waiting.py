@@ -227,6 +227,53 @@ async def test_gauges_belong_to_the_minute_that_ended_and_may_ask_for_the_next()
         assert seen[1][0]["Minute"] - seen[0][0]["Minute"] == pytest.approx(60)
 
 
+def gauged(ctx):
+    ctx.at("111111111111", "eu-west-1").meter("Box", "Depth", 7.0, Name="a")
+    return True
+
+
+def counted(seen):
+    return [(p["MetricName"], p["Values"]) for points in seen for p in points]
+
+
+@in_loop
+async def test_a_timer_of_the_loop_that_comes_before_the_minutes_end_ends_no_minute():
+    """Loops round their timers to milliseconds, and the machine's clock may be set or frozen: a gauge is read once a minute."""
+    seen = []
+    async with InProcess([service(seen, gauges=gauged)], metrics=("box", "Record")) as cloud:
+        meter = cloud.pipeline.meter
+        cloud.pipeline.clock.virtual = False  # with a machine's clock that the test has
+        cloud.pipeline.clock.now = lambda: now
+        now = 60_000_059.9995
+        meter.disarm()
+        meter.arm()
+        meter._rings()
+        assert seen == [] and meter._handle is not None
+        now = 60_000_060.0
+        meter._rings()
+        assert counted(seen) == [("Depth", {7.0: 1})]
+        now -= 3600  # somebody has set the clock
+        meter.arm()
+        assert meter.due - now == 60
+        meter.disarm()
+
+
+@in_loop
+async def test_what_a_virtual_clock_has_counted_is_handed_on_when_the_real_one_takes_over():
+    """A virtual clock may be hours ahead: the next minute is the real one's, and nobody waits for the virtual one's end."""
+    seen = []
+    async with InProcess([service(seen)], metrics=("box", "Record"), begin=4e9) as cloud:
+        await cloud.call("box", "Meter", {"Value": 3.0})
+        cloud.pipeline.real_time()
+        assert counted(seen) == [("Size", {3.0: 1})]
+        await cloud.call("box", "Meter", {"Value": 5.0})
+        meter = cloud.pipeline.meter
+        assert 0 < meter.due - cloud.clock.now() <= 60 and meter._handle is not None
+        cloud.clock.freeze()
+        await cloud.pipeline.advance(60)
+        assert counted(seen)[1:] == [("Size", {5.0: 1})]
+
+
 @in_loop
 async def test_many_distinct_values_are_rounded_but_not_lost():
     seen = []

@@ -23,7 +23,8 @@ async def main(folder):
     busy = asyncio.ensure_future(runtimes.invoke(spec, Invocation("r2", b'"busy"')))
     await runtimes.warm()
     zygote = runtimes._starter._process.pid
-    blank = runtimes._blanks[0]._pid
+    while not (blank := runtimes._blanks[0]._pid):  # it may be ready before the zygote has said who it is
+        await asyncio.sleep(0)
     print(zygote, blank, idle.payload.decode(), flush=True)
     await busy
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import select
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def texts(result):
     return [text for _, text in result.log]
 
 
+@pytest.mark.usefixtures("mounts")
 def test_an_exception_is_described_in_the_payload_and_the_log(cloud: Cloud):
     spec = cloud.function(
         """
@@ -114,11 +116,11 @@ def test_what_is_not_json_cannot_be_answered(cloud: Cloud, source: str, message:
 def test_a_function_past_its_time_limit_is_killed_with_its_children(cloud: Cloud):
     spec = cloud.function(
         """
-        import subprocess, time
+        import subprocess
+        child = subprocess.Popen(["sleep", "600"])  # while it is initialised, which may take its time
+        runaway = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        print("children", child.pid, runaway.pid, flush=True)
         def handler(event, context):
-            child = subprocess.Popen(["sleep", "60"])
-            runaway = subprocess.Popen(["sleep", "60"], start_new_session=True)
-            print("children", child.pid, runaway.pid, flush=True)
             child.wait()
         """,
         timeout_s=1,
@@ -167,13 +169,48 @@ def test_after_a_timeout_the_next_invocation_has_a_new_environment(cloud: Cloud)
                 threading.Event().wait()
             return calls
         """,
-        timeout_s=1,
+        timeout_s=60,
     )
     assert cloud.invoke(spec).payload == b"1"
-    assert cloud.invoke(spec, "hang").status == "timeout"
+
+    async def hangs():
+        running = asyncio.ensure_future(cloud.start(spec, "hang"))
+        await asyncio.sleep(0)  # lets it begin
+        (environment,) = cloud.runtimes._busy.values()
+        environment._expire("timeout")  # as after a minute
+        return await running
+
+    assert cloud.run(hangs()).status == "timeout"
     after = cloud.invoke(spec)
     assert after.payload == b"1"
     assert after.init_ms is not None
+
+
+def test_an_answer_that_came_in_time_counts_though_the_server_had_no_time_to_read_it(cloud: Cloud):
+    """A busy machine: the loop turns again when the function has answered and its time limit is over."""
+    spec = cloud.function(OK, timeout_s=60)
+
+    async def late():
+        await cloud.runtimes.warm()
+        running = asyncio.ensure_future(cloud.start(spec, 7))
+        await asyncio.sleep(0)  # lets it begin
+        (environment,) = cloud.runtimes._busy.values()
+        while environment.run is not None:  # its init phase, then its answer
+            assert select.select([environment._socket], [], [], 60)[0]
+            environment._expire("timeout")
+        return await running
+
+    assert cloud.run(late()).payload == b"7"
+    hanging = cloud.function("import threading\ndef handler(e, c):\n    threading.Event().wait()\n", timeout_s=60)
+
+    async def over():
+        running = asyncio.ensure_future(cloud.start(hanging))
+        await asyncio.sleep(0)  # lets it begin
+        (environment,) = cloud.runtimes._busy.values()
+        environment._expire("timeout")
+        return await running
+
+    assert cloud.run(over()).status == "timeout"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_init_time_is_billed_with_the_first_invocation(cloud: Cloud):
     assert cold.billed_ms - 1 < cold.duration_ms + cold.init_ms <= cold.billed_ms
 
 
+@pytest.mark.usefixtures("mounts")
 def test_globals_and_temporary_files_survive_between_invocations(cloud: Cloud):
     spec = cloud.function(
         """
@@ -332,6 +333,7 @@ def test_the_context_tells_about_the_invocation(cloud: Cloud):
     assert answer(cloud.invoke(spec))["client"] is None
 
 
+@pytest.mark.usefixtures("mounts")
 def test_the_environment_is_lambdas_and_nothing_of_the_servers(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SERVER_SECRET", "do not show")
     spec = cloud.function(
@@ -397,6 +399,7 @@ def test_what_botocore_sends_carries_the_trace_of_the_invocation(cloud: Cloud):
         assert answer(cloud.invoke(spec, trace_id=trace)) == trace
 
 
+@pytest.mark.usefixtures("mounts")
 def test_layers_are_merged_below_opt_and_the_last_one_wins(cloud: Cloud):
     for number in (1, 2):
         python = cloud.folder / f"layer{number}" / "python"

@@ -4,7 +4,9 @@ import asyncio
 import io
 import os
 import stat
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -41,6 +43,26 @@ def test_files_folders_and_permissions_are_kept_and_readable_by_all(made, tmp_pa
     assert stat.S_IMODE((folder / "plain").stat().st_mode) == 0o644
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert (folder / "c").is_dir()
+
+
+def test_a_package_whose_zip_is_removed_before_a_thread_has_time_is_extracted(made, tmp_path):
+    """A function is changed or deleted while an invocation of what it was begins, on a busy machine."""
+    code, layer = archive(tmp_path, ("a.py", "x", 0)), archive(tmp_path, ("b.py", "y", 0), name="layer.zip")
+    spec = FunctionSpec("arn", "f", "1", "python3.12", "a.h", tmp_path)
+
+    async def main():
+        asyncio.get_running_loop().set_default_executor(busy := ThreadPoolExecutor(1))
+        go_on = threading.Event()
+        busy.submit(go_on.wait, 60)
+        preparing = asyncio.ensure_future(made.prepare(spec, ("code", code), [("layer", layer)]))
+        await asyncio.sleep(0)
+        code.unlink()
+        layer.unlink()
+        go_on.set()
+        return await preparing
+
+    ready = asyncio.run(main())
+    assert (ready.code_dir / "a.py").read_text() + (ready.layer_dirs[0] / "b.py").read_text() == "xy"
 
 
 def test_a_package_is_extracted_once_also_when_many_ask_at_once(made, tmp_path, monkeypatch):

@@ -94,6 +94,15 @@ def test_an_idle_worker_ends() -> None:
     run(test, kept_warm_s=0.0)
 
 
+def test_a_transform_that_is_asked_for_as_the_idle_worker_ends_has_another_worker() -> None:
+    async def test(transformer: SamTransformer) -> None:
+        await transformed(transformer, template("warm"))
+        transformer._cool()  # its time is over, in the turn of the loop in which somebody asks
+        assert "F" in (await transformed(transformer, template("at that moment")))["Resources"]
+
+    run(test)
+
+
 def test_a_transform_that_the_servers_stop_interrupts_has_not_failed() -> None:
     async def test(transformer: SamTransformer) -> None:
         await transformed(transformer, template("warm"))

@@ -21,7 +21,9 @@ def orders(event, context):
 def shipping(event, context):
     """What the carrier says: somebody else's API, which may fail or take its time."""
     try:
-        with urllib.request.urlopen(os.environ["CARRIER_URL"], timeout=2) as answer:
+        with urllib.request.urlopen(
+            os.environ["CARRIER_URL"], timeout=float(os.environ["CARRIER_TIMEOUT_S"])
+        ) as answer:
             return {"parcels": json.load(answer)["parcels"]}
     except (OSError, ValueError, KeyError) as error:
         raise CarrierUnavailable(f"{type(error).__name__}: {error}") from error
