@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from cumulet.app import Cloud, Config
+from cumulet.aws.errors import InternalFailure
 from cumulet.kernel.pipeline import Call
 
 pytestmark = pytest.mark.crash
@@ -100,3 +101,20 @@ def test_virtual_time_is_not_before_what_was_written_in_real_time(restarts, virt
     restarts.run(BEGIN + 600, back_to_real_time if virtual else write, virtual=virtual)
     assert restarts.run(BEGIN + 1230, write)[0] == BEGIN + 1200
     assert restarts.run(BEGIN + 9999, write)[0] == BEGIN + 1200
+
+
+def test_virtual_time_that_a_full_disk_did_not_take_is_told_with_the_next_write(restarts):
+    async def refused(cloud):
+        def full():
+            cloud.pipeline.faults.disarm()
+            raise OSError("no space left on device")
+
+        await write(cloud)
+        await cloud.pipeline.advance(7.5)
+        cloud.pipeline.faults.arm("store.commit", full)
+        with pytest.raises(InternalFailure):
+            await write(cloud)
+        await write(cloud)
+
+    restarts.run(BEGIN, refused)
+    assert restarts.run(BEGIN, write) == (BEGIN + 7.5, BEGIN + 7.5)

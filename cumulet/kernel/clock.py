@@ -19,9 +19,7 @@ class Clock:
     def __init__(self, virtual: bool = False, start: float | None = None) -> None:
         self.virtual = virtual
         self.jumping = False
-        self.untold = (
-            virtual  # whether the store does not know where it is; of a clock that was always real nobody asks
-        )
+        self.untold = virtual  # the store does not know where it is; of a clock that was always real nobody asks
         self._start = start
         self._now = _minute() if start is None else start
 

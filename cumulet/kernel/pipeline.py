@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cumulet.aws.errors import AwsError, InternalFailure, NotImplementedOnCumulet
@@ -249,7 +250,12 @@ class Pipeline:
             self.timers.upcoming(tx.earliest_wake)
         if self.clock.untold and tx.writes:  # what is of this time must not be kept without it
             tx.put(_LEFT_AT, self.clock.tell())
+            done = partial(self._told, done)
         self.store.finish(tx, done, durable)
+
+    def _told(self, done: Callable[[Exception | None], None], failure: Exception | None) -> None:
+        self.clock.untold = self.clock.untold or failure is not None
+        done(failure)
 
     def _answer(self, run: _Run, outcome: Any) -> None:
         if isinstance(outcome, AwsError):

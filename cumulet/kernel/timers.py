@@ -3,8 +3,8 @@
 `~timer / at / handler / key` is a timer. When it is due, its handler runs in a transaction that also deletes the row: done,
 or nothing happened. When the handler returns an Effect, the same transaction writes `~running / id`, and the settlement
 deletes it; a crash in between leaves the row, and `recover` makes it due again at the next start. A handler that breaks
-is tried again after 1, 2, 4 ... 60 s. Where a commit fails (a full disk) no timer fires for a second: else each of thousands that
-are due would run as often as the loop turns.
+is tried again after 1, 2, 4 ... 60 s. Where a commit fails (a full disk) no timer fires for a second, or until one succeeds: else each of
+thousands that are due would run as often as the loop turns.
 
 A handler that returns a Wait is parked: the row moves to `~running` too, the handler runs again when what it waits for comes, and
 after a crash at once. One waits per (handler, key): a timer that fires for the same takes its place.
@@ -76,7 +76,9 @@ class Timers:
         self._handler = handler
         self._handle: asyncio.TimerHandle | asyncio.Handle | None = None
         self._next: float | None = None
-        self._rewrite: asyncio.TimerHandle | None = None  # no timer fires before: the store could not write
+        self._rewrite: asyncio.TimerHandle | None = (
+            None  # the store could not write: no timer fires before, while that is so
+        )
         self._low, self._high = pack((TIMER,)), after_prefix(pack((TIMER,)))
         self._attempts: dict[bytes, int] = {}
         self._waiting: dict[bytes, tuple[Parked, Key]] = {}
@@ -111,7 +113,7 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._next = None
-        if self.stopped or self._rewrite is not None:
+        if self.stopped or (self._rewrite is not None and self._pipeline.store.failing):
             return
         now = self._pipeline.clock.now()
         tx = self._pipeline.store.begin(TimerScope(account="", region=""))

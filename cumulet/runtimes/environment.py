@@ -187,7 +187,7 @@ class Environment:
             self._output.add(self._platform.start(self.now(), self.run.invocation))
 
     def kill(self, reason: str = "") -> None:
-        """Have the process group killed; `exited` follows."""
+        """Have the process group killed, and count it no more among those that stand ready; `exited` follows."""
         if self.run is not None and not self.run.killed_for:
             self.run.killed_for = reason
         self.retired = True

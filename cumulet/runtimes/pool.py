@@ -177,7 +177,6 @@ class Runtimes:
         stale = [environment for key, waiting in self._idle.items() if key[1] is not virtual for environment in waiting]
         self._kept = {(spec, virtual): count for (spec, _), count in self._kept.items()}
         for environment in stale:
-            environment.retired = True
             self._drop_idle(environment)
 
     async def provision(self, spec: FunctionSpec, count: int, now: float | None) -> list[InvocationResult]:
@@ -201,7 +200,6 @@ class Runtimes:
         for _ in range(self._standing(key, inited=True) - count):  # those that are not yet end when they are
             if self._idle.get(key):
                 surplus = self._idle[key].pop()
-                surplus.retired = True
                 surplus.kill()
         results: list[InvocationResult] = []
         while self._kept.get(key) == count and (missing := count - self._standing(key)) > 0:
@@ -217,7 +215,6 @@ class Runtimes:
         ending = [environment for environment in self._all.values() if environment.spec is not None]
         working = [(environment, environment.run.done) for environment in ending if environment.run is not None]
         for environment in ending:
-            environment.retired = True
             self._forget_idle(environment)
             environment.kill("emptied")
         for environment, done in working:
@@ -286,7 +283,6 @@ class Runtimes:
         environment.idle_since = time.monotonic()
         if environment.spec is not None and environment.spec.initialization_type != "on-demand":
             if self._standing(key) > self._kept.get(key, 0):
-                environment.retired = True
                 environment.kill()
             else:
                 self._idle.setdefault(key, []).append(environment)
